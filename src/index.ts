@@ -1,0 +1,1 @@
+export { EngineError, type EngineErrorOptions, type ErrorKind } from './common/errors.ts';

@@ -1,0 +1,37 @@
+import { defineConfig } from 'vitest/config';
+
+// One project per tier of tests. The first four need no build: they see `tidemark` as src/. The
+// last two start real processes from dist/, so `tidemark` means dist/ there, as for a user.
+const FROM_SOURCE = [
+  {
+    find: /^tidemark\/testing$/,
+    replacement: new URL('src/testing/index.ts', import.meta.url).pathname,
+  },
+  { find: /^tidemark$/, replacement: new URL('src/index.ts', import.meta.url).pathname },
+];
+
+const SECOND_MS = 1_000;
+
+export default defineConfig({
+  cacheDir: '.cache/vite',
+  test: {
+    pool: 'forks',
+    maxWorkers: 2,
+    projects: [
+      tier('unit', ['src/**/*.test.ts'], 10 * SECOND_MS),
+      tier('conformance', ['test/conformance/**/*.test.ts'], 30 * SECOND_MS),
+      tier('simulation', ['test/simulation/**/*.test.ts'], 120 * SECOND_MS),
+      tier('golden', ['test/golden/**/*.test.ts'], 30 * SECOND_MS),
+      tier('process', ['test/process/**/*.test.ts'], 120 * SECOND_MS, []),
+      tier('integration', ['test/integration/**/*.test.ts'], 600 * SECOND_MS, []),
+    ],
+  },
+});
+
+function tier(name: string, include: string[], timeoutMs: number, alias = FROM_SOURCE) {
+  return {
+    extends: true as const,
+    resolve: { alias },
+    test: { name, include, testTimeout: timeoutMs, hookTimeout: timeoutMs },
+  };
+}
