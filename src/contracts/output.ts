@@ -1,0 +1,18 @@
+/** Where a function puts its results. Emitted values must not be changed afterwards. */
+export interface Output<T> {
+  /** Emits with the timestamp of the element (or timer) that is being processed. */
+  emit(value: T): void;
+  /** Emits with a timestamp of its own, in milliseconds since 1970. */
+  emitAt(value: T, timestampMs: number): void;
+}
+
+/** Names a side output. Two tags are the same if their ids are. */
+export interface OutputTag<T> {
+  readonly kind: 'output-tag';
+  readonly id: string;
+  /** Only for the compiler: the element type. */
+  readonly type?: T;
+}
+
+/** Emits to a side output. */
+export type SideOutput = <T>(tag: OutputTag<T>, value: T) => void;

@@ -1,0 +1,111 @@
+import type { KeyGroupRange } from '../common/key-groups.ts';
+import type {
+  BlobHandle,
+  CheckpointBarrier,
+  CheckpointId,
+  KeyedRunHandle,
+  StateSchema,
+} from '../contracts/snapshots.ts';
+import type { AnyStateDescriptor, StateOf } from '../contracts/state.ts';
+
+/** Windows are namespaces: state of a key is kept apart for each. `undefined` is the one outside windows. */
+export type Namespace = { readonly start: number; readonly end: number } | undefined;
+
+/**
+ * The keyed state of one operator subtask. The task sets the current key (and for windows the
+ * namespace) and then hands control to user code, which reads and writes through the state objects.
+ *
+ * Life: `declare` all states → `restore` if there is something → use. Snapshots are taken between
+ * records: `snapshot` starts one (cheap), `drain` is called between batches until it says done.
+ */
+export interface KeyedStateBackend {
+  /** Makes the state of a descriptor; all of them before `restore` and before the first record. */
+  declare<D extends AnyStateDescriptor>(descriptor: D): StateOf<D>;
+  /** Timers of one time domain, as rows of state; `name` is unique within the operator. */
+  timers(name: string): TimerTable;
+
+  /** `hash` is `keyHash(key)`; the caller has it from routing, it is never computed twice. */
+  setCurrentKey(key: unknown, hash: number): void;
+  currentKey(): unknown;
+  currentHash(): number;
+  setCurrentNamespace(namespace: Namespace): void;
+
+  /**
+   * Begins a snapshot of the state as it is now. Later changes do not get into it. At most one is
+   * under way: a second call while one is draining finishes the first synchronously.
+   */
+  snapshot(barrier: CheckpointBarrier, target: SnapshotTarget): RunningSnapshot;
+  /** The checkpoint is complete: deltas may be based on it, tombstones in it may go. */
+  confirmed(checkpointId: CheckpointId): void;
+  /** It will never be complete: what it would have carried goes into the next. */
+  aborted(checkpointId: CheckpointId): void;
+
+  /**
+   * Loads what the handles hold of `range`, oldest first. Checks every byte it uses.
+   * @throws {EngineError} `corrupt` with the file and block; `invalid` if a schema cannot be resolved.
+   */
+  restore(options: RestoreOptions): Promise<void>;
+
+  schemas(): readonly StateSchema[];
+  /** For metrics: number of live rows over all states. */
+  rows(): number;
+  close(): void;
+}
+
+export interface RestoreOptions {
+  readonly handles: readonly KeyedRunHandle[];
+  readonly checkpointId: CheckpointId;
+  readonly reusableBase: boolean;
+  readonly read: (handle: BlobHandle) => Promise<Uint8Array>;
+}
+
+export interface BackendOptions {
+  readonly uid: string;
+  readonly range: KeyGroupRange;
+  readonly maxParallelism: number;
+  /** Wall clock for TTL; read at most once per batch. */
+  readonly nowMs: () => number;
+}
+
+/** Where a snapshot's bytes go; part of `checkpoint`'s layout, so that state knows no paths. */
+export interface SnapshotTarget {
+  /**
+   * Stores one file. `shared` files may be referred to by later checkpoints; `exclusive` ones go with
+   * this one. Small ones become inline handles.
+   */
+  store(
+    scope: 'shared' | 'exclusive',
+    name: string,
+    parts: readonly Uint8Array[],
+  ): Promise<BlobHandle>;
+}
+
+/** A snapshot between its barrier and its last byte. */
+export interface RunningSnapshot {
+  /** Encodes for about `budgetMs`; true when everything is encoded. Never blocks. */
+  drain(budgetMs: number): boolean;
+  /** Resolves when all files are stored; only after `drain` has said true. Rejects when storing fails. */
+  readonly handles: Promise<SnapshotResult>;
+  /** Gives up: nothing more is stored. */
+  cancel(): void;
+}
+
+export interface SnapshotResult {
+  /** All runs that make up the state, oldest first: old ones still needed and the new ones. */
+  readonly runs: readonly KeyedRunHandle[];
+  readonly writtenBytes: number;
+}
+
+/** Timers of the current key and namespace, and the queue of all of them by time. */
+export interface TimerTable {
+  register(timestampMs: number): void;
+  delete(timestampMs: number): void;
+  /** The earliest timer's time, `Infinity` if there is none. */
+  peek(): number;
+  /**
+   * Takes the earliest timer off, makes its key and namespace current, and returns its time.
+   * Equal times come in a fixed order (by key hash, key, namespace) so that runs are repeatable.
+   */
+  poll(): number;
+  size(): number;
+}
