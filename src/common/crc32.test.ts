@@ -1,0 +1,15 @@
+import { expect, it } from 'vitest';
+import { crc32 } from './crc32.ts';
+
+const bytes = new TextEncoder().encode('123456789');
+
+it('is the CRC-32 of gzip', () => {
+  expect(crc32(bytes)).toBe(0xcbf43926);
+  expect(crc32(new Uint8Array())).toBe(0);
+});
+
+it('goes on where it stopped', () => {
+  for (let cut = 0; cut <= bytes.length; cut++) {
+    expect(crc32(bytes.subarray(cut), crc32(bytes.subarray(0, cut)))).toBe(0xcbf43926);
+  }
+});
