@@ -1,22 +1,9 @@
 import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
-
-/**
- * Files of the record path, in which `!` may stand behind an index into a typed array: the check
- * that `noUncheckedIndexedAccess` asks for would cost more than the work itself.
- * Add a file only together with the benchmark that shows the need.
- */
-const HOT_PATH_FILES = ['src/serde/binary-*.ts'];
+import { HOT_PATH_FILES, typedArrayNonNull } from './eslint.hot-path.js';
 
 /** The world's edge: the only places which may touch time, chance and the event loop themselves. */
-const WORLD_FILES = [
-  'src/common/**',
-  'scripts/**',
-  'bench/**',
-  'test/process/**',
-  'bin/**',
-  'examples/**/support/**',
-];
+const WORLD_FILES = ['src/common/**', 'scripts/**', 'bench/**', 'test/process/**', 'bin/**'];
 
 const CLOCK = 'Take a Clock from common/clock.ts, so that a simulation can own time.';
 const RANDOM = 'Take a Random from common/random.ts, so that a seed replays the run.';
@@ -31,10 +18,17 @@ const EMPTY_DATE = {
   selector: "NewExpression[callee.name='Date'][arguments.length=0]",
   message: CLOCK,
 };
-const WORLD_IMPORTS = {
-  selector: 'ImportDeclaration[source.value=/^(node:)?(timers|timers\\u002Fpromises|perf_hooks)$/]',
-  message: CLOCK,
-};
+const WORLD_IMPORTS = [
+  {
+    selector: 'ImportDeclaration[source.value=/^(node:)?(timers(.promises)?|perf_hooks)$/]',
+    message: CLOCK,
+  },
+  {
+    selector:
+      'ImportDeclaration[source.value=/^(node:)?crypto$/] > ImportSpecifier[imported.name=/^(random|webcrypto)/]',
+    message: RANDOM,
+  },
+];
 const MADE_FUNCTION = [
   { selector: "NewExpression[callee.name='Function']", message: CODE },
   { selector: "CallExpression[callee.name='Function']", message: CODE },
@@ -56,8 +50,15 @@ export default defineConfig(
         { allowNumber: true, allowBoolean: true },
       ],
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
-      '@typescript-eslint/consistent-type-imports': 'error',
-      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
+      '@typescript-eslint/no-unnecessary-condition': [
+        'error',
+        { allowConstantLoopConditions: 'only-allowed-literals' },
+      ],
+      '@typescript-eslint/consistent-type-imports': ['error', { disallowTypeAnnotations: false }],
+      '@typescript-eslint/no-unused-vars': [
+        'error',
+        { argsIgnorePattern: '^_', varsIgnorePattern: '^_', destructuredArrayIgnorePattern: '^_' },
+      ],
       '@typescript-eslint/require-await': 'off',
       '@typescript-eslint/no-implied-eval': 'off',
       eqeqeq: 'error',
@@ -89,7 +90,13 @@ export default defineConfig(
         { object: 'crypto', property: 'randomUUID', message: RANDOM },
         { object: 'crypto', property: 'getRandomValues', message: RANDOM },
       ],
-      'no-restricted-syntax': ['error', EMPTY_DATE, WORLD_IMPORTS, THROWN_ERROR, ...MADE_FUNCTION],
+      'no-restricted-syntax': [
+        'error',
+        EMPTY_DATE,
+        ...WORLD_IMPORTS,
+        THROWN_ERROR,
+        ...MADE_FUNCTION,
+      ],
     },
   },
   {
@@ -102,7 +109,7 @@ export default defineConfig(
   },
   {
     files: ['src/**/codegen*.ts'],
-    rules: { 'no-restricted-syntax': ['error', EMPTY_DATE, WORLD_IMPORTS, THROWN_ERROR] },
+    rules: { 'no-restricted-syntax': ['error', EMPTY_DATE, ...WORLD_IMPORTS, THROWN_ERROR] },
   },
   {
     files: ['**/*.test.ts', 'test/**/*.ts'],
@@ -120,7 +127,11 @@ export default defineConfig(
   },
   {
     files: HOT_PATH_FILES,
-    rules: { '@typescript-eslint/no-non-null-assertion': 'off' },
+    plugins: { tidemark: { rules: { 'typed-array-non-null': typedArrayNonNull } } },
+    rules: {
+      '@typescript-eslint/no-non-null-assertion': 'off',
+      'tidemark/typed-array-non-null': 'error',
+    },
   },
   { files: ['**/*.{js,cjs,mjs}'], extends: [tseslint.configs.disableTypeChecked] },
   { files: ['**/*.cjs'], rules: { '@typescript-eslint/no-require-imports': 'off' } },
