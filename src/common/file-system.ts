@@ -15,9 +15,13 @@ export interface FileSystem {
   stat(path: string): Promise<FileStat | undefined>;
   /** A second name for a file; fails with `EEXIST` if the name is taken. Never replaces. */
   link(existing: string, fresh: string): Promise<void>;
-  /** Replaces what is at `to`, atomically. */
+  /**
+   * Replaces what is at `to`, atomically; fails with `ENOENT` if `from` is not there, so that of
+   * two renames of one name one succeeds. A folder replaces only an empty folder: over a file it
+   * fails with `ENOTDIR`, over a folder that holds something with `ENOTEMPTY` or `EEXIST`.
+   */
   rename(from: string, to: string): Promise<void>;
-  /** Removes a file; no error if it is not there. */
+  /** Removes a name of a file; no error if it is not there. A folder is refused with `EISDIR`. */
   remove(path: string): Promise<void>;
   /** Removes an empty folder; no error if it is not there, or not empty. */
   removeFolder(path: string): Promise<void>;
@@ -38,8 +42,11 @@ export interface FileStat {
   readonly kind: 'file' | 'folder';
   readonly sizeBytes: number;
   readonly modifiedMs: number;
+  /** Tells this file or folder, under whatever name, from every other that is or was there. */
+  readonly fileId: string;
 }
 
+/** One call at a time: await each before the next. */
 export interface FileWriter {
   /** Appends all of `bytes`. */
   write(bytes: Uint8Array): Promise<void>;
@@ -52,6 +59,8 @@ export interface FileWriter {
 
 export interface FileReader {
   readonly sizeBytes: number;
+  /** As in `FileStat`. */
+  readonly fileId: string;
   /** Up to `length` bytes from `offset`; fewer only at the end of the file. */
   read(offset: number, length: number): Promise<Uint8Array>;
   close(): Promise<void>;
