@@ -21,6 +21,7 @@ export async function ensureModules(root, node) {
     if (readText(stamp) === wanted) return;
     if (readText(stamp) !== undefined || !holdsAll(root, lock.toString()))
       await install(root, node);
+    fs.mkdirSync(path.dirname(stamp), { recursive: true });
     linkOwnCommand(root);
     fs.writeFileSync(stamp, wanted);
   });
@@ -91,6 +92,7 @@ async function install(root, node) {
 function linkOwnCommand(root) {
   if (process.platform === 'win32') return;
   const link = path.join(root, 'node_modules', '.bin', 'tidemark');
+  fs.mkdirSync(path.dirname(link), { recursive: true });
   fs.rmSync(link, { force: true });
   fs.symlinkSync(path.join('..', '..', 'bin', 'tidemark.mjs'), link);
 }

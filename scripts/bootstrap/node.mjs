@@ -11,10 +11,16 @@ import { SetupError } from './setup-error.mjs';
 const OLDEST = [22, 22];
 
 /**
- * Node as an npm package, per platform: the newest 24, or 22 where 24 does not come that way.
- * `integrity` is the registry's, so that neither a mirror nor a broken download can slip in.
+ * Node as an npm package. `integrity` is the published one, so that neither a mirror nor a broken
+ * download can slip in.
  *
- * @type {Readonly<Record<string, { name: string, version: string, integrity: string }>>}
+ * @typedef {{ readonly name: string, readonly version: string, readonly integrity: string }} NodePackage
+ */
+
+/**
+ * Per platform: the newest 24, or 22 where 24 does not come that way.
+ *
+ * @type {Readonly<Record<string, NodePackage>>}
  */
 const PACKAGES = {
   'linux-x64': {
@@ -59,26 +65,35 @@ const EXECUTABLE = process.platform === 'win32' ? 'node.exe' : 'node';
 const INSTALL_HINT = 'Install Node 24 yourself (https://nodejs.org) and try again.';
 
 /**
+ * @typedef {object} Machine Stated by tests only.
+ * @property {string} [version] of the running Node
+ * @property {string} [platform]
+ * @property {Readonly<Record<string, NodePackage>>} [packages]
+ */
+
+/**
  * The Node to go on with: the running one if it is new enough, else the one in `<root>/.node`,
  * which is fetched if it is not there whole.
  *
  * @param {string} root
- * @param {NodeJS.ProcessEnv} [env]
+ * @param {Machine} [machine]
  * @returns {Promise<string>} path of the executable
  */
-export async function ensureNode(root, env = process.env) {
-  if (isNewEnough(process.versions.node)) return process.execPath;
-  const wanted = PACKAGES[`${process.platform}-${process.arch}`];
+export async function ensureNode(root, machine = {}) {
+  const { version = process.versions.node, packages = PACKAGES } = machine;
+  const { platform = `${process.platform}-${process.arch}` } = machine;
+  if (isNewEnough(version)) return process.execPath;
+  const wanted = packages[platform];
   if (wanted === undefined) {
     throw new SetupError(
-      `Node ${process.versions.node} is too old, and npm has no Node for ${process.platform}-${process.arch}`,
+      `Node ${version} is too old, and npm has none for ${platform}`,
       INSTALL_HINT,
     );
   }
   const folder = path.join(root, '.node');
   if (!isWhole(folder, wanted.version)) {
     await withLock(path.join(root, '.node.lock'), async () => {
-      if (!isWhole(folder, wanted.version)) await install(root, folder, wanted, env);
+      if (!isWhole(folder, wanted.version)) await install(root, folder, wanted);
     });
   }
   return path.join(folder, 'bin', EXECUTABLE);
@@ -111,11 +126,11 @@ function isWhole(folder, version) {
 /**
  * @param {string} root
  * @param {string} folder
- * @param {{ name: string, version: string, integrity: string }} wanted
- * @param {NodeJS.ProcessEnv} env
+ * @param {NodePackage} wanted
  */
-async function install(root, folder, wanted, env) {
-  const cache = path.join(env['XDG_CACHE_HOME'] || path.join(os.homedir(), '.cache'), 'tidemark');
+async function install(root, folder, wanted) {
+  const caches = process.env['XDG_CACHE_HOME'] || path.join(os.homedir(), '.cache');
+  const cache = path.join(caches, 'tidemark');
   const archive = path.join(cache, `${wanted.name}-${wanted.version}.tgz`);
   const bytes = readWhole(archive, wanted.integrity) ?? (await download(root, archive, wanted));
   process.stderr.write(`setup: unpacking Node ${wanted.version} into ${folder}\n`);
@@ -149,14 +164,12 @@ function readWhole(archive, integrity) {
 /**
  * @param {string} root
  * @param {string} archive
- * @param {{ name: string, version: string, integrity: string }} wanted
+ * @param {NodePackage} wanted
  * @returns {Promise<Buffer>}
  */
 async function download(root, archive, wanted) {
   const spec = `${wanted.name}@${wanted.version}`;
-  process.stderr.write(
-    `setup: Node ${process.versions.node} is too old, fetching ${spec} from npm\n`,
-  );
+  process.stderr.write(`setup: this Node is too old, fetching ${spec} from npm\n`);
   const cache = path.dirname(archive);
   fs.mkdirSync(cache, { recursive: true });
   const temporary = fs.mkdtempSync(path.join(cache, 'fetch-'));
