@@ -57,8 +57,9 @@ function holdsAll(root, lock) {
   return (
     nothingMore &&
     Object.entries(wanted).every(([name, { version, optional }]) => {
+      if (!name.includes('node_modules/')) return true;
       const found = present[name];
-      return name === '' || (found === undefined ? optional === true : found.version === version);
+      return found === undefined ? optional === true : found.version === version;
     })
   );
 }

@@ -9,13 +9,11 @@ export class SetupError extends Error {
    * @param {string} [output] What the failed program printed.
    */
   constructor(summary, hint, output = '') {
-    const quoted = output
-      .trim()
-      .split('\n')
-      .slice(-LINES_MAX)
-      .map((line) => `  | ${line}`);
+    const lines = output.trim().split('\n');
+    const quoted = lines.slice(0, LINES_MAX).map((line) => `  | ${line}`);
+    if (lines.length > LINES_MAX) quoted.push(`  | … and ${lines.length - LINES_MAX} lines more`);
     super([`setup: ${summary}`, ...(output === '' ? [] : quoted), `  ${hint}`].join('\n'));
   }
 }
 
-const LINES_MAX = 40;
+const LINES_MAX = 25;

@@ -206,6 +206,12 @@ describe('a command', () => {
 
   const run = (...args: string[]): Promise<Ended> => ended(bootstrap(...args));
 
+  function linkCompiler(): void {
+    const own = path.join(root, 'node_modules/typescript');
+    fs.rmSync(own, { force: true });
+    fs.symlinkSync(path.join(REPOSITORY, 'node_modules/typescript'), own);
+  }
+
   beforeAll(async () => {
     root = newFolder();
     for (const name of ['scripts/bootstrap', 'scripts/bootstrap.mjs', 'bin/tidemark.mjs']) {
@@ -236,10 +242,7 @@ describe('a command', () => {
       stdout: `${process.version}\n`,
       stderr: 'setup: installing packages (npm ci)\n',
     });
-    fs.symlinkSync(
-      path.join(REPOSITORY, 'node_modules/typescript'),
-      path.join(root, 'node_modules/typescript'),
-    );
+    linkCompiler();
   });
 
   it('gets its arguments, and its exit code comes back', async () => {
@@ -309,16 +312,24 @@ describe('a command', () => {
 
   it('waits for whole packages after an interrupted npm ci', async () => {
     const modules = path.join(root, 'node_modules');
-    fs.renameSync(path.join(modules, 'typescript'), path.join(root, 'typescript'));
     fs.rmSync(path.join(modules, '.tidemark-stamp'));
     fs.rmSync(path.join(modules, '.package-lock.json'), { force: true });
     write(root, { 'node_modules/half/package.json': '{' });
 
     const { code, stderr } = await run('run', 'node', '--version');
-    fs.renameSync(path.join(root, 'typescript'), path.join(modules, 'typescript'));
+    linkCompiler();
 
     expect({ code, stderr }).toEqual({ code: 0, stderr: 'setup: installing packages (npm ci)\n' });
     expect(fs.existsSync(path.join(modules, 'half'))).toBe(false);
+  });
+
+  it('keeps the packages that npm install has just put in place', async () => {
+    write(root, { 'local/package.json': '{ "name": "local", "version": "1.0.0" }' });
+    const npm = ['run', 'npm', 'install', '--no-audit', '--no-fund', 'file:local'];
+    expect(await run(...npm)).toMatchObject({ code: 0 });
+
+    expect(await run('run', 'node', '--version')).toMatchObject({ code: 0, stderr: '' });
+    linkCompiler();
   });
 
   it('that is not known is answered with those that are', async () => {

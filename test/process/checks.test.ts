@@ -225,6 +225,40 @@ describe('check:errors', () => {
   });
 });
 
+describe('check:lock', () => {
+  const native = { optionalDependencies: { 'native-arm': '1.0.0' } };
+  const whole = {
+    '': { dependencies: { native: '1.0.0', 'pre-release': '1.0.0-rc.1' } },
+    'node_modules/native': native,
+    'node_modules/native/node_modules/native-arm': { version: '1.0.0' },
+    'node_modules/user/node_modules/native': native,
+    'node_modules/user/node_modules/native-arm': { version: '1.0.0' },
+  };
+
+  function lock(packages: Readonly<Record<string, unknown>>): {
+    code: number | null;
+    output: string;
+  } {
+    write({ 'package-lock.json': JSON.stringify({ packages }) });
+    return node(path.join(REPOSITORY, 'scripts/check-lock.ts'), root);
+  }
+
+  it('passes a whole lock', () => {
+    expect(lock(whole)).toEqual({ code: 0, output: '' });
+  });
+
+  it.each([
+    ['a range', { '': { devDependencies: { tool: '^1.0.0' } } }, 'tool: "^1.0.0" is not an exact'],
+    ['an address', { 'node_modules/tool': { resolved: 'https://a.b/c.tgz' } }, 'has an address'],
+    ['a missing platform', { 'node_modules/other': native }, 'other: native-arm is missing'],
+  ])('finds %s', (_, packages, message) => {
+    const { code, output } = lock({ ...whole, ...packages });
+
+    expect(output).toContain(message);
+    expect(code).toBe(1);
+  });
+});
+
 describe('check:words', () => {
   function words(text: string): { code: number | null; output: string } {
     write({ 'notes.md': text });
