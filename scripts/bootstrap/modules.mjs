@@ -15,12 +15,14 @@ import { SetupError } from './setup-error.mjs';
 export async function ensureModules(root, node) {
   const lock = fs.readFileSync(path.join(root, 'package-lock.json'));
   const stamp = path.join(root, 'node_modules', '.tidemark-stamp');
-  const wanted = `${crypto.createHash('sha256').update(lock).digest('hex')} ${await majorOf(root, node)}\n`;
+  const major = majorOf(root, node);
+  const wanted = `${crypto.createHash('sha256').update(lock).digest('hex')} ${major}\n`;
   if (readText(stamp) === wanted) return;
   await withLock(path.join(root, '.cache', 'modules.lock'), async () => {
-    if (readText(stamp) === wanted) return;
-    if (readText(stamp) !== undefined || !holdsAll(root, lock.toString()))
-      await install(root, node);
+    const former = readText(stamp);
+    if (former === wanted) return;
+    const otherNode = former !== undefined && !former.endsWith(` ${major}\n`);
+    if (otherNode || !holdsAll(root, lock.toString())) await install(root, node);
     fs.mkdirSync(path.dirname(stamp), { recursive: true });
     linkOwnCommand(root);
     fs.writeFileSync(stamp, wanted);
@@ -33,7 +35,7 @@ export async function ensureModules(root, node) {
  * @param {string} root
  * @param {string} node
  */
-async function majorOf(root, node) {
+function majorOf(root, node) {
   if (node === process.execPath) return `node-${process.versions.node.split('.')[0]}`;
   const whole = JSON.parse(fs.readFileSync(path.join(root, '.node', 'whole.json'), 'utf8'));
   return `node-${String(whole.version).split('.')[0]}`;

@@ -325,6 +325,7 @@ describe('a command', () => {
 
   it('keeps the packages that npm install has just put in place', async () => {
     write(root, { 'local/package.json': '{ "name": "local", "version": "1.0.0" }' });
+    fs.rmSync(path.join(root, 'node_modules/typescript'));
     const npm = ['run', 'npm', 'install', '--no-audit', '--no-fund', 'file:local'];
     expect(await run(...npm)).toMatchObject({ code: 0 });
 
