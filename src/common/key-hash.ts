@@ -168,7 +168,7 @@ export function sortedNames(key: Readonly<Record<string, unknown>>): string[] {
 
 /** Whether `value` is an object literal, of this realm or another, and not an instance of a class. */
 export function isPlainObject(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value);
+  const prototype = Object.getPrototypeOf(value) as object | null;
   if (prototype === Object.prototype || prototype === null) return true;
   // The `Object.prototype` of another realm, such as a `vm` context, is also the end of its chain.
   return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'hasOwnProperty');

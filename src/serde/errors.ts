@@ -1,0 +1,32 @@
+import { EngineError } from '../common/errors.ts';
+import type { Misfit } from './misfit.ts';
+
+/** Bytes that no serializer of ours has written, or not with this schema. */
+export function corruptBytes(what: string, at: number): EngineError {
+  return new EngineError('SER-001', 'corrupt', `bytes of a value are damaged: ${what}`, {
+    details: { at },
+    hint: 'Restore an older checkpoint or savepoint, and check the storage that held this one.',
+  });
+}
+
+/** A value that the serializer for it cannot write. */
+export function misfitError({ kind, path, expected, found }: Misfit): EngineError {
+  const at = `value${path}`;
+  switch (kind) {
+    case 'type':
+      return new EngineError('SER-002', 'invalid', 'value does not fit its schema', {
+        details: { at, expected, found },
+        hint: `Make ${at} ${expected}, or widen its schema.`,
+      });
+    case 'extra':
+      return new EngineError('SER-003', 'invalid', 'value has a field that its schema lacks', {
+        details: { at },
+        hint: `Add ${JSON.stringify(found)} to the schema, remove it from the value, or keep unknown fields with z.looseObject.`,
+      });
+    case 'unserializable':
+      return new EngineError('SER-004', 'invalid', 'value holds something that is no data', {
+        details: { at, found },
+        hint: `Store plain objects, arrays, Map, Set, Date, Uint8Array and primitives at ${at}, or give a serializer.`,
+      });
+  }
+}
