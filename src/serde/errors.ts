@@ -30,3 +30,12 @@ export function misfitError({ kind, path, expected, found }: Misfit): EngineErro
       });
   }
 }
+
+/** A schema, or a part of it at `path`, whose structure cannot be told. */
+export function noStructure(path: string, what: string, cause?: unknown): EngineError {
+  return new EngineError('SER-006', 'invalid', 'the structure of a schema cannot be told', {
+    details: { at: `value${path}`, what },
+    hint: 'Describe that part with types that have a structure (for a transform: .pipe(z.number())), or give a serializer instead of the schema.',
+    ...(cause === undefined ? {} : { cause }),
+  });
+}
