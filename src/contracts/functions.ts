@@ -49,6 +49,12 @@ export interface OnTimerContext<K, D extends StateDescriptors, U> extends Proces
   readonly timeDomain: 'event-time' | 'processing-time';
 }
 
+/**
+ * What a method that must not be async returns: nothing. `void` alone would let a promise pass.
+ */
+// eslint-disable-next-line @typescript-eslint/no-invalid-void-type -- the union is what refuses a promise.
+export type Nothing = void | undefined;
+
 interface Lifecycle {
   open?(context: RuntimeContext): void | Promise<void>;
   close?(): void | Promise<void>;
@@ -56,8 +62,8 @@ interface Lifecycle {
 
 /** Flink's `KeyedProcessFunction`; a plain function is taken as its `processElement`. */
 export interface KeyedProcessFunction<T, K, D extends StateDescriptors, U> extends Lifecycle {
-  processElement(value: T, context: ProcessContext<K, D, U>): void;
-  onTimer?(timestampMs: number, context: OnTimerContext<K, D, U>): void;
+  processElement(value: T, context: ProcessContext<K, D, U>): Nothing;
+  onTimer?(timestampMs: number, context: OnTimerContext<K, D, U>): Nothing;
 }
 
 /** The context on a stream without a key: no keyed state, no timers. */
@@ -70,23 +76,24 @@ export interface NonKeyedContext<U> {
 }
 
 export interface ProcessFunction<T, U> extends Lifecycle {
-  processElement(value: T, context: NonKeyedContext<U>): void;
+  processElement(value: T, context: NonKeyedContext<U>): Nothing;
 }
 
 /** Two inputs with one key and shared state (Flink's `KeyedCoProcessFunction`). */
 export interface KeyedCoProcessFunction<A, B, K, D extends StateDescriptors, U> extends Lifecycle {
-  processElement1(value: A, context: ProcessContext<K, D, U>): void;
-  processElement2(value: B, context: ProcessContext<K, D, U>): void;
-  onTimer?(timestampMs: number, context: OnTimerContext<K, D, U>): void;
+  processElement1(value: A, context: ProcessContext<K, D, U>): Nothing;
+  processElement2(value: B, context: ProcessContext<K, D, U>): Nothing;
+  onTimer?(timestampMs: number, context: OnTimerContext<K, D, U>): Nothing;
 }
 
 /** Two inputs without a key. */
 export interface CoProcessFunction<A, B, U> extends Lifecycle {
-  processElement1(value: A, context: NonKeyedContext<U>): void;
-  processElement2(value: B, context: NonKeyedContext<U>): void;
+  processElement1(value: A, context: NonKeyedContext<U>): Nothing;
+  processElement2(value: B, context: NonKeyedContext<U>): Nothing;
 }
 
-export type BroadcastDescriptors = Readonly<Record<string, MapStateDescriptor<never, never>>>;
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- variance: any map descriptor fits.
+export type BroadcastDescriptors = Readonly<Record<string, MapStateDescriptor<any, any>>>;
 
 /** `broadcast.rules` is read-only for elements and writable for the broadcast side. */
 export type ReadOnlyBroadcasts<B> = {
@@ -112,15 +119,15 @@ export interface KeyedBroadcastProcessFunction<
   processElement(
     value: T,
     context: ProcessContext<K, D, U> & { readonly broadcast: ReadOnlyBroadcasts<B> },
-  ): void;
+  ): Nothing;
   processBroadcastElement(
     value: S,
     context: NonKeyedContext<U> & { readonly broadcast: WritableBroadcasts<B> },
-  ): void;
+  ): Nothing;
   onTimer?(
     timestampMs: number,
     context: OnTimerContext<K, D, U> & { readonly broadcast: ReadOnlyBroadcasts<B> },
-  ): void;
+  ): Nothing;
 }
 
 /** Flink's `BroadcastProcessFunction`. */
@@ -128,13 +135,13 @@ export interface BroadcastProcessFunction<T, S, B, U> extends Lifecycle {
   processElement(
     value: T,
     context: NonKeyedContext<U> & { readonly broadcast: ReadOnlyBroadcasts<B> },
-  ): void;
+  ): Nothing;
   processBroadcastElement(
     value: S,
     context: NonKeyedContext<U> & { readonly broadcast: WritableBroadcasts<B> },
-  ): void;
+  ): Nothing;
 }
 
-/** The type of a function that must not be async: a promise as its result does not compile. */
+/** The result of a function that must not be async: the text is what the compiler shows otherwise. */
 export type Sync<R> =
   R extends PromiseLike<unknown> ? 'an async function is not allowed here; use asyncMap' : R;

@@ -1,3 +1,5 @@
+import type { Serializer } from '../serde/serializer.ts';
+
 /** Where a function puts its results. Emitted values must not be changed afterwards. */
 export interface Output<T> {
   /** Emits with the timestamp of the element (or timer) that is being processed. */
@@ -10,9 +12,11 @@ export interface Output<T> {
 export interface OutputTag<T> {
   readonly kind: 'output-tag';
   readonly id: string;
+  /** How its elements are stored where a later operator keeps them. */
+  readonly element?: Serializer<T> | undefined;
   /** Only for the compiler: the element type. */
   readonly type?: T;
 }
 
-/** Emits to a side output. */
-export type SideOutput = <T>(tag: OutputTag<T>, value: T) => void;
+/** Emits to a side output. `NoInfer`: the tag alone says what the value must be. */
+export type SideOutput = <T>(tag: OutputTag<T>, value: NoInfer<T>) => void;

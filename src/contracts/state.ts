@@ -97,23 +97,17 @@ export interface AggregatingStateDescriptor<In, Acc, Out> extends Named {
   readonly merge: ((a: Acc, b: Acc) => Acc) | undefined;
 }
 
-export type StateDescriptor =
-  | ValueStateDescriptor<never>
-  | ListStateDescriptor<never>
-  | MapStateDescriptor<never, never>
-  | ReducingStateDescriptor<never>
-  | AggregatingStateDescriptor<never, never, unknown>;
-
 /** What an operator declares in its call: a name in the function's `state` to a descriptor. */
 export type StateDescriptors = Readonly<Record<string, AnyStateDescriptor>>;
 
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- variance: any descriptor fits here.
+/* eslint-disable @typescript-eslint/no-explicit-any -- variance: any descriptor fits here. */
 export type AnyStateDescriptor =
   | ValueStateDescriptor<any>
   | ListStateDescriptor<any>
   | MapStateDescriptor<any, any>
   | ReducingStateDescriptor<any>
   | AggregatingStateDescriptor<any, any, any>;
+/* eslint-enable @typescript-eslint/no-explicit-any */
 
 /** The state object that belongs to a descriptor. */
 export type StateOf<D> =

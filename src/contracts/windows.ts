@@ -37,6 +37,8 @@ export type Trigger<T = never> =
   | { readonly kind: 'count'; readonly count: number; readonly purge: boolean }
   | { readonly kind: 'continuous'; readonly everyMs: number; readonly time: TimeDomain }
   | { readonly kind: 'never' }
+  /** Whatever the inner trigger fires also empties the window. */
+  | { readonly kind: 'purging'; readonly trigger: Trigger<T> }
   | CustomTrigger<T>;
 
 export interface CustomTrigger<T> {
@@ -92,9 +94,11 @@ export interface WindowContext<K, U> {
 export type WindowFunction<T, K, U> =
   | {
       readonly kind: 'aggregate';
-      readonly aggregate: AggregateFunction<T, never, unknown>;
+      // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the accumulator's type is nobody else's.
+      readonly aggregate: AggregateFunction<T, any, any>;
       /** Default: emits the result itself. */
-      readonly emit: ((result: never, context: WindowContext<K, U>) => void) | undefined;
+      // eslint-disable-next-line @typescript-eslint/no-explicit-any -- as above, for the result.
+      readonly emit: ((result: any, context: WindowContext<K, U>) => void) | undefined;
     }
   | {
       readonly kind: 'reduce';

@@ -12,6 +12,13 @@ export interface JobGraph {
   readonly regions: readonly (readonly string[])[];
 }
 
+export interface JobGraphOptions {
+  /** Of every operator that has none of its own. At least 1, at most `maxParallelism`. */
+  readonly parallelism: number;
+  /** Key groups of the job; never changes over the life of its state. At most 32768. */
+  readonly maxParallelism: number;
+}
+
 export interface JobVertex {
   /** The uid of the chain's first operator. */
   readonly id: string;

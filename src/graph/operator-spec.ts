@@ -11,10 +11,18 @@ import type { Output } from '../contracts/output.ts';
 import type { Sink } from '../contracts/sink.ts';
 import type { Source } from '../contracts/source.ts';
 import type { StateDescriptors } from '../contracts/state.ts';
+import type { Serializer } from '../serde/serializer.ts';
 import type { WatermarkStrategy } from '../contracts/watermark-strategy.ts';
 import type { WindowAssigner, WindowFunction, WindowOptions } from '../contracts/windows.ts';
 
 /* eslint-disable @typescript-eslint/no-explicit-any -- The graph is untyped inside: `api` gives the types, `operators` runs them. */
+
+/** The user's function object. */
+interface PerSubtask<F> {
+  readonly process: F;
+  /** There if the user gave a class: each subtask makes an object of its own and ignores `process`. */
+  readonly newProcess?: (() => F) | undefined;
+}
 
 /**
  * What an operator does, as data plus the user's functions. `api` makes these, `operators` has one
@@ -30,29 +38,25 @@ export type OperatorSpec =
   | { readonly kind: 'filter'; readonly filter: (value: any) => boolean }
   | { readonly kind: 'flat-map'; readonly flatMap: (value: any, out: Output<any>) => void }
   | { readonly kind: 'assign-timestamps'; readonly watermarks: WatermarkStrategy<any> }
-  | { readonly kind: 'process'; readonly process: ProcessFunction<any, any> }
-  | {
+  | ({ readonly kind: 'process' } & PerSubtask<ProcessFunction<any, any>>)
+  | ({
       readonly kind: 'keyed-process';
       readonly states: StateDescriptors;
-      readonly process: KeyedProcessFunction<any, any, any, any>;
-    }
-  | { readonly kind: 'co-process'; readonly process: CoProcessFunction<any, any, any> }
-  | {
+    } & PerSubtask<KeyedProcessFunction<any, any, any, any>>)
+  | ({ readonly kind: 'co-process' } & PerSubtask<CoProcessFunction<any, any, any>>)
+  | ({
       readonly kind: 'keyed-co-process';
       readonly states: StateDescriptors;
-      readonly process: KeyedCoProcessFunction<any, any, any, any, any>;
-    }
-  | {
+    } & PerSubtask<KeyedCoProcessFunction<any, any, any, any, any>>)
+  | ({
       readonly kind: 'broadcast-process';
       readonly broadcasts: BroadcastDescriptors;
-      readonly process: BroadcastProcessFunction<any, any, any, any>;
-    }
-  | {
+    } & PerSubtask<BroadcastProcessFunction<any, any, any, any>>)
+  | ({
       readonly kind: 'keyed-broadcast-process';
       readonly states: StateDescriptors;
       readonly broadcasts: BroadcastDescriptors;
-      readonly process: KeyedBroadcastProcessFunction<any, any, any, any, any, any>;
-    }
+    } & PerSubtask<KeyedBroadcastProcessFunction<any, any, any, any, any, any>>)
   /** Keyed `reduce` without a window: the running reduction is emitted for each element. */
   | {
       readonly kind: 'reduce';
@@ -71,7 +75,8 @@ export type OperatorSpec =
       readonly ordered: boolean;
       readonly capacity: number;
       readonly timeoutMs: number;
-      readonly element: import('../serde/serializer.ts').Serializer<any>;
+      /** For the elements in flight, which are part of the checkpoint. */
+      readonly element: Serializer<any>;
     }
   | { readonly kind: 'sink'; readonly sink: Sink<any> };
 
@@ -104,6 +109,8 @@ export interface StreamNode {
   readonly parallelism: number | undefined;
   /** The key selectors of inputs 0 and 1 where the operator is keyed; undefined entries are not keyed. */
   readonly keys: readonly (KeySelector | undefined)[];
+  /** What the operator emits, if the job said so by a schema. */
+  readonly element?: Serializer<any> | undefined;
 }
 
 /** All nodes in the order in which they were added; edges only point backwards. */

@@ -1,0 +1,165 @@
+import type { Source } from '../contracts/source.ts';
+import type { WatermarkStrategy } from '../contracts/watermark-strategy.ts';
+import type { StreamGraph } from '../graph/operator-spec.ts';
+import type { Serializer } from '../serde/serializer.ts';
+import type { FlinkSettings, SettingName, SettingValues } from '../settings/flink-settings.ts';
+import { requireSetting, withOverrides, type JobOverrides } from '../settings/job-overrides.ts';
+import { CheckpointConfig, type CheckpointingMode } from './checkpoint-config.ts';
+import { requireFunction } from './checks.ts';
+import { addOperator, type DataStream } from './data-stream.ts';
+import { elementsSource } from './elements-source.ts';
+import { GraphBuilder } from './graph-builder.ts';
+import { noWatermarks } from './watermarks.ts';
+
+/** A source that knows how its elements are stored. */
+export type SourceOf<T, Split, Enum> = Source<T, Split, Enum> & {
+  readonly element?: Serializer<T> | undefined;
+};
+
+/**
+ * Where a job is described; Flink's `StreamExecutionEnvironment`. The function of `defineJob` gets
+ * one. It collects the operators and the settings that the job's code asks for; nothing runs yet.
+ */
+export class StreamExecutionEnvironment {
+  readonly jobName: string;
+  readonly #base: FlinkSettings;
+  readonly #builder: GraphBuilder;
+  readonly #checkpointConfig: CheckpointConfig;
+  #overrides: JobOverrides = {};
+
+  /** @internal Comes from `defineJob`. */
+  constructor(jobName: string, base: FlinkSettings) {
+    this.jobName = jobName;
+    this.#base = base;
+    this.#builder = new GraphBuilder(jobName, () => this.setting('maxParallelism'));
+    this.#checkpointConfig = new CheckpointConfig({
+      get: (name) => this.setting(name),
+      set: (name, value) => this.set(name, value),
+    });
+  }
+
+  /**
+   * Reads a source.
+   *
+   * @param watermarks How its elements get event time. Default: none.
+   * @throws {EngineError} `API-001`, `API-002`, `API-005`, `API-015` (`invalid`)
+   * @example `env.fromSource('cgm', files(path, CgmRow), monotonous((row) => row.at))`
+   */
+  fromSource<T, Split, Enum>(
+    uid: string,
+    source: SourceOf<T, Split, Enum>,
+    watermarks: WatermarkStrategy<NoInfer<T>> = noWatermarks(),
+  ): DataStream<T> {
+    const reader: unknown = (source as Partial<Source<T>> | undefined)?.reader;
+    requireFunction(reader, { uid, what: 'source.reader' });
+    return addOperator(this.#builder, {
+      uid,
+      spec: { kind: 'source', source, watermarks },
+      edges: [],
+      element: source.element,
+    });
+  }
+
+  /**
+   * A few elements that stand in the job, in their order. Read by one subtask; no event time unless
+   * `watermarks` says so.
+   *
+   * @throws {EngineError} `API-001`, `API-002`, `API-015` (`invalid`)
+   * @example `env.fromElements('words', ['to', 'be', 'or', 'not'])`
+   */
+  fromElements<T>(
+    uid: string,
+    values: readonly T[],
+    watermarks: WatermarkStrategy<NoInfer<T>> = noWatermarks(),
+  ): DataStream<T> {
+    const kept = [...values];
+    return addOperator(this.#builder, {
+      uid,
+      spec: {
+        kind: 'source',
+        source: elementsSource(kept.length, (index) => kept[index] as T),
+        watermarks,
+      },
+      edges: [],
+      element: undefined,
+      parallelism: 1,
+    });
+  }
+
+  /**
+   * The whole numbers from `from` to `to`, both included, by one subtask.
+   *
+   * @throws {EngineError} `API-001`, `API-002`, `API-015` (`invalid`)
+   */
+  fromSequence(uid: string, from: number, to: number): DataStream<number> {
+    return addOperator<number>(this.#builder, {
+      uid,
+      spec: {
+        kind: 'source',
+        source: elementsSource(Math.max(0, to - from + 1), (index) => from + index),
+        watermarks: noWatermarks(),
+      },
+      edges: [],
+      parallelism: 1,
+    });
+  }
+
+  /** Of each operator that has none of its own. @throws {EngineError} `SET-001`, `API-015` */
+  setParallelism(parallelism: number): this {
+    return this.set('parallelism', parallelism);
+  }
+
+  getParallelism(): number {
+    return this.setting('parallelism');
+  }
+
+  /**
+   * The number of key groups: the most subtasks the job can ever have. Cannot change once there is
+   * state. Default 1024.
+   *
+   * @throws {EngineError} `SET-001`, `API-015` (`invalid`)
+   */
+  setMaxParallelism(maxParallelism: number): this {
+    return this.set('maxParallelism', maxParallelism);
+  }
+
+  getMaxParallelism(): number {
+    return this.setting('maxParallelism');
+  }
+
+  /**
+   * Takes a checkpoint every `intervalMs`; 0 switches them off.
+   *
+   * @throws {EngineError} `SET-001`, `API-015` (`invalid`)
+   */
+  enableCheckpointing(intervalMs: number, mode?: CheckpointingMode): this {
+    if (mode !== undefined) this.set('checkpointMode', mode);
+    return this.set('checkpointIntervalMs', intervalMs);
+  }
+
+  getCheckpointConfig(): CheckpointConfig {
+    return this.#checkpointConfig;
+  }
+
+  /**
+   * Sets any setting by its name in code. Wins over the environment's variables; `-D` wins over it.
+   *
+   * @throws {EngineError} `SET-001`, `API-015` (`invalid`)
+   */
+  set<N extends SettingName>(name: N, value: SettingValues[N]): this {
+    this.#builder.requireOpen(name);
+    requireSetting(name, value);
+    this.#overrides = { ...this.#overrides, [name]: value };
+    return this;
+  }
+
+  /** A setting as it will be in force. */
+  setting<N extends SettingName>(name: N): FlinkSettings[N] {
+    return withOverrides(this.#base, this.#overrides)[name];
+  }
+
+  /** @internal Ends the description. */
+  seal(): { readonly graph: StreamGraph; readonly config: FlinkSettings } {
+    return { graph: this.#builder.seal(), config: withOverrides(this.#base, this.#overrides) };
+  }
+}
