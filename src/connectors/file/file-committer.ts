@@ -1,0 +1,93 @@
+import { crc32 } from '../../common/crc32.ts';
+import type { FileSystem } from '../../common/file-system.ts';
+import type { Committer, CommitResult, CommitterContext, Stamped } from '../../contracts/sink.ts';
+import { DurableFolders } from './durable-folders.ts';
+import { fileError, foreignFile } from './errors.ts';
+import type { PendingFile } from './pending-file.ts';
+import { folderOf, isOfLineage, unfinishedFolder } from './sink-layout.ts';
+
+const NO_LINKS = new Set<unknown>(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
+
+/**
+ * Makes pending files visible: second name, folder synced, first name removed. A crash between any
+ * two of these leaves a state in which doing it all again ends the same.
+ */
+export class FileCommitter implements Committer<PendingFile> {
+  readonly #context: CommitterContext;
+  readonly #fs: FileSystem;
+  readonly #path: string;
+  readonly #folders: DurableFolders;
+  /** Until the restored committables are through: a crash may have torn their files. */
+  #restoring = true;
+
+  constructor(context: CommitterContext, path: string) {
+    this.#context = context;
+    this.#fs = context.world.fs;
+    this.#path = path;
+    this.#folders = new DurableFolders(this.#fs, path);
+  }
+
+  async commit(stamped: readonly Stamped<PendingFile>[]): Promise<CommitResult[]> {
+    const results: CommitResult[] = [];
+    const folders = new Set<string>();
+    for (const { committable } of stamped) {
+      const result = await this.#guard('commit', committable.finalPath, () =>
+        this.#publish(committable),
+      );
+      results.push(result);
+      if (result !== 'lost') folders.add(folderOf(committable.finalPath));
+    }
+    for (const folder of folders) {
+      await this.#guard('sync a folder', folder, () => this.#fs.syncFolder(folder));
+    }
+    for (const [index, { committable }] of stamped.entries()) {
+      if (results[index] === 'lost') continue;
+      const { pendingPath } = committable;
+      await this.#guard('remove', pendingPath, () => this.#fs.remove(pendingPath));
+    }
+    return results;
+  }
+
+  async abortLeftovers(): Promise<void> {
+    this.#restoring = false;
+    const folder = unfinishedFolder(this.#path, this.#context.uid);
+    await this.#guard('clean up', folder, async () => {
+      for (const { name } of await this.#fs.list(folder)) {
+        if (isOfLineage(name, this.#context.lineage)) await this.#fs.remove(`${folder}/${name}`);
+      }
+    });
+  }
+
+  async #publish(file: PendingFile): Promise<CommitResult> {
+    const { pendingPath, finalPath, sizeBytes } = file;
+    const there = await this.#fs.stat(finalPath);
+    if (there !== undefined) {
+      if (there.sizeBytes === sizeBytes) return 'already';
+      throw foreignFile(finalPath, sizeBytes, there.sizeBytes);
+    }
+    const pending = await this.#fs.stat(pendingPath);
+    if (pending?.sizeBytes !== sizeBytes) return 'lost';
+    if (this.#restoring && crc32(await this.#fs.readFile(pendingPath)) !== file.crc) return 'lost';
+    await this.#folders.make(folderOf(finalPath));
+    await this.#name(pendingPath, finalPath);
+    return 'done';
+  }
+
+  async #name(pendingPath: string, finalPath: string): Promise<void> {
+    try {
+      await this.#fs.link(pendingPath, finalPath);
+    } catch (cause) {
+      if (!NO_LINKS.has((cause as { code?: unknown }).code)) throw cause;
+      // Final names are unique for ever, so that a rename can replace nothing.
+      await this.#fs.rename(pendingPath, finalPath);
+    }
+  }
+
+  async #guard<R>(doing: string, path: string, task: () => Promise<R>): Promise<R> {
+    try {
+      return await task();
+    } catch (cause) {
+      throw fileError(doing, path, cause);
+    }
+  }
+}

@@ -1,0 +1,30 @@
+import type { FileSystem } from '../../common/file-system.ts';
+import { gunzip } from '../../formats/gzip.ts';
+import { absolutePath, findFiles } from './find-files.ts';
+import { FINISHED_PREFIX } from './sink-layout.ts';
+
+export interface FinishedFile {
+  readonly path: string;
+  /** Decompressed. */
+  readonly text: string;
+}
+
+/** What a file sink has committed so far, by the files' names; empty if it has not begun. */
+export async function readFinished(fs: FileSystem, path: string): Promise<FinishedFile[]> {
+  const files = await findFiles(fs, absolutePath(path), true);
+  const finished: FinishedFile[] = [];
+  for (const file of files) {
+    if (!file.slice(file.lastIndexOf('/') + 1).startsWith(FINISHED_PREFIX)) continue;
+    const bytes = await fs.readFile(file);
+    const plain = file.endsWith('.gz') ? gunzip(bytes) : bytes;
+    finished.push({ path: file, text: Buffer.from(plain).toString() });
+  }
+  return finished;
+}
+
+/** The values of all committed JSON lines. */
+export async function readFinishedValues(fs: FileSystem, path: string): Promise<unknown[]> {
+  const files = await readFinished(fs, path);
+  const lines = files.flatMap(({ text }) => text.split('\n').filter((line) => line !== ''));
+  return lines.map((line): unknown => JSON.parse(line));
+}
