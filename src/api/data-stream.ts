@@ -25,11 +25,12 @@ import type { WatermarkStrategy } from '../contracts/watermark-strategy.ts';
 import type { WindowAssigner, WindowFunction } from '../contracts/windows.ts';
 import type { KeySelector, OperatorSpec, Partitioner, StreamEdge } from '../graph/operator-spec.ts';
 import type { Serializer } from '../serde/serializer.ts';
+import { toSerializer, type SchemaOf } from '../serde/to-serializer.ts';
 import { asyncMapSpec, type AsyncMapOptions } from './async-map.ts';
 import { requireFunction, requireSyncFunction, requireTagId } from './checks.ts';
 import type { GraphBuilder } from './graph-builder.ts';
 import { processGiven, requireStates, type FunctionOrClass } from './process-arguments.ts';
-import { toSerializer, type AnySchema, type InferOutput, type SchemaOf } from './schemas.ts';
+import type { AnySchema, InferOutput } from './schemas.ts';
 import {
   describeParts,
   edgesOf,

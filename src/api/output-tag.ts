@@ -1,6 +1,7 @@
 import type { OutputTag } from '../contracts/output.ts';
+import { toSerializer, type SchemaOf } from '../serde/to-serializer.ts';
 import { requireTagId } from './checks.ts';
-import { toSerializer, type AnySchema, type InferOutput, type SchemaOf } from './schemas.ts';
+import type { AnySchema, InferOutput } from './schemas.ts';
 
 /**
  * Names a side output: emit to it with `side(tag, value)`, read it with `stream.sideOutput(tag)`.

@@ -6,8 +6,9 @@ import type {
   StateTtl,
   ValueStateDescriptor,
 } from '../contracts/state.ts';
+import { toSerializer, type SchemaOf } from '../serde/to-serializer.ts';
 import { requireDuration, requireStateName, requireSyncFunction } from './checks.ts';
-import { toSerializer, type AnySchema, type InferOutput, type SchemaOf } from './schemas.ts';
+import type { AnySchema, InferOutput } from './schemas.ts';
 
 /*
  * Descriptors of keyed state. They are values: declare one beside the job and name it in the

@@ -2,9 +2,9 @@
 import { EngineError } from '../common/errors.ts';
 import type { KeySelector, Partitioner, StreamEdge } from '../graph/operator-spec.ts';
 import type { Serializer } from '../serde/serializer.ts';
+import { toSerializer, type SchemaOf } from '../serde/to-serializer.ts';
 import { requireSyncFunction } from './checks.ts';
 import type { GraphBuilder } from './graph-builder.ts';
-import { toSerializer, type SchemaOf } from './schemas.ts';
 
 /** Where elements come from: an output of an operator, and the way they take. */
 export interface Upstream {

@@ -1,7 +1,8 @@
 import type { Sync } from '../contracts/functions.ts';
 import type { WindowContext, WindowFunction } from '../contracts/windows.ts';
+import { toSerializer, type SchemaOf } from '../serde/to-serializer.ts';
 import { requireSyncFunction } from './checks.ts';
-import { toSerializer, type AnySchema, type InferOutput, type SchemaOf } from './schemas.ts';
+import type { AnySchema, InferOutput } from './schemas.ts';
 import { requireAggregation, type Aggregation } from './state-descriptors.ts';
 
 /** What the `emit` of a window knows beside the result. Reused: never keep it. */
