@@ -23,7 +23,7 @@ export interface FileSystem {
   rename(from: string, to: string): Promise<void>;
   /** Removes a name of a file; no error if it is not there. A folder is refused with `EISDIR`. */
   remove(path: string): Promise<void>;
-  /** Removes an empty folder; no error if it is not there, or not empty. */
+  /** Removes an empty folder; no error if it is not there, not empty, or a file. */
   removeFolder(path: string): Promise<void>;
   /** Names in a folder, sorted by their bytes; empty if there is no such folder. */
   list(folder: string): Promise<readonly FolderEntry[]>;

@@ -76,7 +76,10 @@ export class FileBlobStore implements BlobStore {
     if (expected === undefined) return this.#createReplaceable(path, target, bytes);
     return this.#guarded('replaceIf', path, async () => {
       const stat = await this.#fs.stat(target);
-      if (stat === undefined) return 'changed';
+      if (stat === undefined) {
+        await this.#folders.makeDurable(target);
+        return 'changed';
+      }
       if (stat.kind === 'file') {
         if (plainEtag(stat.fileId) !== expected) return 'changed';
         throw cannotReplaceError(this.#urlOf(path));

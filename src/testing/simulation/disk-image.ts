@@ -114,8 +114,7 @@ export class DiskImage {
   removeFolder(path: string): void {
     const place = this.#parentOrNone(path);
     const node = place?.folder.entries.get(place.name);
-    if (place === undefined || node === undefined) return;
-    if (node.kind === 'file') throw systemError('ENOTDIR', 'rmdir', path);
+    if (place === undefined || node?.kind !== 'folder') return;
     if (node.entries.size === 0) this.#change([{ ...place, node: undefined }]);
   }
 
