@@ -38,7 +38,7 @@ const COMMANDS = {
   services: { build: 'no', argv: ['node', 'scripts/services.ts'], use: 'start real services' },
   build: { build: 'strict', argv: [], use: 'set up and build dist/' },
   dev: { build: 'lenient', argv: [], use: 'build dist/, then run any command' },
-  run: { build: 'no', argv: [], use: 'run any command that needs no dist/' },
+  tool: { build: 'no', argv: [], use: 'run any command that needs no dist/' },
 };
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');

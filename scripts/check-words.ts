@@ -1,6 +1,6 @@
 // Refuses in tracked files what belongs to one machine or to unfinished work.
 
-import { execFileSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 
@@ -20,9 +20,18 @@ const REFUSED: readonly { readonly pattern: RegExp; readonly why: string }[] = [
 
 const BYTES_MAX = 2 ** 20;
 
+const UNTRACKED = /(^|\/)(node_modules|dist|coverage|\.git|\.cache|\.node)(\/|$)/;
+
+/** Without git, in an unpacked archive of the sources, everything but what the tools make. */
 function trackedFiles(): string[] {
-  const list = execFileSync('git', ['ls-files', '-z', '--cached'], { cwd: ROOT, encoding: 'utf8' });
-  return list.split('\0').filter((name) => name !== '' && fs.existsSync(path.join(ROOT, name)));
+  const { status, stdout } = spawnSync('git', ['ls-files', '-z'], { cwd: ROOT, encoding: 'utf8' });
+  const names =
+    status === 0
+      ? stdout.split('\0').filter((name) => name !== '')
+      : fs
+          .readdirSync(ROOT, { recursive: true, encoding: 'utf8' })
+          .filter((name) => !UNTRACKED.test(name));
+  return names.filter((name) => fs.existsSync(path.join(ROOT, name)));
 }
 
 function problemsIn(name: string): string[] {

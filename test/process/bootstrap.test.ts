@@ -236,7 +236,7 @@ describe('a command', () => {
       'src/cli/main.ts': 'export const name: string = "main";',
       'scripts/start.ts': 'const args: string[] = process.argv.slice(2); console.log(args);',
     });
-    const first = await run('run', 'node', '--version');
+    const first = await run('tool', 'node', '--version');
     expect(first).toEqual({
       code: 0,
       stdout: `${process.version}\n`,
@@ -248,7 +248,7 @@ describe('a command', () => {
   it('gets its arguments, and its exit code comes back', async () => {
     const source = 'console.log(process.argv.slice(1).join("|")); process.exitCode = 7';
 
-    const { code, stdout, stderr } = await run('run', 'node', '-e', source, 'a b', '--', '$c');
+    const { code, stdout, stderr } = await run('tool', 'node', '-e', source, 'a b', '--', '$c');
 
     expect({ code, stdout, stderr }).toEqual({ code: 7, stdout: 'a b|--|$c\n', stderr: '' });
   });
@@ -302,9 +302,9 @@ describe('a command', () => {
   it('is told of signals', async () => {
     const source = `
       process.on('SIGTERM', () => process.exit(5));
-      setInterval(() => undefined, 1000);
+      setTimeout(() => process.exit(6), 10_000);
       console.log('ready');`;
-    const child = bootstrap('run', 'node', '-e', source);
+    const child = bootstrap('tool', 'node', '-e', source);
     child.stdout?.once('data', () => child.kill('SIGTERM'));
 
     expect(await ended(child)).toMatchObject({ code: 5 });
@@ -316,7 +316,7 @@ describe('a command', () => {
     fs.rmSync(path.join(modules, '.package-lock.json'), { force: true });
     write(root, { 'node_modules/half/package.json': '{' });
 
-    const { code, stderr } = await run('run', 'node', '--version');
+    const { code, stderr } = await run('tool', 'node', '--version');
     linkCompiler();
 
     expect({ code, stderr }).toEqual({ code: 0, stderr: 'setup: installing packages (npm ci)\n' });
@@ -326,10 +326,10 @@ describe('a command', () => {
   it('keeps the packages that npm install has just put in place', async () => {
     write(root, { 'local/package.json': '{ "name": "local", "version": "1.0.0" }' });
     fs.rmSync(path.join(root, 'node_modules/typescript'));
-    const npm = ['run', 'npm', 'install', '--no-audit', '--no-fund', 'file:local'];
+    const npm = ['tool', 'npm', 'install', '--no-audit', '--no-fund', 'file:local'];
     expect(await run(...npm)).toMatchObject({ code: 0 });
 
-    expect(await run('run', 'node', '--version')).toMatchObject({ code: 0, stderr: '' });
+    expect(await run('tool', 'node', '--version')).toMatchObject({ code: 0, stderr: '' });
     linkCompiler();
   });
 
@@ -342,9 +342,9 @@ describe('a command', () => {
 
   it('tidemark is found by its name and says when it is not built', async () => {
     fs.rmSync(path.join(root, 'dist'), { recursive: true, force: true });
-    const before = await run('run', 'tidemark', 'list');
+    const before = await run('tool', 'tidemark', 'list');
     write(root, { 'dist/cli/main.js': 'console.log(process.argv.slice(2));' });
-    const after = await run('run', 'tidemark', 'list');
+    const after = await run('tool', 'tidemark', 'list');
 
     expect(before).toMatchObject({ code: 1, stdout: '' });
     expect(before.stderr).toContain('npm run build');
