@@ -189,7 +189,7 @@ function varintLength(value: number): number {
 export class ByteReader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
-  readonly #end: number;
+  #end: number;
   #at: number;
 
   /** Reads `bytes` from `start` to before `end`; without them, all. The bytes are not copied. */
@@ -291,6 +291,13 @@ export class ByteReader {
     const count = this.varint();
     if (count * bytesEach > this.remaining) throw corruptBytes('a count is too large', this.#at);
     return count;
+  }
+
+  /** Reads on from `start` to before `end` of the same bytes. */
+  seek(start: number, end: number): void {
+    if (start > end || end > this.#bytes.length) throw corruptBytes('a place is beyond them', end);
+    this.#at = start;
+    this.#end = end;
   }
 
   /** Passes over `length` bytes. */

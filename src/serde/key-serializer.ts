@@ -154,7 +154,15 @@ const KEY_SCHEMA: TypeSchema = { kind: 'custom', name: 'key', version: 1 };
 
 /** Any key, as canonical bytes: for keys of map state. Older keys are read whatever their type was. */
 export const keySerializer: Serializer<unknown> = {
-  write: writeKey,
+  write: (key, to) => {
+    const start = to.length;
+    try {
+      writeKey(key, to);
+    } catch (error) {
+      to.reset(start);
+      throw error;
+    }
+  },
   read: readKey,
   copy: copyPlain,
   describe: () => KEY_SCHEMA,

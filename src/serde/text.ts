@@ -3,11 +3,10 @@
  * bytes (as WTF-8 does), so that every string comes back exactly, and two different strings never
  * have the same bytes.
  */
+import { SHORT_TEXT_MAX, shortLatin1 } from './codegen-latin1.ts';
 import { corruptBytes } from './errors.ts';
 
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-/** Up to here a loop over the bytes is faster than the platform's decoder. */
-const SHORT_BYTES = 40;
 
 /** Most bytes that one UTF-16 unit of a string can need. */
 export const UTF8_BYTES_PER_UNIT_MAX = 3;
@@ -85,7 +84,9 @@ export function tryWriteNarrow(
  * @throws {EngineError} `SER-001` (`corrupt`) if it is none.
  */
 export function readUtf8(from: Uint8Array, start: number, end: number): string {
-  if (end - start <= SHORT_BYTES && isAscii(from, start, end)) return readLatin1(from, start, end);
+  if (end - start <= SHORT_TEXT_MAX && isAscii(from, start, end)) {
+    return shortLatin1(from, start, end - start);
+  }
   try {
     return strictUtf8.decode(from.subarray(start, end));
   } catch {
@@ -99,42 +100,15 @@ function isAscii(from: Uint8Array, start: number, end: number): boolean {
   return seen < 0x80;
 }
 
-const { fromCharCode } = String;
 const LATIN1_CHUNK = 4096;
 
 /** Reads one character per byte. */
 export function readLatin1(from: Uint8Array, start: number, end: number): string {
-  if (end - start > SHORT_BYTES) return readLongLatin1(from, start, end);
-  let text = '';
-  let at = start;
-  for (; at + 8 <= end; at += 8) {
-    text += fromCharCode(
-      from[at] ?? 0,
-      from[at + 1] ?? 0,
-      from[at + 2] ?? 0,
-      from[at + 3] ?? 0,
-      from[at + 4] ?? 0,
-      from[at + 5] ?? 0,
-      from[at + 6] ?? 0,
-      from[at + 7] ?? 0,
-    );
-  }
-  if (at + 4 <= end) {
-    text += fromCharCode(from[at] ?? 0, from[at + 1] ?? 0, from[at + 2] ?? 0, from[at + 3] ?? 0);
-    at += 4;
-  }
-  if (at + 2 <= end) {
-    text += fromCharCode(from[at] ?? 0, from[at + 1] ?? 0);
-    at += 2;
-  }
-  return at < end ? text + fromCharCode(from[at] ?? 0) : text;
-}
-
-function readLongLatin1(from: Uint8Array, start: number, end: number): string {
+  if (end - start <= SHORT_TEXT_MAX) return shortLatin1(from, start, end - start);
   if (isAscii(from, start, end)) return strictUtf8.decode(from.subarray(start, end));
   let text = '';
   for (let at = start; at < end; at += LATIN1_CHUNK) {
-    text += fromCharCode(...from.subarray(at, Math.min(at + LATIN1_CHUNK, end)));
+    text += String.fromCharCode(...from.subarray(at, Math.min(at + LATIN1_CHUNK, end)));
   }
   return text;
 }
