@@ -17,6 +17,7 @@ export default defineConfig({
   test: {
     pool: 'forks',
     maxWorkers: 2,
+    slowTestThreshold: 5 * SECOND_MS,
     projects: [
       tier('unit', ['src/**/*.test.ts'], 10 * SECOND_MS),
       tier('conformance', ['test/conformance/**/*.test.ts'], 30 * SECOND_MS),

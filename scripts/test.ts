@@ -97,14 +97,10 @@ async function runChecks(names: readonly string[]): Promise<Result[]> {
 async function runCheck(name: string): Promise<Result> {
   const script = packageScripts()[name === 'build' ? name : `check:${name}`] ?? '';
   const { code, output, seconds } = await run(script, [], true);
-  if (code !== 0) console.log(`\n${output.trimEnd()}\n`);
-  return told({
-    name,
-    seconds,
-    passed: Number(code === 0),
-    failed: Number(code !== 0),
-    skipped: 0,
-  });
+  const failed = Number(code !== 0);
+  const result = told({ name, seconds, passed: 1 - failed, failed, skipped: 0 });
+  if (failed > 0) console.log(`\n${output.trim()}\n`);
+  return result;
 }
 
 async function runTier(name: string): Promise<Result> {
