@@ -48,6 +48,7 @@ import type {
 } from './coordinator-types.ts';
 import type { SnapshotIdentity } from './metadata.ts';
 import { countsAsFailure } from './checkpoint-failure.ts';
+import type { SweepScope } from './garbage-collection.ts';
 import { isSealing } from './pending-checkpoint.ts';
 import { isAllCommitted, NO_COMMITS, restoreCommits } from './pending-commits.ts';
 
@@ -105,14 +106,6 @@ export function stepCoordinator(state: CoordinatorState, event: CoordinatorEvent
   return { state: draft.state, actions: draft.actions };
 }
 
-/** What the sweep must spare besides what HEAD retains. */
-export interface SweepScope {
-  /** Ids that are under way; no file written for them may go. */
-  readonly pendingIds: ReadonlySet<CheckpointId>;
-  /** Files that pending checkpoints, and the next one, may refer to. */
-  readonly files: ReadonlySet<string>;
-}
-
 export function sweepScope(state: CoordinatorState): SweepScope {
   const checkpoints = [
     state.latest,
@@ -121,6 +114,7 @@ export function sweepScope(state: CoordinatorState): SweepScope {
   ];
   return {
     pendingIds: new Set(state.pending.keys()),
+    nextId: state.nextId,
     files: new Set(checkpoints.flatMap((checkpoint) => [...(checkpoint?.files ?? [])])),
   };
 }

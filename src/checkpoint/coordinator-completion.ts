@@ -213,6 +213,7 @@ function askHead(draft: Draft, pending: PendingCheckpoint): void {
     checkpointId,
     snapshot,
     location,
+    url: stored.url,
     metadataBytes: stored.metadataBytes,
     metadataCrc32: stored.metadataCrc32,
     completedMs: metadata.completedMs,

@@ -215,6 +215,7 @@ export type CoordinatorAction =
       readonly checkpointId: CheckpointId;
       readonly snapshot: SnapshotKind;
       readonly location: SnapshotLocation;
+      readonly url: string;
       readonly metadataBytes: number;
       readonly metadataCrc32: number;
       readonly completedMs: number;

@@ -1,0 +1,330 @@
+/**
+ * The checkpoints of one job under one leadership. Everything that makes a checkpoint complete goes
+ * through here, and every step of it is a compare-and-swap of HEAD under our epoch.
+ *
+ * Always holds: an object of this class was the leader when it was made; once another one leads,
+ * every call that could change what is complete fails with `fenced` and changes nothing.
+ */
+import { assert } from '../common/assert.ts';
+import { randomHex, type Random } from '../common/random.ts';
+import { EngineError } from '../common/errors.ts';
+import { crc32 } from '../common/crc32.ts';
+import type { CheckpointId } from '../contracts/snapshots.ts';
+import type { BlobStore, Etag } from '../storage/blob-store.ts';
+import { IN_PROGRESS_NAME, jobPaths, metadataPath, savepointFolder } from './checkpoint-layout.ts';
+import type {
+  CoordinatorAction,
+  CoordinatorEventBody,
+  SnapshotLocation,
+} from './coordinator-types.ts';
+import { fencedError, headBusyError, takenFileError } from './errors.ts';
+import { encodeFramed } from './framed-json.ts';
+import { encodeHead, readHead, type FoundHead, type Head, type HeadCheckpoint } from './head.ts';
+import { encodeMetadata, type SnapshotMetadata } from './metadata.ts';
+import { retainNewest, type JobEnd } from './retention.ts';
+
+export interface LeadershipOptions {
+  readonly store: BlobStore;
+  readonly jobId: string;
+  /** For a job that is new; a resumed one keeps its own. */
+  readonly lineage: string;
+  /** For people: host and process. */
+  readonly owner: string;
+  readonly random: Random;
+  /** What a new job starts from: failures before its first checkpoint restore it again. */
+  readonly base?: HeadCheckpoint;
+}
+
+/** Reserved with each write of HEAD. A crash of the leader skips at most as many ids. */
+const IDS_RESERVED = 4;
+const TRIES_MAX = 3;
+
+type MoveHead = Extract<CoordinatorAction, { kind: 'move-head' }>;
+type HeadAnswer = Extract<CoordinatorEventBody, { kind: 'head-moved' | 'head-failed' }>;
+type IdsAnswer = Extract<CoordinatorEventBody, { kind: 'ids-reserved' | 'ids-not-reserved' }>;
+
+/**
+ * Makes the caller the leader of the job, and every earlier one a fenced one. To be called before
+ * anything is read or decided. Whoever judges leases does so before it calls this.
+ *
+ * @throws {EngineError} `CHK-007` (`unavailable`) if HEAD could not be moved.
+ * @throws {EngineError} `CHK-001` (`corrupt`), `CHK-002` (`invalid`) if HEAD cannot be read.
+ */
+export async function acquireLeadership(options: LeadershipOptions): Promise<CheckpointStore> {
+  const { store, jobId, random } = options;
+  const nonce = randomHex(random, 16);
+  const path = jobPaths(jobId).head;
+  let cause: unknown;
+  for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+    try {
+      const found = await readHead(store, jobId);
+      if (found?.head.nonce === nonce) return new CheckpointStore(options, found);
+      const head = newLeadership(options, found?.head, nonce);
+      const etag = await store.replaceIf(path, encodeHead(head), found?.etag);
+      if (etag !== 'changed') return new CheckpointStore(options, { head, etag });
+    } catch (error) {
+      if (!isUnavailable(error)) throw error;
+      cause = error;
+    }
+  }
+  // The last try may have succeeded with its answer lost.
+  const found = await readHead(store, jobId);
+  if (found?.head.nonce === nonce) return new CheckpointStore(options, found);
+  throw headBusyError(`${store.url}/${path}`, TRIES_MAX, cause);
+}
+
+function newLeadership(options: LeadershipOptions, before: Head | undefined, nonce: string): Head {
+  const { jobId, lineage, owner, base } = options;
+  const { ended: _ended, ...kept } = before ?? {
+    jobId,
+    lineage,
+    epoch: 0,
+    idsThrough: base?.checkpointId ?? 0,
+    checkpoints: base === undefined ? [] : [base],
+  };
+  return {
+    ...kept,
+    epoch: kept.epoch + 1,
+    idsThrough: kept.idsThrough + IDS_RESERVED,
+    owner,
+    nonce,
+  };
+}
+
+export class CheckpointStore {
+  readonly store: BlobStore;
+  readonly jobId: string;
+  readonly epoch: number;
+  /** Ids of this epoch begin here. */
+  readonly firstId: CheckpointId;
+  readonly #random: Random;
+  #head: Head;
+  #etag: Etag;
+  /** HEAD is changed by one call at a time. */
+  #last: Promise<unknown> = Promise.resolve();
+  /** What the coordinator knows to be retained. */
+  #retained: readonly CheckpointId[];
+
+  /** Made by `acquireLeadership`. */
+  constructor(options: LeadershipOptions, { head, etag }: FoundHead) {
+    this.store = options.store;
+    this.jobId = options.jobId;
+    this.epoch = head.epoch;
+    this.firstId = head.idsThrough - IDS_RESERVED + 1;
+    this.#random = options.random;
+    this.#head = head;
+    this.#etag = etag;
+    this.#retained = head.checkpoints.map(({ checkpointId }) => checkpointId);
+  }
+
+  /** As this leader last knew it. */
+  get head(): Head {
+    return this.#head;
+  }
+
+  /** What a failure restores. */
+  get latest(): HeadCheckpoint | undefined {
+    return this.#head.checkpoints.at(-1);
+  }
+
+  /**
+   * Opens a savepoint's folder. What a crash leaves of it is known by the marker in it.
+   *
+   * @param target The store that the savepoint goes to; the job's own or another.
+   * @throws {EngineError} `STO-001` (`unavailable`).
+   */
+  async openSavepoint(
+    target: BlobStore,
+    directory: string,
+    checkpointId: CheckpointId,
+  ): Promise<SnapshotLocation> {
+    const folder = savepointFolder(directory, this.jobId, this.#random);
+    const { jobId, epoch } = this;
+    const marker = { formatVersion: 1, minReader: 1, jobId, epoch, checkpointId };
+    const path = `${folder}/${IN_PROGRESS_NAME}`;
+    const etag = await target.create(path, encodeFramed('in-progress', marker));
+    if (etag === 'taken') throw takenFileError(`${target.url}/${path}`);
+    return { storeUrl: target.url === this.store.url ? undefined : target.url, folder };
+  }
+
+  /**
+   * Writes `_metadata`, after all files that it names. The checkpoint is not complete by it.
+   *
+   * @throws {EngineError} `STO-001` (`unavailable`), `CHK-008` (`invalid`) if another one is there.
+   */
+  async storeMetadata(
+    target: BlobStore,
+    location: SnapshotLocation,
+    metadata: SnapshotMetadata,
+  ): Promise<Extract<CoordinatorEventBody, { kind: 'metadata-stored' }>> {
+    assert(metadata.epoch === this.epoch, `metadata of epoch ${metadata.epoch} in ${this.epoch}`);
+    const { folder } = location;
+    const path = metadataPath(folder);
+    const bytes = encodeMetadata(metadata, folder);
+    await createOnce(target, path, bytes);
+    return {
+      kind: 'metadata-stored',
+      checkpointId: metadata.checkpointId,
+      url: `${target.url}/${folder}`,
+      metadataBytes: bytes.length,
+      metadataCrc32: crc32(bytes),
+    };
+  }
+
+  /**
+   * Completes a checkpoint, or says how it went. May be called again for the same one. Never throws
+   * for what the store does; the answer goes to the coordinator.
+   *
+   * @param target The store that the snapshot is in.
+   */
+  async moveHead(action: MoveHead, target: BlobStore = this.store): Promise<HeadAnswer> {
+    const { checkpointId } = action;
+    try {
+      const head = await this.#change((before) => withCheckpoint(before, action));
+      const now = head.checkpoints.map((checkpoint) => checkpoint.checkpointId);
+      const dropped = this.#retained.filter((id) => !now.includes(id));
+      this.#retained = now;
+      if (action.snapshot === 'savepoint') await closeSavepoint(target, action.location);
+      return { kind: 'head-moved', checkpointId, idsThrough: head.idsThrough, dropped };
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      const outcome = error.kind === 'fenced' ? 'fenced' : 'unknown';
+      return { kind: 'head-failed', checkpointId, outcome, message: error.message };
+    }
+  }
+
+  /** Makes further ids ours. */
+  async reserveIds(idsUsedThrough: CheckpointId): Promise<IdsAnswer> {
+    try {
+      const head = await this.#change((before) => withIds(before, idsUsedThrough));
+      return { kind: 'ids-reserved', idsThrough: head.idsThrough };
+    } catch (error) {
+      if (!(error instanceof EngineError)) throw error;
+      const outcome = error.kind === 'fenced' ? 'fenced' : 'failed';
+      return { kind: 'ids-not-reserved', outcome, message: error.message };
+    }
+  }
+
+  /**
+   * The job is over: writes down how, and lets go of its checkpoints if they are to be discarded.
+   * Their files go with the next sweep.
+   *
+   * @throws {EngineError} `CHK-003` (`fenced`), `CHK-007` (`unavailable`).
+   */
+  async end(
+    ended: JobEnd,
+    options: { readonly discard: boolean; readonly idsUsedThrough: CheckpointId },
+  ): Promise<void> {
+    await this.#change((before) => ({
+      ...before,
+      ended,
+      idsThrough: Math.max(options.idsUsedThrough, this.firstId - 1),
+      checkpoints: options.discard ? [] : before.checkpoints,
+    }));
+  }
+
+  /** Fails unless we still lead. @throws {EngineError} `CHK-003` (`fenced`), `CHK-007` (`unavailable`). */
+  async confirm(): Promise<void> {
+    await this.#change((before) => before);
+  }
+
+  #change(next: (before: Head) => Head): Promise<Head> {
+    const changed = this.#last.then(
+      () => this.#swap(next),
+      () => this.#swap(next),
+    );
+    this.#last = changed.catch(() => undefined);
+    return changed;
+  }
+
+  /**
+   * `next` must lead to the same when it is applied to its own result: after a lost answer it is.
+   */
+  async #swap(next: (before: Head) => Head): Promise<Head> {
+    const nonce = randomHex(this.#random, 16);
+    const path = jobPaths(this.jobId).head;
+    let cause: unknown;
+    for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+      const head = { ...next(this.#head), nonce };
+      try {
+        const etag = await this.store.replaceIf(path, encodeHead(head), this.#etag);
+        if (etag !== 'changed') return this.#hold({ head, etag });
+        const found = await this.#reread();
+        if (found.head.nonce === nonce) return found.head;
+      } catch (error) {
+        if (!isUnavailable(error)) throw error;
+        cause = error;
+      }
+    }
+    const found = await this.#reread();
+    if (found.head.nonce === nonce) return found.head;
+    throw headBusyError(`${this.store.url}/${path}`, TRIES_MAX, cause);
+  }
+
+  async #reread(): Promise<FoundHead> {
+    const found = await readHead(this.store, this.jobId);
+    if (found?.head.epoch !== this.epoch) {
+      const path = `${this.store.url}/${jobPaths(this.jobId).head}`;
+      throw fencedError(path, this.epoch, found?.head.epoch);
+    }
+    this.#hold(found);
+    return found;
+  }
+
+  #hold({ head, etag }: FoundHead): Head {
+    this.#head = head;
+    this.#etag = etag;
+    return head;
+  }
+}
+
+function withCheckpoint(before: Head, action: MoveHead): Head {
+  const { checkpointId, snapshot, location, url, completedMs, numRetained } = action;
+  const { metadataBytes, metadataCrc32 } = action;
+  const after = withIds(before, action.idsUsedThrough);
+  const last = before.checkpoints.at(-1)?.checkpointId ?? 0;
+  if (!action.becomesLatest || last === checkpointId) return after;
+  assert(last < checkpointId, `HEAD would go back from ${last} to ${checkpointId}`);
+  const entry: HeadCheckpoint = {
+    checkpointId,
+    kind: snapshot,
+    location,
+    url,
+    metadataBytes,
+    metadataCrc32,
+    completedMs,
+  };
+  return { ...after, checkpoints: retainNewest([...before.checkpoints, entry], numRetained) };
+}
+
+function withIds(before: Head, idsUsedThrough: CheckpointId): Head {
+  const idsThrough = Math.max(before.idsThrough, idsUsedThrough + IDS_RESERVED);
+  return { ...before, idsThrough };
+}
+
+/** Creates a file whose content nobody else writes, though an answer be lost. */
+async function createOnce(target: BlobStore, path: string, bytes: Uint8Array): Promise<void> {
+  let failure: unknown;
+  try {
+    if ((await target.create(path, bytes)) !== 'taken') return;
+  } catch (error) {
+    failure = error;
+  }
+  const found = await target.read(path);
+  if (found !== undefined && sameBytes(found.bytes, bytes)) return;
+  if (failure instanceof Error) throw failure;
+  throw takenFileError(`${target.url}/${path}`);
+}
+
+/** Takes the marker away. Best effort: the sweep does it otherwise. */
+async function closeSavepoint(target: BlobStore, { folder }: SnapshotLocation): Promise<void> {
+  await target.delete([`${folder}/${IN_PROGRESS_NAME}`]).catch(() => undefined);
+}
+
+function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && a.every((byte, index) => byte === b[index]);
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof EngineError && error.kind === 'unavailable';
+}

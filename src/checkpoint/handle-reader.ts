@@ -1,0 +1,31 @@
+import { crc32 } from '../common/crc32.ts';
+import type { BlobHandle } from '../contracts/snapshots.ts';
+import type { BlobStore } from '../storage/blob-store.ts';
+import { corruptFileError, missingFileError } from './errors.ts';
+
+/**
+ * The bytes of a handle, checked.
+ *
+ * @throws {EngineError} `CHK-001` (`corrupt`) if length or checksum differ, `CHK-006` (`corrupt`) if
+ * the file is not there.
+ */
+export async function readHandle(store: BlobStore, handle: BlobHandle): Promise<Uint8Array> {
+  const path = handle.kind === 'blob' ? `${store.url}/${handle.path}` : 'inline in _metadata';
+  const bytes = handle.kind === 'blob' ? await readBlob(store, handle.path, path) : inline(handle);
+  if (bytes.length !== handle.sizeBytes) {
+    throw corruptFileError(path, `${bytes.length} bytes are there of ${handle.sizeBytes}`);
+  }
+  if (crc32(bytes) !== handle.crc32) throw corruptFileError(path, 'the checksum differs');
+  return bytes;
+}
+
+async function readBlob(store: BlobStore, path: string, url: string): Promise<Uint8Array> {
+  const found = await store.read(path);
+  if (found === undefined) throw missingFileError(url);
+  return found.bytes;
+}
+
+function inline(handle: Extract<BlobHandle, { kind: 'inline' }>): Uint8Array {
+  const text = atob(handle.base64);
+  return Uint8Array.from(text, (char) => char.charCodeAt(0));
+}

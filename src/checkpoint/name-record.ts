@@ -1,0 +1,105 @@
+/**
+ * What became of the last job of a name: what decides whether a new submission resumes.
+ * docs/formats/layout.md, section "by-name".
+ *
+ * Always holds: it changes only by compare-and-swap, and an end is written only by the epoch that
+ * the record names: a fenced JobManager cannot end the job of the one that took over.
+ */
+import { EngineError } from '../common/errors.ts';
+import { randomHex, type Random } from '../common/random.ts';
+import type { BlobStore, Etag } from '../storage/blob-store.ts';
+import { nameRecordPath } from './checkpoint-layout.ts';
+import { headBusyError } from './errors.ts';
+import { decodeFramed, encodeFramed, type Versioned } from './framed-json.ts';
+import type { JobEnd } from './retention.ts';
+
+export interface NameRecord {
+  readonly jobName: string;
+  readonly jobId: string;
+  readonly lineage: string;
+  readonly epoch: number;
+  /** `running` also says of a job that crashed: nobody was left to write anything else. */
+  readonly state: 'running' | JobEnd;
+  /** The savepoint that it was stopped with. */
+  readonly savepointUrl?: string;
+  /** Wall time of the last change. */
+  readonly atMs: number;
+  readonly nonce: string;
+}
+
+const NAME_FORMAT = 1;
+const TRIES_MAX = 3;
+
+/** @throws {EngineError} `CHK-001` (`corrupt`), `CHK-002` (`invalid`). */
+export async function readNameRecord(
+  store: BlobStore,
+  jobName: string,
+): Promise<{ readonly record: NameRecord; readonly etag: Etag } | undefined> {
+  const path = nameRecordPath(jobName);
+  const found = await store.read(path);
+  if (found === undefined) return undefined;
+  const options = { kind: 'job-name', path: `${store.url}/${path}`, reader: NAME_FORMAT };
+  const record = decodeFramed(found.bytes, options) as Versioned & NameRecord;
+  return { record, etag: found.etag };
+}
+
+export interface NameRecordOptions {
+  readonly store: BlobStore;
+  readonly random: Random;
+}
+
+/**
+ * The name is this job's from now on. To be called by its leader before any task starts.
+ *
+ * @throws {EngineError} `CHK-007` (`unavailable`).
+ */
+export async function claimName(
+  options: NameRecordOptions,
+  claim: Omit<NameRecord, 'state' | 'nonce' | 'savepointUrl'>,
+): Promise<void> {
+  await moveNameRecord(options, claim.jobName, (before) => {
+    const isNewer = before?.jobId === claim.jobId && before.epoch > claim.epoch;
+    return isNewer ? undefined : { ...claim, state: 'running' };
+  });
+}
+
+/**
+ * How the job ended. Does nothing if the name is another's, or a later epoch's, by now.
+ *
+ * @throws {EngineError} `CHK-007` (`unavailable`): whether it ended is not yet known to others.
+ */
+export async function endName(
+  options: NameRecordOptions,
+  end: Omit<NameRecord, 'nonce' | 'state'> & { readonly state: JobEnd },
+): Promise<void> {
+  await moveNameRecord(options, end.jobName, (before) =>
+    before?.jobId === end.jobId && before.epoch === end.epoch ? end : undefined,
+  );
+}
+
+async function moveNameRecord(
+  options: NameRecordOptions,
+  jobName: string,
+  next: (before: NameRecord | undefined) => Omit<NameRecord, 'nonce'> | undefined,
+): Promise<void> {
+  const { store, random } = options;
+  const path = nameRecordPath(jobName);
+  const nonce = randomHex(random, 16);
+  let cause: unknown;
+  for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+    try {
+      const found = await readNameRecord(store, jobName);
+      if (found?.record.nonce === nonce) return;
+      const record = next(found?.record);
+      if (record === undefined) return;
+      const versions = { formatVersion: NAME_FORMAT, minReader: NAME_FORMAT };
+      const bytes = encodeFramed('job-name', { ...versions, ...record, nonce } as Versioned);
+      if ((await store.replaceIf(path, bytes, found?.etag)) !== 'changed') return;
+    } catch (error) {
+      if (!(error instanceof EngineError && error.kind === 'unavailable')) throw error;
+      cause = error;
+    }
+  }
+  const found = await readNameRecord(store, jobName);
+  if (found?.record.nonce !== nonce) throw headBusyError(`${store.url}/${path}`, TRIES_MAX, cause);
+}
