@@ -3,7 +3,12 @@
  * that `noUncheckedIndexedAccess` asks for would cost more than the work itself. Add a file only
  * together with the benchmark that shows the need.
  */
-export const HOT_PATH_FILES = ['src/serde/bytes.ts'];
+export const HOT_PATH_FILES = [
+  'src/serde/bytes.ts',
+  'src/state/row-order.ts',
+  'src/state/table-snapshot.ts',
+  'src/state/table.ts',
+];
 
 const TYPED_ARRAY = /^(Buffer|(Big)?(Int|Uint|Float)(8|16|32|64)(Clamped)?Array)$/;
 

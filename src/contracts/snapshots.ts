@@ -43,6 +43,8 @@ export interface KeyedRunHandle {
   /** The checkpoint that wrote it. */
   readonly checkpointId: CheckpointId;
   readonly rows: number;
+  /** Key groups that the run holds in full, so that older runs do not count for them. Default: none. */
+  readonly full?: readonly KeyGroupRange[];
 }
 
 /** What a state is called and how its bytes are to be read. */

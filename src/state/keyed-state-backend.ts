@@ -31,6 +31,14 @@ export interface KeyedStateBackend {
   setCurrentNamespace(namespace: Namespace): void;
 
   /**
+   * Called before each batch of records (and now and then when there are none): reads the clock for
+   * the time to live, and deletes a few rows that have expired. Bounded work.
+   */
+  beginBatch(): void;
+  /** Touches the rows of a batch's key hashes, so that their cache misses overlap. Changes nothing. */
+  prefetch(hashes: Int32Array, from: number, count: number): void;
+
+  /**
    * Begins a snapshot of the state as it is now. Later changes do not get into it. At most one is
    * under way: a second call while one is draining finishes the first synchronously.
    */
@@ -41,10 +49,12 @@ export interface KeyedStateBackend {
   aborted(checkpointId: CheckpointId): void;
 
   /**
-   * Loads what the handles hold of `range`, oldest first. Checks every byte it uses.
-   * @throws {EngineError} `corrupt` with the file and block; `invalid` if a schema cannot be resolved.
+   * Loads what the handles hold of the backend's range. Checks every byte it uses. States that the
+   * operator does not declare are passed over and reported: the caller refuses or drops them.
+   * @throws {EngineError} `STA-001` (`corrupt`) with the file and block; `STA-002`, `STA-003`
+   * (`invalid`) if a stored schema does not fit the declared one.
    */
-  restore(options: RestoreOptions): Promise<void>;
+  restore(options: RestoreOptions): Promise<RestoreResult>;
 
   schemas(): readonly StateSchema[];
   /** For metrics: number of live rows over all states. */
@@ -59,12 +69,20 @@ export interface RestoreOptions {
   readonly read: (handle: BlobHandle) => Promise<Uint8Array>;
 }
 
+export interface RestoreResult {
+  /** States in the snapshot that no one declares now. Their rows were not loaded. */
+  readonly undeclared: readonly StateSchema[];
+  readonly rows: number;
+}
+
 export interface BackendOptions {
   readonly uid: string;
   readonly range: KeyGroupRange;
   readonly maxParallelism: number;
   /** Wall clock for TTL; read at most once per batch. */
   readonly nowMs: () => number;
+  /** `Clock.monotonicMs`, which bounds the slices of `drain`. */
+  readonly monotonicMs: () => number;
 }
 
 /** Where a snapshot's bytes go; part of `checkpoint`'s layout, so that state knows no paths. */

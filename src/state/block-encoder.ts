@@ -1,0 +1,149 @@
+/** Gathers rows of one state into blocks: docs/formats/keyed-run.md, "Blocks". */
+import { keyGroupOf } from '../common/key-groups.ts';
+import { ByteWriter } from '../serde/bytes.ts';
+import { ColumnBuilder, writeColumn } from '../serde/columns.ts';
+import type { Serializer } from '../serde/serializer.ts';
+import { serializerOf } from '../serde/structural-serializer.ts';
+import {
+  BLOCK_BYTES,
+  BLOCK_EXPIRY,
+  BLOCK_NAMESPACES,
+  BLOCK_ROWS_MAX,
+  BLOCK_SUBS,
+  BLOCK_TOMBSTONES,
+  type BlockEntry,
+} from './keyed-run-format.ts';
+import type { Namespace } from './keyed-state-backend.ts';
+import type { RowCodec } from './row-codec.ts';
+
+export const NO_EXPIRY = Infinity;
+
+/** Window bounds, expiry times and timers. */
+export const timeSerializer = serializerOf({ kind: 'float64' }) as Serializer<unknown>;
+
+export interface EncodedBlock {
+  readonly payload: Uint8Array;
+  readonly entry: Omit<BlockEntry, 'state' | 'offset' | 'length'>;
+}
+
+export class BlockEncoder {
+  readonly #maxParallelism: number;
+  readonly #tombstones: boolean;
+
+  #rows = 0;
+  #groups: number[] = [];
+  #groupRows: number[] = [];
+  #firstHash = 0;
+  readonly #hashes = new ByteWriter();
+  readonly #keys = new ColumnBuilder('key');
+  /** From the first row on that is in a window. */
+  #starts: ColumnBuilder | undefined;
+  #ends: ColumnBuilder | undefined;
+  readonly #subs: ColumnBuilder | undefined;
+  /** From the first row on that expires. */
+  #expiries: ColumnBuilder | undefined;
+  readonly #values: ColumnBuilder;
+
+  constructor({ schema, serializer }: RowCodec, maxParallelism: number, tombstones: boolean) {
+    this.#maxParallelism = maxParallelism;
+    this.#tombstones = tombstones;
+    this.#values = new ColumnBuilder(serializer);
+    if (schema.kind === 'map') this.#subs = new ColumnBuilder('key');
+    else if (schema.kind === 'timers') this.#subs = new ColumnBuilder(timeSerializer);
+  }
+
+  get rows(): number {
+    return this.#rows;
+  }
+
+  isFull(): boolean {
+    return (
+      this.#rows >= BLOCK_ROWS_MAX || this.#values.sizeBytes + this.#keys.sizeBytes >= BLOCK_BYTES
+    );
+  }
+
+  /** Adds a row; one that is no tombstone needs a value next. */
+  add(hash: number, key: unknown, namespace: Namespace, sub: unknown, expiresMs: number): void {
+    const group = keyGroupOf(hash, this.#maxParallelism);
+    const last = this.#groups.length - 1;
+    if (last >= 0 && this.#groups[last] === group) {
+      this.#groupRows[last] = (this.#groupRows[last] ?? 0) + 1;
+    } else {
+      this.#groups.push(group);
+      this.#groupRows.push(1);
+    }
+    if (this.#rows === 0) this.#firstHash = hash >>> 0;
+    this.#hashes.int32(hash);
+    this.#keys.append(key);
+    if (namespace !== undefined && this.#starts === undefined) {
+      this.#starts = filled(this.#rows, NaN);
+      this.#ends = filled(this.#rows, NaN);
+    }
+    this.#starts?.append(namespace === undefined ? NaN : namespace.start);
+    this.#ends?.append(namespace === undefined ? NaN : namespace.end);
+    this.#subs?.append(sub);
+    if (expiresMs !== NO_EXPIRY) this.#expiries ??= filled(this.#rows, NO_EXPIRY);
+    this.#expiries?.append(expiresMs);
+    this.#rows++;
+  }
+
+  /** The value of the row that was just added, which is live. */
+  addValue(value: unknown): void {
+    this.#values.append(value);
+  }
+
+  /** Ends the block and begins the next. */
+  finish(): EncodedBlock {
+    const room = this.#values.sizeBytes + this.#keys.sizeBytes + this.#rows * 24;
+    const to = new ByteWriter(room + 256);
+    to.varint(this.#rows);
+    to.uint8(
+      (this.#tombstones ? BLOCK_TOMBSTONES : 0) |
+        (this.#starts === undefined ? 0 : BLOCK_NAMESPACES) |
+        (this.#subs === undefined ? 0 : BLOCK_SUBS) |
+        (this.#expiries === undefined ? 0 : BLOCK_EXPIRY),
+    );
+    this.#writeGroups(to);
+    to.raw(this.#hashes.view());
+    writeColumn(this.#keys.finish(), to);
+    if (this.#starts !== undefined) writeColumn(this.#starts.finish(), to);
+    if (this.#ends !== undefined) writeColumn(this.#ends.finish(), to);
+    if (this.#subs !== undefined) writeColumn(this.#subs.finish(), to);
+    if (this.#expiries !== undefined) writeColumn(this.#expiries.finish(), to);
+    if (!this.#tombstones) writeColumn(this.#values.finish(), to);
+    const block: EncodedBlock = {
+      payload: to.finish(),
+      entry: {
+        tombstones: this.#tombstones,
+        firstGroup: this.#groups[0] ?? 0,
+        lastGroup: this.#groups.at(-1) ?? 0,
+        firstHash: this.#firstHash,
+        rows: this.#rows,
+      },
+    };
+    this.#rows = 0;
+    this.#groups = [];
+    this.#groupRows = [];
+    this.#hashes.reset();
+    this.#starts = undefined;
+    this.#ends = undefined;
+    this.#expiries = undefined;
+    return block;
+  }
+
+  #writeGroups(to: ByteWriter): void {
+    to.varint(this.#groups.length);
+    let before = 0;
+    for (const [i, group] of this.#groups.entries()) {
+      to.varint(group - before);
+      to.varint(this.#groupRows[i] ?? 0);
+      before = group;
+    }
+  }
+}
+
+function filled(count: number, value: number): ColumnBuilder {
+  const column = new ColumnBuilder(timeSerializer);
+  for (let i = 0; i < count; i++) column.append(value);
+  return column;
+}
