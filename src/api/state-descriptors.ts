@@ -147,29 +147,26 @@ export function aggregatingState<In, Acc, Out>(
   aggregation: Aggregation<In, Acc, Out>,
   options: StateOptions = {},
 ): AggregatingStateDescriptor<In, Acc, Out> {
-  const { accumulator, createAccumulator, add, getResult, merge } = aggregation;
-  requireAggregation(name, aggregation);
-  return {
-    kind: 'aggregating',
-    ...named(name, options),
-    accumulator: toSerializer(accumulator),
-    createAccumulator,
-    add,
-    getResult,
-    merge,
-  };
+  return { kind: 'aggregating', ...named(name, options), ...checkedAggregation(name, aggregation) };
 }
 
-/** @throws {EngineError} `API-004`, `API-005` */
-export function requireAggregation<In, Acc, Out>(
+/** Its functions still belong to `aggregation`, which may be an object of a class. @throws {EngineError} `API-004`, `API-005` */
+export function checkedAggregation<In, Acc, Out>(
   uid: string,
   aggregation: Aggregation<In, Acc, Out>,
-): void {
+) {
   requireSyncFunction(aggregation.createAccumulator, { uid, what: 'createAccumulator' });
   requireSyncFunction(aggregation.add, { uid, what: 'add' });
   requireSyncFunction(aggregation.getResult, { uid, what: 'getResult' });
-  if (aggregation.merge !== undefined)
-    requireSyncFunction(aggregation.merge, { uid, what: 'merge' });
+  const { merge } = aggregation;
+  if (merge !== undefined) requireSyncFunction(merge, { uid, what: 'merge' });
+  return {
+    accumulator: toSerializer(aggregation.accumulator),
+    createAccumulator: () => aggregation.createAccumulator(),
+    add: (accumulator: Acc, value: In) => aggregation.add(accumulator, value),
+    getResult: (accumulator: Acc) => aggregation.getResult(accumulator),
+    merge: merge?.bind(aggregation),
+  };
 }
 
 function named(name: string, { ttlMs, update }: StateOptions) {

@@ -3,7 +3,7 @@ import type { WindowContext, WindowFunction } from '../contracts/windows.ts';
 import { toSerializer, type SchemaOf } from '../serde/to-serializer.ts';
 import { requireSyncFunction } from './checks.ts';
 import type { AnySchema, InferOutput } from './schemas.ts';
-import { requireAggregation, type Aggregation } from './state-descriptors.ts';
+import { checkedAggregation, type Aggregation } from './state-descriptors.ts';
 
 /** What the `emit` of a window knows beside the result. Reused: never keep it. */
 export type WindowResultContext<K> = Omit<WindowContext<K, never>, 'out'>;
@@ -42,17 +42,10 @@ export function aggregate<In, Acc, Out, K, U>(
   aggregation: Aggregation<In, Acc, Out>,
   emit?: (result: Out, context: WindowResultContext<K>) => Sync<U>,
 ): WindowFunction<In, K, U> {
-  const { accumulator, createAccumulator, add, getResult, merge } = aggregation;
-  requireAggregation('aggregate', aggregation);
+  const { merge, ...required } = checkedAggregation('aggregate', aggregation);
   return {
     kind: 'aggregate',
-    aggregate: {
-      accumulator: toSerializer(accumulator),
-      createAccumulator,
-      add,
-      getResult,
-      ...(merge && { merge }),
-    },
+    aggregate: { ...required, ...(merge && { merge }) },
     emit: emitting(emit),
   };
 }

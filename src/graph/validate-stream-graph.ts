@@ -70,7 +70,9 @@ function requireEdges(node: StreamNode, earlier: ReadonlySet<string>): void {
 
 function requireKeys(node: StreamNode): void {
   for (const input of keyedInputsOf(node)) {
-    if (node.keys[input] !== undefined) continue;
+    const edges = node.edges.filter((edge) => edge.input === input);
+    const isKeyed = edges.every((edge) => edge.partitioner.kind === 'hash');
+    if (node.keys[input] !== undefined && isKeyed) continue;
     throw new EngineError('GRA-004', 'invalid', 'keyed state needs a keyed input', {
       details: { uid: node.uid, kind: node.spec.kind, input },
       hint: 'Call keyBy before this operator.',
