@@ -12,7 +12,7 @@ import { ByteWindow } from './byte-window.ts';
 import { badFormatOption, badHeader, recordTooLong } from './errors.ts';
 import {
   type CommonParserOptions,
-  type ParserPosition,
+  FROM_START,
   type ParserStep,
   problemText,
   RECORD_MAX_BYTES,
@@ -46,6 +46,7 @@ export class CsvParser implements RecordParser<CsvRecord> {
   row: number;
   offset: number;
   readonly #window: ByteWindow;
+  readonly #source: string;
   readonly #delimiter: number;
   readonly #refuseInvalidUtf8: boolean;
   readonly #recordMaxBytes: number;
@@ -58,9 +59,10 @@ export class CsvParser implements RecordParser<CsvRecord> {
   readonly #fields: string[] = [];
   #malformed: string | undefined;
 
-  constructor(options: CsvOptions = {}, from: ParserPosition = { row: 0, offset: 0 }) {
+  constructor(options: CsvOptions = {}, from = FROM_START) {
+    this.#source = from.source ?? '';
     this.#delimiter = delimiterByte(options.delimiter ?? ',');
-    this.#columns = options.columns === undefined ? undefined : checkColumns(options.columns);
+    this.#columns = options.columns && this.#checkColumns(options.columns);
     this.#skipHeader = options.header ?? options.columns === undefined;
     if (!this.#skipHeader && this.#columns === undefined) {
       throw badFormatOption('columns', undefined, '["id", "amount"], as the file has no header');
@@ -169,7 +171,8 @@ export class CsvParser implements RecordParser<CsvRecord> {
 
   #checkLength(length: number): void {
     if (length > this.#recordMaxBytes) {
-      throw recordTooLong('CSV', this.row + 1, this.offset, this.#recordMaxBytes);
+      const place = { source: this.#source, row: this.row + 1, offset: this.offset };
+      throw recordTooLong(place, this.#recordMaxBytes);
     }
   }
 
@@ -182,7 +185,7 @@ export class CsvParser implements RecordParser<CsvRecord> {
     }
     if (!this.#headerSeen) {
       this.#headerSeen = true;
-      this.#columns ??= checkColumns([...fields]);
+      this.#columns ??= this.#checkColumns([...fields]);
       return undefined;
     }
     this.row++;
@@ -203,6 +206,15 @@ export class CsvParser implements RecordParser<CsvRecord> {
     return 'record';
   }
 
+  #checkColumns(columns: readonly string[]): readonly string[] {
+    const twice = columns.find((name, index) => columns.indexOf(name) !== index);
+    if (twice !== undefined) throw badHeader(this.#source, `"${twice}" is there twice`, columns);
+    // Assigning to it would set the record's prototype instead of a column.
+    const isName = !columns.includes('__proto__');
+    if (!isName) throw badHeader(this.#source, '"__proto__" is not a name', columns);
+    return columns;
+  }
+
   #found(reason: string, start: number, end: number): 'problem' {
     this.problem = { reason, text: problemText(this.#window.bytes, start, end) };
     return 'problem';
@@ -215,12 +227,4 @@ function delimiterByte(delimiter: string): number {
     throw badFormatOption('delimiter', delimiter, '";" or "\\t"');
   }
   return byte;
-}
-
-function checkColumns(columns: readonly string[]): readonly string[] {
-  const twice = columns.find((name, index) => columns.indexOf(name) !== index);
-  if (twice !== undefined) throw badHeader(`the column "${twice}" is there twice`, columns.join());
-  // Assigning to it would set the record's prototype instead of a column.
-  if (columns.includes('__proto__')) throw badHeader('"__proto__" is not a name', columns.join());
-  return columns;
 }

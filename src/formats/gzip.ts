@@ -7,7 +7,7 @@
 import { FlateErrorCode, Gunzip as FflateGunzip, Gzip as FflateGzip } from 'fflate';
 import { crc32 } from '../common/crc32.ts';
 import { EngineError } from '../common/errors.ts';
-import { corruptGzip, truncatedGzip } from './errors.ts';
+import { corruptGzip, type GzipPlace, truncatedGzip } from './errors.ts';
 
 const TRAILER_BYTES = 8;
 const SMALLEST_MEMBER_BYTES = 18;
@@ -25,8 +25,11 @@ export class Gunzip {
   #memberStart = 0;
   #memberCrc = 0;
   #memberBytes = 0;
+  readonly #source: string;
 
-  constructor() {
+  /** @param source What is decompressed, for error messages: a path. */
+  constructor(source = '') {
+    this.#source = source;
     this.#inflate = new FflateGunzip((bytes) => {
       if (bytes.length === 0) return;
       this.#memberCrc = crc32(bytes, this.#memberCrc);
@@ -55,7 +58,7 @@ export class Gunzip {
   /** No more bytes will come. What was handed out before is only now known to be undamaged. */
   end(): Uint8Array[] {
     if (this.#totalBytes - this.#memberStart < SMALLEST_MEMBER_BYTES) {
-      throw truncatedGzip(this.#totalBytes);
+      throw truncatedGzip(this.#place(this.#totalBytes));
     }
     this.#run(EMPTY, true);
     this.#checkMember(this.#totalBytes);
@@ -68,23 +71,27 @@ export class Gunzip {
     } catch (cause) {
       if (cause instanceof EngineError) throw cause;
       if ((cause as { code?: unknown }).code === FlateErrorCode.UnexpectedEOF) {
-        throw truncatedGzip(this.#totalBytes, cause);
+        throw truncatedGzip(this.#place(this.#totalBytes), cause);
       }
-      throw corruptGzip('the compressed data makes no sense', this.#totalBytes, cause);
+      throw corruptGzip(this.#place(this.#totalBytes), 'the compressed data makes no sense', cause);
     }
   }
 
   #checkMember(end: number): void {
     const trailer = end - TRAILER_BYTES - (this.#totalBytes - this.#recent.length);
     if (end - this.#memberStart < SMALLEST_MEMBER_BYTES || trailer < 0) {
-      throw corruptGzip('a member has no trailer', end);
+      throw corruptGzip(this.#place(end), 'a member has no trailer');
     }
     if (this.#recent.readUInt32LE(trailer) !== this.#memberCrc) {
-      throw corruptGzip('a checksum differs, as after a cut or a change', end);
+      throw corruptGzip(this.#place(end), 'a checksum differs, as after a cut or a change');
     }
     if (this.#recent.readUInt32LE(trailer + 4) !== this.#memberBytes % 0x1_0000_0000) {
-      throw corruptGzip('a length differs, as after a cut or a change', end);
+      throw corruptGzip(this.#place(end), 'a length differs, as after a cut or a change');
     }
+  }
+
+  #place(offset: number): GzipPlace {
+    return { source: this.#source, offset };
   }
 
   #taken(): Uint8Array[] {
@@ -124,7 +131,7 @@ export class Gzip {
 }
 
 /** Decompresses a whole gzip file. */
-export function gunzip(bytes: Uint8Array): Uint8Array {
-  const stream = new Gunzip();
+export function gunzip(bytes: Uint8Array, source = ''): Uint8Array {
+  const stream = new Gunzip(source);
   return Buffer.concat([...stream.push(bytes), ...stream.end()]);
 }

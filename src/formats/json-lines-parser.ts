@@ -3,7 +3,7 @@ import { ByteWindow } from './byte-window.ts';
 import { recordTooLong } from './errors.ts';
 import {
   type CommonParserOptions,
-  type ParserPosition,
+  FROM_START,
   type ParserStep,
   problemText,
   RECORD_MAX_BYTES,
@@ -23,12 +23,14 @@ export class JsonLinesParser implements RecordParser<unknown> {
   row: number;
   offset: number;
   readonly #window: ByteWindow;
+  readonly #source: string;
   readonly #refuseInvalidUtf8: boolean;
   readonly #recordMaxBytes: number;
   /** Up to here (an index in the window) there is no line feed. */
   #searched = 0;
 
-  constructor(options: JsonLinesOptions = {}, from: ParserPosition = { row: 0, offset: 0 }) {
+  constructor(options: JsonLinesOptions = {}, from = FROM_START) {
+    this.#source = from.source ?? '';
     this.row = from.row;
     this.offset = from.offset;
     this.#window = new ByteWindow(from.offset);
@@ -67,7 +69,8 @@ export class JsonLinesParser implements RecordParser<unknown> {
 
   #checkLength(length: number): void {
     if (length > this.#recordMaxBytes) {
-      throw recordTooLong('JSON', this.row + 1, this.offset, this.#recordMaxBytes);
+      const place = { source: this.#source, row: this.row + 1, offset: this.offset };
+      throw recordTooLong(place, this.#recordMaxBytes);
     }
   }
 

@@ -38,7 +38,11 @@ export interface RecordProblem {
 export interface ParserPosition {
   readonly row: number;
   readonly offset: number;
+  /** What is parsed, for error messages: a path. */
+  readonly source?: string;
 }
+
+export const FROM_START: ParserPosition = { row: 0, offset: 0 };
 
 export interface CommonParserOptions {
   /**

@@ -19,8 +19,8 @@ conformsAsSink('the file sink', () => sinkCase());
 conformsAsSink('the file sink with buckets, gzip and rolling', () =>
   sinkCase({
     compression: 'gzip',
-    bucket: ({ n }) => (n % 5 === 0 ? '' : `a=${n % 2}/b=${n % 3}`),
-    rollBytes: 40,
+    bucket: ({ n }) => (n % 4 === 0 ? '' : `a=${n % 3}`),
+    rollBytes: 60,
     openFilesMax: 2,
   }),
 );

@@ -58,7 +58,7 @@ interface Phase {
 }
 
 /** What a snapshot of the whole source is. */
-interface SourceSnapshot {
+export interface SourceSnapshot {
   readonly enumerator: Uint8Array | undefined;
   readonly splits: readonly Uint8Array[];
 }
@@ -96,14 +96,14 @@ function sorted(values: readonly unknown[]): string[] {
   return values.map((value) => JSON.stringify(value)).sort();
 }
 
-interface Subtask<T> {
-  readonly reader: SourceReader<T, unknown>;
+interface Subtask<T, Split> {
+  readonly reader: SourceReader<T, Split>;
   ended: boolean;
 }
 
 /** Drives a source as tasks and a coordinator do. */
-export class SourceRun<T> {
-  readonly #source: Source<T>;
+export class SourceRun<T, Split, Enum> {
+  readonly #source: Source<T, Split, Enum>;
   readonly #world: World;
   readonly #random: Random;
   readonly #parallelism: number;
@@ -112,11 +112,15 @@ export class SourceRun<T> {
   #stopAfter = Infinity;
   #failure: { readonly error: unknown } | undefined;
 
-  constructor(source: Source<T>, world: World, parallelism: number, random: Random) {
+  constructor(source: Source<T, Split, Enum>, world: World, parallelism: number, random: Random) {
     this.#source = source;
     this.#world = world;
     this.#parallelism = parallelism;
     this.#random = random;
+  }
+
+  get emitted(): readonly T[] {
+    return this.#emitted;
   }
 
   /** The splits that were finished, by their ids. */
@@ -129,7 +133,7 @@ export class SourceRun<T> {
     stopAfter: number,
   ): Promise<{ emitted: readonly T[]; taken: SourceSnapshot }> {
     this.#stopAfter = stopAfter;
-    const subtasks: Subtask<T>[] = [];
+    const subtasks: Subtask<T, Split>[] = [];
     const state = from.enumerator && fromBytes(this.#source.enumeratorState, from.enumerator);
     const enumerator = this.#source.enumerator(
       {
@@ -172,7 +176,7 @@ export class SourceRun<T> {
     return { emitted: this.#emitted, taken };
   }
 
-  async #drive(subtask: Subtask<T>): Promise<void> {
+  async #drive(subtask: Subtask<T, Split>): Promise<void> {
     const { reader } = subtask;
     const output: SourceOutput<T> = {
       emit: (value) => {

@@ -84,8 +84,8 @@ export function asyncSchema(path: string) {
 }
 
 export function badFileOption(option: string, value: unknown, good: string) {
-  return new EngineError('FIL-010', 'invalid', `the file option "${option}" cannot be used`, {
-    details: { value: printable(value) },
+  return new EngineError('FIL-010', 'invalid', 'a file option cannot be used', {
+    details: { option, value: printable(value) },
     hint: `Set ${option} to something like ${good}.`,
   });
 }

@@ -1,7 +1,8 @@
 import { CsvParser, type CsvOptions } from '../../formats/csv-parser.ts';
 import { JsonLinesParser, type JsonLinesOptions } from '../../formats/json-lines-parser.ts';
-import type { ParserPosition, RecordParser } from '../../formats/record-parser.ts';
+import type { RecordParser } from '../../formats/record-parser.ts';
 import { unknownFormat } from './errors.ts';
+import type { FileSplit } from './file-split.ts';
 
 export interface FileFormat {
   /** Default: by the name, `.csv` is `csv`; `.jsonl`, `.ndjson` and `.json` are `json-lines`. */
@@ -12,11 +13,6 @@ export interface FileFormat {
   readonly jsonLines?: JsonLinesOptions;
 }
 
-/** Where to go on in a file: columns are those of its header, once it was read. */
-export interface FormatPosition extends ParserPosition {
-  readonly columns: readonly string[] | undefined;
-}
-
 export interface FileParser {
   readonly parser: RecordParser<unknown>;
   readonly gzip: boolean;
@@ -24,16 +20,17 @@ export interface FileParser {
   columns(): readonly string[] | undefined;
 }
 
-export function parserOf(path: string, options: FileFormat, from: FormatPosition): FileParser {
-  const gzip = isGzip(path, options);
-  const kind = formatOf(path, options);
-  if (kind === 'json-lines') {
+export function parserOf(split: FileSplit, options: FileFormat): FileParser {
+  const { file, row, offset } = split;
+  const gzip = isGzip(file, options);
+  const from = { row, offset, source: file };
+  if (formatOf(file, options) === 'json-lines') {
     const parser = new JsonLinesParser(options.jsonLines, from);
     return { parser, gzip, columns: () => undefined };
   }
-  const known =
-    from.columns === undefined || from.offset === 0 ? {} : { columns: from.columns, header: false };
-  const parser = new CsvParser({ ...options.csv, ...known }, from);
+  const header =
+    split.columns === undefined || offset === 0 ? {} : { columns: split.columns, header: false };
+  const parser = new CsvParser({ ...options.csv, ...header }, from);
   return { parser, gzip, columns: () => parser.columns };
 }
 
@@ -46,7 +43,7 @@ function formatOf(path: string, options: FileFormat): 'csv' | 'json-lines' {
   throw unknownFormat(path);
 }
 
-export function isGzip(path: string, options: FileFormat): boolean {
+function isGzip(path: string, options: FileFormat): boolean {
   if (options.compression !== undefined) return options.compression === 'gzip';
   return path.toLowerCase().endsWith('.gz');
 }

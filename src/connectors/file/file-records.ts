@@ -1,5 +1,4 @@
 import { crc32 } from '../../common/crc32.ts';
-import { EngineError } from '../../common/errors.ts';
 import type { FileReader, FileSystem } from '../../common/file-system.ts';
 import { Gunzip } from '../../formats/gzip.ts';
 import type { RecordParser } from '../../formats/record-parser.ts';
@@ -62,11 +61,11 @@ export class FileRecords {
     this.#options = options;
     this.split = split;
     this.#identity = split.identity;
-    this.#parsing = parserOf(split.file, format, { ...split, columns: split.columns });
+    this.#parsing = parserOf(split, format);
     this.parser = this.#parsing.parser;
     this.#pushedTo = split.offset;
     if (this.#parsing.gzip) {
-      this.#gunzip = new Gunzip();
+      this.#gunzip = new Gunzip(split.file);
       this.#skipBytes = split.offset;
     } else {
       this.#readAt = split.offset;
@@ -85,7 +84,7 @@ export class FileRecords {
       const chunk = this.#chunks.shift();
       if (chunk !== undefined) {
         void this.#readAhead();
-        this.#push(this.#gunzip === undefined ? [chunk] : this.#inflate((g) => g.push(chunk)));
+        this.#push(this.#gunzip?.push(chunk) ?? [chunk]);
       } else if (this.#failure !== undefined) {
         throw this.#failure;
       } else if (!this.#atEnd) {
@@ -127,7 +126,7 @@ export class FileRecords {
 
   /** False if the file ends within a line that may still grow. */
   #end(): boolean {
-    if (this.#gunzip !== undefined && !this.#parserEnded) this.#push(this.#inflate((g) => g.end()));
+    if (!this.#parserEnded) this.#push(this.#gunzip?.end() ?? []);
     const mayGrow = this.#gunzip === undefined && !this.#options.takeLastLine;
     if (mayGrow && this.#pushedTo > this.parser.offset) return false;
     this.#parserEnded = true;
@@ -142,21 +141,6 @@ export class FileRecords {
       if (skipped === part.length) continue;
       this.#pushedTo += part.length - skipped;
       this.parser.push(skipped === 0 ? part : part.subarray(skipped));
-    }
-  }
-
-  #inflate(step: (gunzip: Gunzip) => Uint8Array[]): Uint8Array[] {
-    if (this.#gunzip === undefined) return [];
-    try {
-      return step(this.#gunzip);
-    } catch (cause) {
-      if (!(cause instanceof EngineError)) throw cause;
-      const details = { file: this.split.file, row: this.parser.row, ...cause.details };
-      throw new EngineError(cause.code, cause.kind, 'a gzip file is damaged or cut', {
-        details,
-        hint: 'Put an intact copy in its place: `gzip -t` tells. The job goes on where it was.',
-        cause,
-      });
     }
   }
 

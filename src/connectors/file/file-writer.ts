@@ -53,8 +53,10 @@ export class FileSinkWriter<T> implements SinkWriter<T, PendingFile> {
   write(value: T): void | Promise<void> {
     const { bucket: bucketOf, encode, rollBytes } = this.#options;
     const bucket = bucketOf === undefined ? '' : bucketOf(value);
+    // First, so that a value that cannot be encoded leaves no empty file.
+    const record = encode(value);
     const part = this.#open.get(bucket) ?? this.#begin(bucket);
-    const waiting = part.writer.write(encode(value));
+    const waiting = part.writer.write(record);
     if (part.writer.sizeBytes < rollBytes) return waiting;
     const finished = this.#finish(bucket, part);
     return finished.then(() => undefined);

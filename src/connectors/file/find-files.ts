@@ -5,7 +5,7 @@ import { missingFile } from './errors.ts';
 
 /** Names that begin like this are not input: unfinished files, markers, lists of others. */
 const HIDDEN = /^[._]/;
-const WILDCARD = /[*?[\]{}]/;
+const WILDCARD = /[*?{}]/;
 
 /**
  * The files that a path means, in the order of their names: a file itself; of a folder everything
@@ -57,7 +57,7 @@ async function walk(fs: FileSystem, folder: string, found: (file: string) => voi
 }
 
 function patternOf(glob: string): RegExp {
-  const source = glob.replaceAll(/\*\*\/|\*\*|\*|\?|\{[^{}/]*\}|[$()+.[\\\]^{|}]/g, (token) => {
+  const source = glob.replaceAll(/\*\*\/|\*\*|\*|\?|\{[^{}]*\}|[$()+.[\\\]^{|}]/g, (token) => {
     if (token === '**/') return '(?:[^/]+/)*';
     if (token === '**') return '.*';
     if (token === '*') return '[^/]*';
@@ -66,5 +66,5 @@ function patternOf(glob: string): RegExp {
     const choices = token.slice(1, -1).split(',');
     return `(?:${choices.map((choice) => patternOf(choice).source.slice(1, -1)).join('|')})`;
   });
-  return new RegExp(`^${source}$`, 'v');
+  return new RegExp(`^${source}$`, 'u');
 }

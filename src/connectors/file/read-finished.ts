@@ -16,7 +16,7 @@ export async function readFinished(fs: FileSystem, path: string): Promise<Finish
   for (const file of files) {
     if (!file.slice(file.lastIndexOf('/') + 1).startsWith(FINISHED_PREFIX)) continue;
     const bytes = await fs.readFile(file);
-    const plain = file.endsWith('.gz') ? gunzip(bytes) : bytes;
+    const plain = file.endsWith('.gz') ? gunzip(bytes, file) : bytes;
     finished.push({ path: file, text: Buffer.from(plain).toString() });
   }
   return finished;
