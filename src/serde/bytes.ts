@@ -62,7 +62,7 @@ export class ByteWriter {
   /** A whole number from 0 to 2^53 - 1, in one byte if it is below 128, in eight at most. */
   varint(value: number): void {
     this.#reserve(VARINT_BYTES_MAX);
-    if (value < 0x80 && value >= 0) {
+    if ((value & 0x7f) === value) {
       this.#bytes[this.#length++] = value;
       return;
     }

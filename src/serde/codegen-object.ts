@@ -135,19 +135,21 @@ function generate(parameters: readonly string[], body: string, helpers: Helpers)
 }
 
 /**
- * Takes the fields out of `o` and counts them: `v0`, `v1` …, `p0` … for optional ones, and `x`, the
- * names of fields that the schema does not declare. Counting is what finds those cheaply.
+ * Takes the fields out of `o`: `v0`, `v1` …, with `p0` … for optional ones, and `x`, the names of
+ * fields that the schema does not declare. Counting is what finds those cheaply, so `n` must be what
+ * is there: a field that may be undefined could make room for one that nobody knows.
  */
 function takeFields({ sorted, rest }: Shape): string {
-  const required = sorted.filter(({ bit }) => bit === undefined).length;
+  const certain = sorted.filter(isCertain).length;
   const lines = [
     'if (typeof o !== "object" || o === null || !isPlainObject(o)) throw MISFIT;',
-    `let n = ${required};`,
+    `let n = ${certain};`,
   ];
-  for (const { index, name, bit } of sorted) {
+  for (const field of sorted) {
+    const { index, name, bit } = field;
     lines.push(`const v${index} = ${access(name)};`);
-    if (bit !== undefined)
-      lines.push(`const p${index} = v${index} !== undefined; if (p${index}) n++;`);
+    if (bit !== undefined) lines.push(`const p${index} = v${index} !== undefined;`);
+    if (!isCertain(field)) lines.push(`if (v${index} !== undefined) n++;`);
   }
   lines.push('for (const name in o) n--;');
   // A field that is there but undefined also moves the count, so a difference is only a suspicion.
@@ -155,6 +157,11 @@ function takeFields({ sorted, rest }: Shape): string {
   else lines.push('if (n !== 0 && extrasOf(o).length !== 0) throw MISFIT;');
   lines.push('if (Object.getOwnPropertySymbols(o).length !== 0) throw MISFIT;');
   return lines.join('\n');
+}
+
+/** Whether a value without this field is refused when it is written. */
+function isCertain({ bit, type: { kind } }: Field): boolean {
+  return bit === undefined && (kind === 'string' || kind === 'float64' || kind === 'int32');
 }
 
 /** Names that every object inherits are only fields if they are its own. */

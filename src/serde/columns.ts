@@ -183,7 +183,7 @@ export class ColumnBuilder {
   #widen(value: unknown): void {
     const from = this.#kind;
     const to = this.#nextKind(value);
-    if (to === 'bytes' && from !== 'empty') this.#checkFits(value);
+    if (to === 'bytes') this.#checkFits(value);
     const values = from === 'empty' ? [] : decodeColumn(this.#column(), this.#codec);
     this.finish();
     this.#kind = to;
