@@ -59,7 +59,8 @@ export interface CommonParserOptions {
 
 export const RECORD_MAX_BYTES = 16 * 1024 * 1024;
 
-const PROBLEM_TEXT_MAX = 1_000;
+/** Characters of a record that a problem shows. */
+export const PROBLEM_TEXT_MAX = 1_000;
 
 /** The text of a problem, with a bounded length. */
 export function problemText(bytes: Buffer, start: number, end: number): string {

@@ -6,7 +6,8 @@ import { type FileEnumeratorState, type FileSplit, newSplit } from './file-split
 
 /**
  * Finds files and gives one to each reader that asks. A bounded source looks once; a watching one
- * looks again and again, and remembers by their names the files that it gave away.
+ * looks again and again. Both remember by their names the files that they gave away, so that a job may
+ * change from one to the other.
  *
  * Names are forgotten when their files are gone, so that the memory is bounded by the folder; but
  * never all of them at once: a folder that is not mounted for a moment is no reason to read all anew.
@@ -101,8 +102,7 @@ export class FileEnumerator implements SplitEnumerator<FileEnumeratorState> {
         this.#context.noMoreSplits(subtask);
         continue;
       }
-      // A bounded source looks only once and need not remember.
-      if (this.#everyMs !== undefined) this.#assigned.add(split.file);
+      this.#assigned.add(split.file);
       this.#context.assign(split, subtask);
     }
   }

@@ -160,7 +160,8 @@ export class FileSourceReader<T> implements SourceReader<T, FileSplit> {
       });
       const grown = stat?.sizeBytes !== parked.readBytes;
       const quiet = clock.monotonicMs() - parked.sinceMs >= lastLineAfterMs;
-      if (!grown && !quiet) continue;
+      // Two checks may overlap when a file is put aside during one.
+      if ((!grown && !quiet) || this.#parked.get(file) !== parked) continue;
       this.#parked.delete(file);
       if (!grown) this.#quiet.add(file);
       this.#queue.push(parked.split);

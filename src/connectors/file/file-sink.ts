@@ -18,6 +18,7 @@ export interface FileEncoder<T> {
 export interface FileSinkOptions<T> {
   /** The folder. Several jobs and sinks may share one. Relative ones begin where the job was started. */
   readonly path: string;
+  /** `json-lines` is what `JSON.stringify` makes: dates become text, `NaN` and `Infinity` become `null`. */
   readonly format: 'json-lines' | FileEncoder<T>;
   readonly compression?: 'none' | 'gzip';
   /**

@@ -299,6 +299,30 @@ describe('watching a folder', () => {
     expect(ids([...first.emitted, ...second.emitted])).toEqual([1, 2, 3, 4, 5, 6]);
   });
 
+  test('a folder that is empty for a moment is not read anew', async () => {
+    const disk = await withCsv();
+    const { emitted } = await disk.read(watching(), {
+      stopAfter: 4,
+      meanwhile: async (world) => {
+        await sleep(world.clock, 250);
+        await world.fs.rename('/in', '/away');
+        await sleep(world.clock, 250);
+        await world.fs.rename('/away', '/in');
+        await sleep(world.clock, 250);
+        await write(world, '/in/b.csv', 'id,text\n4,d\n');
+      },
+    });
+    expect(ids(emitted)).toEqual([1, 2, 3, 4]);
+  });
+
+  test('a job may begin to watch what it has read', async () => {
+    const disk = await withCsv();
+    const first = await disk.read(source('/in', Row));
+    await disk.write('/in/b.csv', 'id,text\n4,d\n');
+    const second = await disk.read(watching(), { from: first.taken, stopAfter: 1 });
+    expect(ids(second.emitted)).toEqual([4]);
+  });
+
   test('the folder may come later', async () => {
     const { emitted } = await new Disk().read(watching(), {
       stopAfter: 3,

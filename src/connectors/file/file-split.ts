@@ -25,7 +25,7 @@ export interface FileEnumeratorState {
   complete: boolean;
   /** Files that are not assigned yet. */
   pending: FileSplit[];
-  /** When watching: files that were assigned and are still there. */
+  /** Files that were assigned and were still there at the last look. */
   assigned: string[];
 }
 

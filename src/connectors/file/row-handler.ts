@@ -1,5 +1,5 @@
 import type { SourceOutput } from '../../contracts/source.ts';
-import type { RecordParser } from '../../formats/record-parser.ts';
+import { PROBLEM_TEXT_MAX, type RecordParser } from '../../formats/record-parser.ts';
 import type { InferOutput, StandardSchema } from '../../serde/standard-schema.ts';
 import { asyncSchema, invalidRow } from './errors.ts';
 
@@ -48,7 +48,7 @@ export function rowHandler<S extends StandardSchema, P, B>(
   const invalid = (problem: InvalidRow, out: SourceOutput<P | B>): boolean => {
     if (onInvalid === 'skip') return true;
     if (onInvalid !== 'fail') return out.emit(onInvalid(problem), problem.file);
-    const text = problem.text ?? JSON.stringify(problem.record);
+    const text = problem.text ?? JSON.stringify(problem.record).slice(0, PROBLEM_TEXT_MAX);
     throw invalidRow(problem.file, problem.row, problem.reason, text);
   };
 
