@@ -14,6 +14,7 @@ import { emptyHistory, recordRestored, type CheckpointStatistics } from './check
 import {
   acknowledge,
   commitNext,
+  isCommitDue,
   complete,
   decline,
   fenced,
@@ -358,8 +359,8 @@ function scheduleWake(draft: Draft): void {
   const wakeMs = Math.min(
     timers.periodicMs,
     timers.endMs,
-    timers.commitMs,
     timers.headMs,
+    isCommitDue(draft.state) ? timers.commitMs : Infinity,
     ...expiriesMs,
   );
   if (wakeMs === timers.wakeMs) return;

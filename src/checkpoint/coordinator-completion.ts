@@ -349,13 +349,19 @@ export function replyStoppedLate(draft: Draft, requestId: string, url: string): 
 
 /** Hands the committer what waits, unless it has a batch or is to be left alone for a while. */
 export function commitNext(draft: Draft): void {
-  const { mode, timers, commits } = draft.state;
-  if (!COMMITTING_MODES.has(mode.kind) || draft.at.monotonicMs < timers.commitMs) return;
+  const { timers, commits } = draft.state;
+  if (!isCommitDue(draft.state) || draft.at.monotonicMs < timers.commitMs) return;
   const next = nextBatch(commits);
   if (next === undefined) return;
   update(draft, { commits: next.commits });
   setTimers(draft, { commitMs: Infinity });
   draft.actions.push({ kind: 'commit', committables: next.batch });
+}
+
+/** Whether a batch is to go out once its time has come. */
+export function isCommitDue({ mode, commits }: CoordinatorState): boolean {
+  const { waiting, committing } = commits;
+  return COMMITTING_MODES.has(mode.kind) && waiting.length > 0 && committing === undefined;
 }
 
 const COMMITTING_MODES: ReadonlySet<string> = new Set([
