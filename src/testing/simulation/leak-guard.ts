@@ -75,9 +75,11 @@ export class LeakGuard {
     Error.stackTraceLimit = 50;
     const lines = (new Error(what).stack ?? '').split('\n').slice(1);
     Error.stackTraceLimit = limit;
-    if (lines.some((line) => RUNNER.test(line) && !line.includes('at async '))) return;
-    const stack = lines.filter((line) => !INTERNAL.test(line)).join('\n');
-    this.#found = { what, stack };
+    const stack = lines.filter((line) => !INTERNAL.test(line));
+    // Beneath the frames of Node is who asked for it, or the console on behalf of whoever prints.
+    const first = stack.findIndex((line) => !line.includes('node:'));
+    if (stack.slice(0, first + 1).some((line) => RUNNER.test(line))) return;
+    this.#found = { what, stack: stack.join('\n') };
   }
 
   #watchFunction(what: string, target: object, name: string): void {

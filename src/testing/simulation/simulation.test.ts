@@ -214,6 +214,17 @@ describe('the leak guard', () => {
     await expect(simulation.run(work)).rejects.toMatchObject({ code: 'TST-001' });
   });
 
+  it('lets simulated code print', async () => {
+    const simulation = new Simulation({ seed: 1 });
+    const { clock } = simulation.process('p');
+    await simulation.run(async () => {
+      // eslint-disable-next-line no-console -- it is what is tested
+      console.debug('printed by simulated code');
+      await sleep(clock, 5);
+    });
+    expect(simulation.nowMs).toBeGreaterThan(5);
+  });
+
   it('leaves promises, microtasks, dates of given times and the world outside alone', async () => {
     const simulation = new Simulation({ seed: 1 });
     const { clock } = simulation.process('p');
