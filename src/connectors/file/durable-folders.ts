@@ -1,10 +1,10 @@
 import type { FileSystem } from '../../common/file-system.ts';
 import { folderOf } from './sink-layout.ts';
 
-/** More than a job has buckets open at a time; beyond it folders are made durable once more. */
-const REMEMBERED_MAX = 10_000;
-
-/** Makes folders so that they survive a crash, each once. */
+/**
+ * Makes folders so that they survive a crash, each once. For one round of work: a folder that somebody
+ * removes is made again by the next.
+ */
 export class DurableFolders {
   readonly #fs: FileSystem;
   readonly #root: string;
@@ -26,7 +26,6 @@ export class DurableFolders {
     }
     await this.#fs.makeFolder(folder);
     for (const path of missing.reverse()) await this.#fs.syncFolder(folderOf(path));
-    if (this.#made.size >= REMEMBERED_MAX) this.#made.clear();
     this.#made.add(folder);
   }
 }

@@ -16,7 +16,6 @@ export class FileCommitter implements Committer<PendingFile> {
   readonly #context: CommitterContext;
   readonly #fs: FileSystem;
   readonly #path: string;
-  readonly #folders: DurableFolders;
   /** Until the restored committables are through: a crash may have torn their files. */
   #restoring = true;
 
@@ -24,15 +23,15 @@ export class FileCommitter implements Committer<PendingFile> {
     this.#context = context;
     this.#fs = context.world.fs;
     this.#path = path;
-    this.#folders = new DurableFolders(this.#fs, path);
   }
 
   async commit(stamped: readonly Stamped<PendingFile>[]): Promise<CommitResult[]> {
     const results: CommitResult[] = [];
     const folders = new Set<string>();
+    const durable = new DurableFolders(this.#fs, this.#path);
     for (const { committable } of stamped) {
       const result = await this.#guard('commit', committable.finalPath, () =>
-        this.#publish(committable),
+        this.#publish(committable, durable),
       );
       results.push(result);
       if (result !== 'lost') folders.add(folderOf(committable.finalPath));
@@ -58,7 +57,7 @@ export class FileCommitter implements Committer<PendingFile> {
     });
   }
 
-  async #publish(file: PendingFile): Promise<CommitResult> {
+  async #publish(file: PendingFile, folders: DurableFolders): Promise<CommitResult> {
     const { pendingPath, finalPath, sizeBytes } = file;
     const there = await this.#fs.stat(finalPath);
     if (there !== undefined) {
@@ -68,7 +67,7 @@ export class FileCommitter implements Committer<PendingFile> {
     const pending = await this.#fs.stat(pendingPath);
     if (pending?.sizeBytes !== sizeBytes) return 'lost';
     if (this.#restoring && crc32(await this.#fs.readFile(pendingPath)) !== file.crc) return 'lost';
-    await this.#folders.make(folderOf(finalPath));
+    await folders.make(folderOf(finalPath));
     await this.#name(pendingPath, finalPath);
     return 'done';
   }

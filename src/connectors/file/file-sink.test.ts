@@ -120,6 +120,19 @@ describe('committing', () => {
       expect(await readFinishedValues(world.fs, '/out')).toEqual(VALUES);
     }));
 
+  test('makes a folder again that somebody removed', () =>
+    inSimulation(async (world) => {
+      const sink = json({ bucket: () => 'x' });
+      const made = committer(world, sink);
+      await made.commit(stamped(await written(world, sink, [{ n: 1 }])));
+      for (const { path } of await readFinished(world.fs, '/out')) await world.fs.remove(path);
+      await world.fs.removeFolder('/out/x');
+      const next = await writer(world, sink, 'abc-2-0');
+      await next.write({ n: 2 }, undefined);
+      await made.commit(stamped(await next.prepareCommit(2, 'checkpoint')));
+      expect(await readFinishedValues(world.fs, '/out')).toEqual([{ n: 2 }]);
+    }));
+
   test('what is gone is lost', () =>
     inSimulation(async (world) => {
       const [file] = await written(world, json(), VALUES);
