@@ -13,6 +13,7 @@ import { declaredTwice } from './errors.ts';
 import { HeapAggregatingState, HeapReducingState } from './folding-state.ts';
 import { HashmapSnapshot } from './hashmap-snapshot.ts';
 import { KeyContext } from './key-context.ts';
+import { FILE_BYTES } from './keyed-run-format.ts';
 import type {
   BackendOptions,
   KeyedStateBackend,
@@ -27,7 +28,7 @@ import { HeapListState, TtlListState, type ListRow } from './list-state.ts';
 import { HeapMapState } from './map-state.ts';
 import { restoreTables } from './restore.ts';
 import { rowCodecOf, timerCodec, type RowCodec } from './row-codec.ts';
-import { appendRuns, RunChain } from './run-chain.ts';
+import { appendRuns, RunChain, type RewritePolicy } from './run-chain.ts';
 import { Table } from './table.ts';
 import { TableSnapshot, type SnapshotPlants } from './table-snapshot.ts';
 import { HeapTimerTable } from './timer-table.ts';
@@ -39,7 +40,14 @@ const CLEANUP_ROWS = 128;
 /** Bytes per row, until the first snapshot has measured them. */
 const ASSUMED_ROW_BYTES = 24;
 
-/** Bugs that tests plant, to see that they would be found. Never set outside tests. */
+/** For tests: small states that go the ways of large ones, and planted bugs. */
+export interface BackendTuning {
+  readonly rewrite?: RewritePolicy;
+  readonly fileBytes?: number;
+  /** Bugs that a test plants, to see that it would find them. */
+  readonly plants?: BackendPlants;
+}
+
 export interface BackendPlants extends SnapshotPlants {
   readonly forgetOnAbort?: boolean;
   readonly noTombstones?: boolean;
@@ -60,6 +68,7 @@ export interface DeclaredState {
 export class HashmapBackend implements KeyedStateBackend {
   readonly #options: BackendOptions;
   readonly #plants: BackendPlants;
+  readonly #tuning: BackendTuning;
   readonly #context = new KeyContext();
   readonly #clock: TtlClock;
   readonly #chain: RunChain;
@@ -73,11 +82,12 @@ export class HashmapBackend implements KeyedStateBackend {
   #running: HashmapSnapshot | undefined;
   #runningId: CheckpointId | undefined;
 
-  constructor(options: BackendOptions, plants: BackendPlants = {}) {
+  constructor(options: BackendOptions, tuning: BackendTuning = {}) {
     this.#options = options;
-    this.#plants = plants;
+    this.#tuning = tuning;
+    this.#plants = tuning.plants ?? {};
     this.#clock = { nowMs: options.nowMs() };
-    this.#chain = new RunChain(options.range);
+    this.#chain = new RunChain(options.range, tuning.rewrite);
   }
 
   declare<D extends AnyStateDescriptor>(descriptor: D): StateOf<D> {
@@ -136,6 +146,10 @@ export class HashmapBackend implements KeyedStateBackend {
     this.#context.setNamespace(namespace);
   }
 
+  currentNamespace(): Namespace {
+    return this.#context.namespace;
+  }
+
   beginBatch(): void {
     if (this.#expiring.length === 0) return;
     this.#clock.nowMs = this.#options.nowMs();
@@ -165,6 +179,7 @@ export class HashmapBackend implements KeyedStateBackend {
       tables: unchanged ? [] : this.#tableSnapshots(since, until, full, isBase, () => snapshot),
       full,
       groupBytes,
+      fileBytes: this.#tuning.fileBytes ?? FILE_BYTES,
       writeEmpty: base !== undefined && base.runs.length > 0 && !unchanged,
       monotonicMs: this.#options.monotonicMs,
       stored: (added) => {

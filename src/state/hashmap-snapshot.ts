@@ -7,7 +7,7 @@ import type { KeyGroupRange } from '../common/key-groups.ts';
 import type { BlobHandle, KeyedRunHandle } from '../contracts/snapshots.ts';
 import { BlockEncoder } from './block-encoder.ts';
 import { snapshotGivenUp, valueNotStored } from './errors.ts';
-import { FILE_BYTES, type RunHeader } from './keyed-run-format.ts';
+import type { RunHeader } from './keyed-run-format.ts';
 import { KeyedRunWriter } from './keyed-run-writer.ts';
 import type { RunningSnapshot, SnapshotResult, SnapshotTarget } from './keyed-state-backend.ts';
 import { rangesOf } from './run-chain.ts';
@@ -26,6 +26,8 @@ export interface HashmapSnapshotOptions {
   readonly full: Uint8Array;
   /** Estimated bytes that each key group will have in this snapshot. */
   readonly groupBytes: Float64Array;
+  /** A file ends with the block that makes it this long. */
+  readonly fileBytes: number;
   /** Write a file even if it has no rows, because it supersedes older ones. */
   readonly writeEmpty: boolean;
   readonly monotonicMs: () => number;
@@ -117,12 +119,12 @@ export class HashmapSnapshot implements RunningSnapshot {
   }
 
   *#encodeAll(): Generator<void> {
-    const { tables, header, groupBytes } = this.#options;
+    const { tables } = this.#options;
     for (const table of tables) {
       yield* table.collect();
       yield;
     }
-    for (const range of chunksOf(header.keyGroups, groupBytes)) yield* this.#encodeChunk(range);
+    for (const range of chunksOf(this.#options)) yield* this.#encodeChunk(range);
   }
 
   /** One file, or more if the estimate was too low, for the key groups of `range`. */
@@ -140,7 +142,7 @@ export class HashmapSnapshot implements RunningSnapshot {
         if (rows === 0) return;
         file.addBlock(state, encoder.finish());
         if (encoder === live) this.#options.measured(state, file.sizeBytes - before, rows);
-        if (file.sizeBytes < FILE_BYTES) return;
+        if (file.sizeBytes < this.#options.fileBytes) return;
         this.#store(file);
         file = new KeyedRunWriter(narrowed);
       };
@@ -195,12 +197,14 @@ export class HashmapSnapshot implements RunningSnapshot {
 }
 
 /** Neighbouring key groups that should fit into one file. */
-function* chunksOf(range: KeyGroupRange, groupBytes: Float64Array): Generator<KeyGroupRange> {
+function* chunksOf(options: HashmapSnapshotOptions): Generator<KeyGroupRange> {
+  const { groupBytes, fileBytes } = options;
+  const range = options.header.keyGroups;
   let start = range.start;
   let bytes = 0;
   for (let group = range.start; group <= range.end; group++) {
     const more = groupBytes[group - range.start] ?? 0;
-    if (group > start && bytes + more > FILE_BYTES) {
+    if (group > start && bytes + more > fileBytes) {
       yield { start, end: group - 1 };
       start = group;
       bytes = 0;

@@ -29,6 +29,7 @@ export interface KeyedStateBackend {
   currentKey(): unknown;
   currentHash(): number;
   setCurrentNamespace(namespace: Namespace): void;
+  currentNamespace(): Namespace;
 
   /**
    * Called before each batch of records (and now and then when there are none): reads the clock for

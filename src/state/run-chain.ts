@@ -12,12 +12,21 @@
 import type { KeyGroupRange } from '../common/key-groups.ts';
 import type { CheckpointId, KeyedRunHandle } from '../contracts/snapshots.ts';
 
-/** Written in full with each checkpoint at least: below it, another file costs more than its bytes. */
-export const REWRITE_LEAST_BYTES = 64 * 1024;
-/** Of the bytes of the changes. Less makes longer chains, more makes larger checkpoints. */
-export const REWRITE_SHARE = 0.5;
-/** Bounds the chain: at least this part of the state is written in full each time. */
-export const REWRITE_CHECKPOINTS_MAX = 256;
+/** How much of the state each checkpoint writes in full besides its changes: the most of three. */
+export interface RewritePolicy {
+  /** Below it, one more file costs more than its bytes. */
+  readonly leastBytes: number;
+  /** Of the bytes of the changes. Less makes longer chains, more makes larger checkpoints. */
+  readonly share: number;
+  /** Bounds the chain: after so many checkpoints each key group was written in full. */
+  readonly checkpointsMax: number;
+}
+
+export const REWRITE_POLICY: RewritePolicy = {
+  leastBytes: 64 * 1024,
+  share: 0.5,
+  checkpointsMax: 256,
+};
 
 export interface ConfirmedBase {
   readonly checkpointId: CheckpointId;
@@ -39,9 +48,11 @@ export class RunChain {
   #base: ConfirmedBase | undefined;
   /** Bytes that earlier checkpoints could have rewritten and did not, for want of a small enough key group. */
   #credit = 0;
+  readonly #policy: RewritePolicy;
 
-  constructor(range: KeyGroupRange) {
+  constructor(range: KeyGroupRange, policy = REWRITE_POLICY) {
     this.#range = range;
+    this.#policy = policy;
   }
 
   get base(): ConfirmedBase | undefined {
@@ -77,12 +88,9 @@ export class RunChain {
   chooseRewrites({ groupBytes, deltaBytes }: RewriteQuestion): Uint8Array {
     const chosen = new Uint8Array(groupBytes.length);
     if (this.#base === undefined) return chosen.fill(1);
+    const { leastBytes, share, checkpointsMax } = this.#policy;
     const stateBytes = groupBytes.reduce((sum, bytes) => sum + bytes, 0);
-    const budget = Math.max(
-      REWRITE_LEAST_BYTES,
-      deltaBytes * REWRITE_SHARE,
-      stateBytes / REWRITE_CHECKPOINTS_MAX,
-    );
+    const budget = Math.max(leastBytes, deltaBytes * share, stateBytes / checkpointsMax);
     if (stateBytes <= budget) return chosen.fill(1);
     let left = budget + this.#credit;
     for (const group of this.#longestNotRewritten(groupBytes.length)) {
