@@ -11,4 +11,13 @@ export type {
   DiskWrite,
   SimulatedDisk,
 } from './simulation/simulated-disk.ts';
+export type { Cancel, Clock } from '../common/clock.ts';
+export type {
+  FileReader,
+  FileStat,
+  FileSystem,
+  FileWriter,
+  FolderEntry,
+} from '../common/file-system.ts';
+export type { Random } from '../common/random.ts';
 export { seededRandom } from './simulation/seeded-random.ts';
