@@ -1,5 +1,5 @@
 import type { Sync } from '../contracts/functions.ts';
-import type { WindowContext, WindowFunction } from '../contracts/windows.ts';
+import type { AggregateFunction, WindowContext, WindowFunction } from '../contracts/windows.ts';
 import { toSerializer, type SchemaOf } from '../serde/to-serializer.ts';
 import { requireSyncFunction } from './checks.ts';
 import type { AnySchema, InferOutput } from './schemas.ts';
@@ -43,11 +43,15 @@ export function aggregate<In, Acc, Out, K, U>(
   emit?: (result: Out, context: WindowResultContext<K>) => Sync<U>,
 ): WindowFunction<In, K, U> {
   const { merge, ...required } = checkedAggregation('aggregate', aggregation);
-  return {
-    kind: 'aggregate',
-    aggregate: { ...required, ...(merge && { merge }) },
-    emit: emitting(emit),
-  };
+  return aggregateWindow({ ...required, ...(merge && { merge }) }, emit);
+}
+
+/** @internal The window function of an aggregate that is checked already. */
+export function aggregateWindow<In, Acc, Out, K, U>(
+  aggregate: AggregateFunction<In, Acc, Out>,
+  emit: ((result: Out, context: WindowResultContext<K>) => Sync<U>) | undefined,
+): WindowFunction<In, K, U> {
+  return { kind: 'aggregate', aggregate, emit: emitting(emit) };
 }
 
 /**
