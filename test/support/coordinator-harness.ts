@@ -10,7 +10,11 @@ import type {
   CoordinatorState,
   TaskRef,
 } from '../../src/checkpoint/coordinator-types.ts';
-import type { OperatorSnapshot, TaskAcknowledgement } from '../../src/contracts/snapshots.ts';
+import type {
+  OperatorSnapshot,
+  SerializedCommittable,
+  TaskAcknowledgement,
+} from '../../src/contracts/snapshots.ts';
 
 type ActionOf<Kind extends CoordinatorAction['kind']> = Extract<CoordinatorAction, { kind: Kind }>;
 
@@ -78,6 +82,8 @@ export class CoordinatorHarness {
   /** What HEAD retains. */
   retained: number[] = [];
   readonly log: CoordinatorAction[] = [];
+  /** How many were under way when each checkpoint began, itself included. */
+  readonly concurrency: number[] = [];
   /** What waits for an answer. */
   unanswered: CoordinatorAction[] = [];
 
@@ -102,6 +108,10 @@ export class CoordinatorHarness {
     const { state, actions } = stepCoordinator(this.state, { ...body, at });
     this.state = state;
     this.log.push(...actions);
+    const begins = actions.some(
+      (action) => action.kind === 'take-coordinator-state' && action.snapshot === 'checkpoint',
+    );
+    if (begins) this.concurrency.push(state.pending.size);
     this.unanswered.push(...actions.filter(({ kind }) => ANSWERED.has(kind)));
     return actions;
   }
@@ -175,6 +185,20 @@ export class CoordinatorHarness {
 
   ack(task: TaskRef, checkpointId: number, operators?: readonly OperatorSnapshot[]): void {
     this.send({ kind: 'ack', ack: ackOf(task, checkpointId, operators) });
+  }
+
+  /** As `ack`, with committables of the sink. */
+  ackWith(
+    task: TaskRef,
+    checkpointId: number,
+    committables: readonly SerializedCommittable[],
+  ): void {
+    const uids = VERTICES.find(({ id }) => id === task.vertex)?.operators ?? [];
+    const operators = uids.map((uid) => ({
+      ...emptySnapshot(uid, task.subtask),
+      committables: uid === 'sink' ? committables : [],
+    }));
+    this.ack(task, checkpointId, operators);
   }
 
   stored({ checkpointId, location }: ActionOf<'store-metadata'>): void {
