@@ -12,11 +12,12 @@
  *
  * Replay: SEED=<seed> npx vitest run --project simulation test/simulation/file-blob-store.test.ts
  *
- * Planted once, and found by this test: no sync of the folder after the link; of the folders above
- * it; a folder remembered as durable by its path instead of its identity; no sync of a file before
- * its link; none of a body's name before the head's rename; bodies removed before the head's end was
- * synced; rename instead of link; the old version's head left in place (link instead of rename);
- * a compare-and-swap by reading, comparing and renaming onto one name; 'taken' answered without sync.
+ * Planted once, and found by this test: no sync of a file; a second sync after a failed one; no sync
+ * of the folder after the link, or of the folders above it; a folder remembered as durable by its path
+ * instead of its identity; no sync of a body's name before the head's rename; none of the prepared
+ * folder; none after the rename; none before a deleted blob's bodies are removed; none of what a read
+ * saw, or of what is reported as taken; none after a delete; rename instead of link; the new head
+ * linked, or made, instead of renamed; bodies of the next version removed too.
  */
 import { describe, expect, it } from 'vitest';
 import { nextTurn, sleep } from '../../src/common/clock.ts';
@@ -54,8 +55,8 @@ const PROFILES: readonly Profile[] = [
     name: 'folders that come and go',
     paths: ['deep/er/a', 'deep/er/b'],
     callsPerWriter: 6,
-    shares: { create: 5, make: 0, replace: 0, delete: 5, read: 0 },
-    slowSyncMs: 1,
+    shares: { create: 6, make: 0, replace: 0, delete: 4, read: 0 },
+    slowSyncMs: 3,
   },
   {
     name: 'replaceable blobs that come and go',
