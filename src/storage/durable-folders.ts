@@ -52,7 +52,7 @@ export class DurableFolders {
   }
 
   async syncIfThere(folder: string): Promise<void> {
-    await this.#sync(folder, ['ENOENT']);
+    await this.#sync(folder, ['ENOENT', 'ENOTDIR']);
   }
 
   /** Removes `folder` and those above it, below the root, as far as they are empty. */

@@ -13,7 +13,13 @@ import {
 } from './blob-store.ts';
 import { DurableFolders } from './durable-folders.ts';
 import { ReplaceableBlob, prepareReplaceable, writeSynced } from './replaceable-blob.ts';
-import { cannotReplaceError, errnoOf, pathConflictError, storageError } from './storage-errors.ts';
+import {
+  cannotReplaceError,
+  errnoOf,
+  isGone,
+  pathConflictError,
+  storageError,
+} from './storage-errors.ts';
 
 /**
  * Blobs as files under a root folder, for many processes at a time.
@@ -97,9 +103,8 @@ export class FileBlobStore implements BlobStore {
       try {
         return await this.#readPlain(target, range);
       } catch (error) {
-        const errno = errnoOf(error);
-        if (errno === 'ENOENT' || errno === 'ENOTDIR') return undefined;
-        if (errno !== 'EISDIR') throw error;
+        if (isGone(error)) return undefined;
+        if (errnoOf(error) !== 'EISDIR') throw error;
       }
       return this.#replaceable(target).read(this.#urlOf(path), range);
     });
@@ -251,7 +256,7 @@ export class FileBlobStore implements BlobStore {
     try {
       return await this.#fs.list(folder);
     } catch (error) {
-      if (errnoOf(error) === 'ENOTDIR') return [];
+      if (isGone(error)) return [];
       throw error;
     }
   }

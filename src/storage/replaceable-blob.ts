@@ -3,7 +3,7 @@ import { toEtag, type BlobEntry, type ByteRange, type Bytes, type Etag } from '.
 import { RESERVED_PREFIX } from './blob-path.ts';
 import { partsOf } from './bytes.ts';
 import type { DurableFolders } from './durable-folders.ts';
-import { errnoOf, missingBodyError } from './storage-errors.ts';
+import { isGone, missingBodyError } from './storage-errors.ts';
 
 /**
  * A blob that can be replaced, on a file system: a folder under the blob's own name.
@@ -112,7 +112,7 @@ export class ReplaceableBlob {
       await this.#fs.rename(this.#path(headName(head)), this.#path(headName(next)));
       return true;
     } catch (error) {
-      if (errnoOf(error) !== 'ENOENT') throw error;
+      if (!isGone(error)) throw error;
       await this.#fs.remove(this.#path(bodyName(next)));
       return false;
     }
@@ -141,7 +141,7 @@ export class ReplaceableBlob {
         const result = await use(head);
         if (result !== undefined) return result;
       } catch (error) {
-        if (errnoOf(error) !== 'ENOENT') throw error;
+        if (!isGone(error)) throw error;
       }
       last = head;
     }
@@ -151,10 +151,20 @@ export class ReplaceableBlob {
   async #names(): Promise<readonly string[]> {
     let names: readonly string[] = [];
     for (let attempt = 0; attempt < 3; attempt += 1) {
-      names = (await this.#fs.list(this.#folder)).map((entry) => entry.name);
+      names = await this.#listed();
       if (headIn(names) !== undefined || !names.some((name) => BODY.test(name))) break;
     }
     return names;
+  }
+
+  async #listed(): Promise<readonly string[]> {
+    try {
+      return (await this.#fs.list(this.#folder)).map((entry) => entry.name);
+    } catch (error) {
+      // It was deleted, and a plain blob was made in its place.
+      if (isGone(error)) return [];
+      throw error;
+    }
   }
 
   #path(name: string): string {

@@ -23,6 +23,12 @@ export function errnoOf(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined;
 }
 
+/** Whether nothing was there: the name, or a folder on the way, is gone, or a file stands in its place. */
+export function isGone(error: unknown): boolean {
+  const errno = errnoOf(error);
+  return errno === 'ENOENT' || errno === 'ENOTDIR';
+}
+
 /** What a failure of the disk means to the caller of the store. */
 export function storageError(error: unknown, operation: string, url: string): EngineError {
   if (error instanceof EngineError) return error;
