@@ -12,8 +12,13 @@ export interface Refusal {
 
 export type Plan = { readonly kind: 'read'; readonly read: Read } | Refusal;
 
-/** Plans a part of a value; `path` leads to it. */
-export type PlanPart = (written: TypeSchema, current: TypeSchema, path: string) => Plan;
+/** How the parts of a value are planned. */
+export interface PartPlanner {
+  /** Whether what the current type has no room for may be left behind. */
+  readonly mayDrop: boolean;
+  /** @param path Leads to the part. */
+  plan(written: TypeSchema, current: TypeSchema, path: string): Plan;
+}
 
 /** @param change What happened to the part at `path`. @param remedy What to do about it. */
 export function refuse(path: string, change: string, remedy = 'keep it as it was'): Refusal {

@@ -1,6 +1,6 @@
 /** Reads objects of one schema as objects of another: by the names of their fields. */
 import type { ByteReader } from './bytes.ts';
-import { refuse, type Plan, type PlanPart, type Read, type Refusal } from './evolution-plan.ts';
+import { refuse, type Plan, type PartPlanner, type Read, type Refusal } from './evolution-plan.ts';
 import { memberPath, misfitOf } from './misfit.ts';
 import { copyPlain, setOwn } from './plain.ts';
 import { byName, type FieldSchema, type ObjectSchema } from './type-schema.ts';
@@ -27,11 +27,11 @@ export function planObject(
   written: ObjectSchema,
   current: ObjectSchema,
   path: string,
-  plan: PlanPart,
+  parts: PartPlanner,
 ): Plan {
-  const fields = planFields(written, current, path, plan);
+  const fields = planFields(written, current, path, parts);
   if ('kind' in fields) return fields;
-  const rest = planRest(written, current, path, plan);
+  const rest = planRest(written, current, path, parts);
   if (typeof rest === 'object') return rest;
   for (const field of current.fields) {
     const before = written.fields.find(({ name }) => name === field.name);
@@ -50,14 +50,15 @@ function planFields(
   written: ObjectSchema,
   current: ObjectSchema,
   path: string,
-  plan: PlanPart,
+  parts: PartPlanner,
 ): readonly WrittenField[] | Refusal {
   let bits = 0;
   const fields: WrittenField[] = [];
   for (const { name, type, optional } of written.fields.toSorted(byName)) {
     const target = current.fields.find((field) => field.name === name)?.type ?? current.rest;
+    if (target === undefined && !parts.mayDrop) return refuse(path + memberPath(name), 'is gone');
     // A field that is gone must still be read to get past it.
-    const planned = plan(type, target ?? type, path + memberPath(name));
+    const planned = parts.plan(type, target ?? type, path + memberPath(name));
     if (planned.kind === 'refuse') return planned;
     const bit = optional ? bits++ : undefined;
     fields.push({ name, bit, read: planned.read, isKept: target !== undefined });
@@ -69,19 +70,19 @@ function planRest(
   written: ObjectSchema,
   current: ObjectSchema,
   path: string,
-  plan: PlanPart,
+  parts: PartPlanner,
 ): ((name: string) => Read) | Refusal | undefined {
   if (written.rest === undefined) return undefined;
   if (current.rest === undefined) {
     return refuse(path, 'had room for fields of any name', 'keep that room');
   }
-  const others = plan(written.rest, current.rest, `${path}[]`);
+  const others = parts.plan(written.rest, current.rest, `${path}[]`);
   if (others.kind === 'refuse') return others;
   const reads = new Map<string, Read>();
   for (const { name, type } of current.fields) {
     if (written.fields.some((field) => field.name === name)) continue;
     // An older value may hold this name among its other fields.
-    const planned = plan(written.rest, type, path + memberPath(name));
+    const planned = parts.plan(written.rest, type, path + memberPath(name));
     if (planned.kind === 'refuse') return planned;
     reads.set(name, planned.read);
   }

@@ -13,7 +13,7 @@ import {
   readMember,
   refuse,
   type Plan,
-  type PlanPart,
+  type PartPlanner,
   type Read,
   type Refusal,
 } from './evolution-plan.ts';
@@ -42,12 +42,14 @@ export function resolveSchemas(written: TypeSchema, current: TypeSchema): Resolu
 }
 
 interface Pair {
+  readonly mayDrop: boolean;
   readonly written: TypeSchema;
   readonly current: TypeSchema;
   read?: Read;
 }
 
-class Planner {
+class Planner implements PartPlanner {
+  mayDrop = true;
   /**
    * Recursive types that are planned or being planned. Inside itself, a pair is taken as possible;
    * if it turns out not to be, it goes, and with it all that came after and may rest on it.
@@ -62,13 +64,13 @@ class Planner {
     return this.plan(written, current, 'value');
   }
 
-  readonly plan: PlanPart = (written, current, path) => {
+  plan(written: TypeSchema, current: TypeSchema, path: string): Plan {
     if (isRecursive(written) || isRecursive(current)) return this.#planPair(written, current, path);
     if (current.kind === 'any' && written.kind !== 'any') return this.plan(written, written, path);
     if (written.kind === 'union') return this.#planFromUnion(written.of, current, path);
     if (current.kind === 'union') return this.#planToUnion(written, current, path);
     return this.#planAlike(written, current, path);
-  };
+  }
 
   #bind(schema: TypeSchema, around: readonly Recursive[]): void {
     if (schema.kind === 'ref') {
@@ -83,9 +85,12 @@ class Planner {
   #planPair(writtenRef: TypeSchema, currentRef: TypeSchema, path: string): Plan {
     const written = this.#binders.get(writtenRef) ?? writtenRef;
     const current = this.#binders.get(currentRef) ?? currentRef;
-    const known = this.#pairs.find((pair) => pair.written === written && pair.current === current);
+    const { mayDrop } = this;
+    const known = this.#pairs.find(
+      (pair) => pair.written === written && pair.current === current && pair.mayDrop === mayDrop,
+    );
     if (known !== undefined) return { kind: 'read', read: (from) => readPair(known, from) };
-    const pair: Pair = { written, current };
+    const pair: Pair = { mayDrop, written, current };
     const before = this.#pairs.push(pair) - 1;
     const plan = this.plan(bodyOf(written), bodyOf(current), path);
     if (plan.kind === 'refuse') this.#pairs.length = before;
@@ -103,7 +108,17 @@ class Planner {
     return { kind: 'read', read: (from) => readMember(reads, from) };
   }
 
+  /** A member that has room for everything goes before one that does not, whatever their order. */
   #planToUnion(written: TypeSchema, current: TypeSchema, path: string): Plan {
+    const { mayDrop } = this;
+    this.mayDrop = false;
+    const whole = this.#planToMember(written, current, path);
+    this.mayDrop = mayDrop;
+    if (whole.kind === 'read' || !mayDrop) return whole;
+    return this.#planToMember(written, current, path);
+  }
+
+  #planToMember(written: TypeSchema, current: TypeSchema, path: string): Plan {
     let nearest: Refusal | undefined;
     for (const member of membersOf(current)) {
       const plan = this.plan(written, member, path);
@@ -119,7 +134,7 @@ class Planner {
   #planAlike(written: TypeSchema, current: TypeSchema, path: string): Plan {
     const fromObject = asObject(written);
     const toObject = asObject(current);
-    if (fromObject && toObject) return planObject(fromObject, toObject, path, this.plan);
+    if (fromObject && toObject) return planObject(fromObject, toObject, path, this);
     const fromTuple = asTuple(written);
     const toTuple = asTuple(current);
     if (fromTuple && toTuple) return this.#planTuple(fromTuple, toTuple, path);

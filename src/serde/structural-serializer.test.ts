@@ -5,7 +5,7 @@ import { describe, expect, expectTypeOf, it } from 'vitest';
 import { ByteReader, ByteWriter } from './bytes.ts';
 import type { Serializer } from './serializer.ts';
 import { serializerOf } from './structural-serializer.ts';
-import { typedValue, type TypedValue } from './type-schema.arbitrary.ts';
+import { typedValue, type TypedValue } from '../../test/support/type-schema-arbitrary.ts';
 import { canonicalJson, nullable, objectOf, type TypeSchema } from './type-schema.ts';
 
 // Goal: every value of every schema comes back exactly, and what would not is refused.

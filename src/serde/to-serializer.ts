@@ -45,10 +45,11 @@ function plainSerializer<T>(schema: SchemaOf<T>): Serializer<T> {
   });
 }
 
-function isSerializer<T>(schema: SchemaOf<T>): schema is Serializer<T> {
-  if (typeof schema !== 'object' && typeof schema !== 'function') return false;
-  const { write, read, copy, describe, resolve } = schema as Partial<Serializer<T>>;
-  return [write, read, copy, describe, resolve].every((part) => typeof part === 'function');
+const PARTS = ['write', 'read', 'copy', 'describe', 'resolve'];
+
+function isSerializer<T>(schema: SchemaOf<T> | null | undefined): schema is Serializer<T> {
+  const object = Object(schema) as object;
+  return PARTS.every((part) => typeof Reflect.get(object, part) === 'function');
 }
 
 /**

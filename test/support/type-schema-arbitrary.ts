@@ -1,6 +1,6 @@
 /** Drawn schemas with drawn values, for property tests. */
 import fc from 'fast-check';
-import type { FieldSchema, TypeSchema } from './type-schema.ts';
+import type { FieldSchema, TypeSchema } from '../../src/serde/type-schema.ts';
 
 export interface TypedValue {
   readonly schema: TypeSchema;
