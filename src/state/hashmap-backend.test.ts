@@ -8,7 +8,8 @@
  */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { KeyedStateModel, MODEL_CHANGES, MODEL_NAMESPACES } from './keyed-state-model.ts';
+import { MODEL_CHANGES } from './keyed-state-content.ts';
+import { KeyedStateModel, MODEL_NAMESPACES } from './keyed-state-model.ts';
 
 const KEY_SETS: readonly (readonly unknown[])[] = [
   [0, 1, 2, 3, -4, 5, 1_000_000],

@@ -6,24 +6,25 @@ import { assert } from '../common/assert.ts';
 import { crc32 } from '../common/crc32.ts';
 import { keyGroupOf, keyGroupRangeOf, subtaskOfKeyGroup } from '../common/key-groups.ts';
 import { keyHash } from '../common/key-hash.ts';
-import type {
-  AggregatingState,
-  AnyStateDescriptor,
-  ListState,
-  MapState,
-  ReducingState,
-  ValueState,
-} from '../contracts/state.ts';
+import type { AnyStateDescriptor } from '../contracts/state.ts';
 import type { BlobHandle, KeyedRunHandle, SnapshotKind } from '../contracts/snapshots.ts';
-import { encodeKey } from '../serde/key-serializer.ts';
 import { serializerOf } from '../serde/structural-serializer.ts';
+import {
+  CHANGES,
+  idOf,
+  nothingHeld,
+  readAll,
+  renew,
+  sameNamespace,
+  textsOf,
+  withoutExpired,
+  type Content,
+  type Doc,
+  type Held,
+  type Subtask,
+} from './keyed-state-content.ts';
 import { HashmapBackend, type BackendTuning } from './hashmap-backend.ts';
-import type {
-  Namespace,
-  RunningSnapshot,
-  SnapshotTarget,
-  TimerTable,
-} from './keyed-state-backend.ts';
+import type { Namespace, RunningSnapshot, SnapshotTarget } from './keyed-state-backend.ts';
 
 export const MODEL_MAX_PARALLELISM = 16;
 export const MODEL_TTL_MS = 100;
@@ -34,11 +35,6 @@ export const MODEL_NAMESPACES: readonly Namespace[] = [
   { start: 0, end: 20 },
 ];
 
-export interface Doc {
-  n: number;
-  tags: string[];
-}
-
 const doc = serializerOf({
   kind: 'object',
   fields: [
@@ -48,13 +44,11 @@ const doc = serializerOf({
 });
 const float64 = serializerOf({ kind: 'float64' });
 const text = serializerOf({ kind: 'string' });
-const ttl = { ttlMs: MODEL_TTL_MS, update: 'on-write' } as const;
-const ttlOnRead = { ttlMs: MODEL_TTL_MS, update: 'on-read-and-write' } as const;
 
-/** The states of the modelled operator; `ttl: undefined` in place of one turns it off. */
-export function modelDescriptors(ttlMs: number | undefined = MODEL_TTL_MS) {
-  const onWrite = ttlMs === undefined ? undefined : { ...ttl, ttlMs };
-  const onRead = ttlMs === undefined ? undefined : { ...ttlOnRead, ttlMs };
+/** The states of the modelled operator. */
+export function modelDescriptors(ttlMs: number) {
+  const onWrite = { ttlMs, update: 'on-write' } as const;
+  const onRead = { ttlMs, update: 'on-read-and-write' } as const;
   return {
     count: { kind: 'value', name: 'count', ttl: undefined, serializer: float64, defaultValue: 0 },
     doc: { kind: 'value', name: 'doc', ttl: undefined, serializer: doc, defaultValue: undefined },
@@ -97,42 +91,6 @@ export function modelDescriptors(ttlMs: number | undefined = MODEL_TTL_MS) {
   } as const satisfies Record<string, AnyStateDescriptor>;
 }
 
-export interface Subtask {
-  readonly backend: HashmapBackend;
-  readonly count: ValueState<number>;
-  readonly doc: ValueState<Doc>;
-  readonly list: ListState<Doc>;
-  readonly map: MapState<string, Doc>;
-  readonly sum: ReducingState<Doc>;
-  readonly mean: AggregatingState<number, number>;
-  readonly short: ValueState<number>;
-  readonly cache: MapState<string, number>;
-  readonly recent: ListState<number>;
-  readonly timers: TimerTable;
-}
-
-/** What one key holds in one namespace. */
-interface Held {
-  count: number | undefined;
-  doc: Doc | undefined;
-  list: Doc[];
-  map: Map<string, Doc>;
-  sum: number | undefined;
-  mean: number[];
-  short: Expiring | undefined;
-  cache: Map<string, Expiring>;
-  recent: Expiring[];
-  timers: Set<number>;
-}
-
-interface Expiring {
-  readonly value: number;
-  readonly expiresMs: number;
-}
-
-/** By canonical key and namespace. */
-type Content = Map<string, Held>;
-
 export interface Finished {
   readonly id: number;
   readonly kind: SnapshotKind;
@@ -154,7 +112,7 @@ export class KeyedStateModel {
   readonly keys: readonly unknown[];
   subtasks: readonly Subtask[] = [];
   nowMs = 1_000;
-  ttlMs: number | undefined = MODEL_TTL_MS;
+  ttlMs = MODEL_TTL_MS;
   running: Running | undefined;
   /** Not yet confirmed or aborted, oldest first. */
   pending: Finished[] = [];
@@ -194,7 +152,7 @@ export class KeyedStateModel {
       value,
       name: `k${value % 3}`,
       nowMs: this.nowMs,
-      expiresMs: this.nowMs + (this.ttlMs ?? Infinity),
+      expiresMs: this.nowMs + this.ttlMs,
     });
   }
 
@@ -307,7 +265,7 @@ export class KeyedStateModel {
   /** What the running backends hold and should hold. Reads as user code does. */
   compareRunning() {
     const expected = textsOf(this.#content, this.nowMs, false);
-    const expiresMs = this.nowMs + (this.ttlMs ?? Infinity);
+    const expiresMs = this.nowMs + this.ttlMs;
     for (const held of this.#content.values()) renew(held, this.nowMs, expiresMs);
     return { actual: this.#dump(this.subtasks, false), expected };
   }
@@ -360,14 +318,14 @@ export class KeyedStateModel {
       return {
         backend,
         count: backend.declare(d.count),
-        doc: backend.declare(d.doc) as ValueState<Doc>,
-        list: backend.declare(d.list) as ListState<Doc>,
-        map: backend.declare(d.map) as MapState<string, Doc>,
-        sum: backend.declare(d.sum) as ReducingState<Doc>,
-        mean: backend.declare(d.mean) as AggregatingState<number, number>,
-        short: backend.declare(d.short) as ValueState<number>,
+        doc: backend.declare(d.doc),
+        list: backend.declare(d.list),
+        map: backend.declare(d.map),
+        sum: backend.declare(d.sum),
+        mean: backend.declare(d.mean),
+        short: backend.declare(d.short),
         cache: backend.declare(d.cache),
-        recent: backend.declare(d.recent) as ListState<number>,
+        recent: backend.declare(d.recent),
         timers: backend.timers('timers'),
       };
     });
@@ -383,217 +341,4 @@ export class KeyedStateModel {
       },
     };
   }
-}
-
-interface Change {
-  readonly subtask: Subtask;
-  readonly held: Held;
-  readonly value: number;
-  /** A map key. */
-  readonly name: string;
-  readonly nowMs: number;
-  readonly expiresMs: number;
-}
-
-function isLive(entry: Expiring | undefined, nowMs: number): entry is Expiring {
-  return entry !== undefined && entry.expiresMs > nowMs;
-}
-
-/** Everything that user code may do, done to the state and to the model. */
-const CHANGES: readonly ((change: Change) => void)[] = [
-  ({ subtask, held, value }) => {
-    subtask.count.update((subtask.count.value() ?? 0) + value);
-    held.count = (held.count ?? 0) + value;
-  },
-  ({ subtask, held, value }) => {
-    const doc = subtask.doc.value() ?? { n: 0, tags: [] };
-    doc.n += value;
-    doc.tags.push(`t${value}`);
-    subtask.doc.update(doc);
-    held.doc ??= { n: 0, tags: [] };
-    held.doc.n += value;
-    held.doc.tags.push(`t${value}`);
-  },
-  ({ subtask, held }) => {
-    subtask.count.clear();
-    subtask.doc.clear();
-    held.count = undefined;
-    held.doc = undefined;
-  },
-  ({ subtask, held, value }) => {
-    subtask.list.add({ n: value, tags: [] });
-    held.list.push({ n: value, tags: [] });
-  },
-  ({ subtask, held, value }) => {
-    const items = subtask.list.get();
-    for (const item of items) item.n += value;
-    subtask.list.update(items);
-    for (const item of held.list) item.n += value;
-  },
-  ({ subtask, held, value }) => {
-    if (value % 2 === 0) subtask.list.clear();
-    else subtask.list.update([{ n: value, tags: ['a'] }]);
-    held.list = value % 2 === 0 ? [] : [{ n: value, tags: ['a'] }];
-  },
-  ({ subtask, held, value, name }) => {
-    subtask.map.put(name, { n: value, tags: [] });
-    held.map.set(name, { n: value, tags: [] });
-  },
-  ({ subtask, held, value }) => {
-    for (const [name, entry] of subtask.map.entries()) {
-      entry.n += value;
-      if (value % 2 === 0) subtask.map.put(name, entry);
-      else subtask.map.remove(name);
-    }
-    for (const [name, entry] of held.map) {
-      entry.n += value;
-      if (value % 2 !== 0) held.map.delete(name);
-    }
-  },
-  ({ subtask, held, name }) => {
-    subtask.map.remove(name);
-    held.map.delete(name);
-  },
-  ({ subtask, held }) => {
-    subtask.map.clear();
-    held.map.clear();
-  },
-  ({ subtask, held, value }) => {
-    subtask.sum.add({ n: value, tags: [] });
-    held.sum = (held.sum ?? 0) + value;
-    subtask.mean.add(value);
-    held.mean.push(value);
-  },
-  ({ subtask, held }) => {
-    subtask.sum.clear();
-    subtask.mean.clear();
-    held.sum = undefined;
-    held.mean = [];
-  },
-  ({ subtask, held, value, expiresMs }) => {
-    subtask.short.update(value);
-    held.short = { value, expiresMs };
-  },
-  ({ subtask, held, value, name, expiresMs }) => {
-    subtask.cache.put(name, value);
-    held.cache.set(name, { value, expiresMs });
-  },
-  ({ subtask, held, name, nowMs, expiresMs }) => {
-    subtask.cache.get(name);
-    const entry = held.cache.get(name);
-    if (isLive(entry, nowMs)) held.cache.set(name, { ...entry, expiresMs });
-  },
-  ({ subtask, held, value, name }) => {
-    if (value % 2 === 0) subtask.cache.clear();
-    else subtask.cache.remove(name);
-    if (value % 2 === 0) held.cache.clear();
-    else held.cache.delete(name);
-  },
-  ({ subtask, held, value, expiresMs }) => {
-    subtask.recent.add(value);
-    held.recent.push({ value, expiresMs });
-  },
-  ({ subtask, held, value }) => {
-    subtask.timers.register(value);
-    held.timers.add(value);
-  },
-  ({ subtask, held, value }) => {
-    subtask.timers.delete(value);
-    held.timers.delete(value);
-  },
-];
-
-/** How many different changes there are. */
-export const MODEL_CHANGES = CHANGES.length;
-
-function nothingHeld(): Held {
-  return {
-    count: undefined,
-    doc: undefined,
-    list: [],
-    map: new Map(),
-    sum: undefined,
-    mean: [],
-    short: undefined,
-    cache: new Map(),
-    recent: [],
-    timers: new Set(),
-  };
-}
-
-function renew(held: Held, nowMs: number, expiresMs: number): void {
-  for (const [name, entry] of held.cache) {
-    if (isLive(entry, nowMs)) held.cache.set(name, { ...entry, expiresMs });
-  }
-}
-
-/** A copy without what has expired. */
-function withoutExpired(content: Content, nowMs: number): Content {
-  const copy = structuredClone(content);
-  for (const held of copy.values()) {
-    if (!isLive(held.short, nowMs)) held.short = undefined;
-    for (const [name, entry] of held.cache) if (!isLive(entry, nowMs)) held.cache.delete(name);
-    held.recent = held.recent.filter((entry) => isLive(entry, nowMs));
-  }
-  return copy;
-}
-
-/** One line for each key and namespace that holds anything, without times of expiry. */
-function textsOf(content: Content, nowMs: number, withTimers: boolean): string[] {
-  const lines: string[] = [];
-  for (const [id, held] of withoutExpired(content, nowMs)) {
-    const line = {
-      count: held.count,
-      doc: held.doc,
-      list: held.list.length === 0 ? undefined : held.list,
-      map: sortedEntries(held.map),
-      sum: held.sum,
-      mean: held.mean.length === 0 ? undefined : mean(held.mean),
-      short: held.short?.value,
-      cache: sortedEntries(new Map([...held.cache].map(([name, { value }]) => [name, value]))),
-      recent: held.recent.length === 0 ? undefined : held.recent.map(({ value }) => value),
-      timers:
-        held.timers.size === 0 || !withTimers ? undefined : [...held.timers].sort((a, b) => a - b),
-    };
-    const json = JSON.stringify(line);
-    if (json !== '{}') lines.push(`${id} ${json}`);
-  }
-  return lines.sort();
-}
-
-function sortedEntries(map: ReadonlyMap<string, unknown>): unknown {
-  return map.size === 0 ? undefined : [...map].sort(([a], [b]) => (a < b ? -1 : 1));
-}
-
-function mean(values: readonly number[]): number {
-  return values.reduce((sum, value) => sum + value, 0) / values.length;
-}
-
-function readAll({ backend, ...states }: Subtask): Held {
-  void backend;
-  const ever = (value: number): Expiring => ({ value, expiresMs: Infinity });
-  const short = states.short.value();
-  const average = states.mean.get();
-  const count = states.count.value();
-  return {
-    count: count === 0 ? undefined : count,
-    doc: states.doc.value(),
-    list: [...states.list.get()],
-    map: new Map(states.map.entries()),
-    sum: states.sum.get()?.n,
-    mean: average === undefined ? [] : [average],
-    short: short === undefined ? undefined : ever(short),
-    cache: new Map([...states.cache.entries()].map(([name, value]) => [name, ever(value)])),
-    recent: states.recent.get().map(ever),
-    timers: new Set(),
-  };
-}
-
-function sameNamespace(a: Namespace, b: Namespace): boolean {
-  return a?.start === b?.start && a?.end === b?.end;
-}
-
-function idOf(key: unknown, namespace: Namespace): string {
-  const bytes = Buffer.from(encodeKey(key)).toString('hex');
-  return `${bytes}@${namespace === undefined ? '' : `${namespace.start}-${namespace.end}`}`;
 }
