@@ -178,6 +178,15 @@ describe('a reader', () => {
     expect(() => new ByteReader(to.finish()).raw(2 ** 40)).toThrow(/SER-001/);
   });
 
+  it('gives bytes of their own, also from a Buffer', () => {
+    const buffer = Buffer.from([2, 5, 6]);
+    const bytes = new ByteReader(buffer).bytes();
+    buffer.fill(0);
+
+    expect(Object.getPrototypeOf(bytes)).toBe(Uint8Array.prototype);
+    expect([...bytes]).toEqual([5, 6]);
+  });
+
   it('moves to another part of its bytes', () => {
     const from = new ByteReader(Uint8Array.of(1, 2, 3));
     from.seek(1, 2);

@@ -195,8 +195,11 @@ export class ByteReader {
   /** Reads `bytes` from `start` to before `end`; without them, all. The bytes are not copied. */
   constructor(bytes: Uint8Array, start = 0, end = bytes.length) {
     assert(start >= 0 && start <= end && end <= bytes.length, 'a reader beyond its bytes');
-    this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    const { buffer, byteOffset, byteLength } = bytes;
+    // The parts of a Buffer would be Buffers that share its bytes.
+    const isPlain = Object.getPrototypeOf(bytes) === Uint8Array.prototype;
+    this.#bytes = isPlain ? bytes : new Uint8Array(buffer, byteOffset, byteLength);
+    this.#view = new DataView(buffer, byteOffset, byteLength);
     this.#at = start;
     this.#end = end;
   }
