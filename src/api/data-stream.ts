@@ -27,7 +27,7 @@ import type { KeySelector, OperatorSpec, Partitioner, StreamEdge } from '../grap
 import type { Serializer } from '../serde/serializer.ts';
 import { toSerializer, type SchemaOf } from '../serde/to-serializer.ts';
 import { asyncMapSpec, type AsyncMapOptions } from './async-map.ts';
-import { requireFunction, requireSyncFunction, requireTagId } from './checks.ts';
+import { requireFunction, requireSyncFunction, requireTagId, requireUid } from './checks.ts';
 import type { GraphBuilder } from './graph-builder.ts';
 import { processGiven, requireStates, type FunctionOrClass } from './process-arguments.ts';
 import type { AnySchema, InferOutput } from './schemas.ts';
@@ -57,7 +57,7 @@ interface NewOperator<U> {
 export type StreamKey<K> =
   K extends PromiseLike<unknown>
     ? 'a key selector must not be async'
-    : K extends undefined | symbol | ((...args: never) => unknown)
+    : K extends undefined | symbol | Date | ((...args: never) => unknown)
       ? 'a key must be a string, number, bigint, boolean, null, or a tuple or object of them'
       : K;
 
@@ -117,6 +117,7 @@ export class DataStream<T> {
   filter<U extends T>(uid: string, predicate: (value: T) => value is U): DataStream<U>;
   filter(uid: string, predicate: (value: T) => boolean): DataStream<T>;
   filter(uid: string, predicate: (value: T) => boolean): DataStream<T> {
+    requireUid(uid);
     requireSyncFunction(predicate, { uid, what: 'filter' });
     return this.#then(uid, { kind: 'filter', filter: predicate }, this.#parts.element);
   }
@@ -211,6 +212,7 @@ export class DataStream<T> {
     asyncMap: (value: T) => PromiseLike<U>,
     options: AsyncMapOptions = {},
   ): DataStream<U> {
+    requireUid(uid);
     requireFunction(asyncMap, { uid, what: 'asyncMap' });
     return this.#then(uid, asyncMapSpec(toSerializer(element), asyncMap, options), undefined);
   }
@@ -307,6 +309,7 @@ export class DataStream<T> {
    * @example `valid.sinkTo('vitals', vitals(settings))`
    */
   sinkTo<C>(uid: string, sink: Sink<T, C>): DataStreamSink {
+    requireUid(uid);
     requireFunction((sink as Partial<Sink<T, C>> | undefined)?.writer, {
       uid,
       what: 'sink.writer',

@@ -24,9 +24,9 @@ const MEAN = serializerOf({ kind: 'tuple', of: [{ kind: 'float64' }, { kind: 'fl
  *
  * @example `clicks.keyBy((c) => c.user).window('visits', session(minutes(30)), count())`
  */
-export function count(): WindowFunction<unknown, unknown, number>;
-export function count<K, U>(emit: Emit<K, U>): WindowFunction<unknown, K, U>;
-export function count<K, U>(emit?: Emit<K, U>): WindowFunction<unknown, K, U> {
+export function count<In>(): WindowFunction<In, unknown, number>;
+export function count<In, K, U>(emit: Emit<K, U>): WindowFunction<In, K, U>;
+export function count<In, K, U>(emit?: Emit<K, U>): WindowFunction<In, K, U> {
   return aggregateWindow(
     folding(
       'count',

@@ -1,7 +1,7 @@
 /** Takes apart what a user gives as process function: a function, an object, or a class. */
 import { EngineError } from '../common/errors.ts';
 import type { StateDescriptors } from '../contracts/state.ts';
-import { requireSyncFunction, shown } from './checks.ts';
+import { requireSyncFunction, requireUid, shown } from './checks.ts';
 
 /** What a user may give where the contract has an object of type `F`. */
 export type FunctionOrClass<F> = F | (new () => F);
@@ -15,13 +15,14 @@ const METHODS = ['onTimer', 'processElement1', 'processElement2', 'processBroadc
 
 /**
  * @param required The methods that must be there; a plain function is taken as the only one.
- * @throws {EngineError} `API-004`, `API-005`
+ * @throws {EngineError} `API-001`, `API-004`, `API-005`
  */
 export function processGiven<F extends object>(
   uid: string,
   given: unknown,
   required: readonly (keyof F & string)[],
 ): Given<F> {
+  requireUid(uid);
   const newProcess = isClass(given) ? () => new given() as F : undefined;
   const made = newProcess?.() ?? (given as F);
   const [method] = required;
@@ -50,6 +51,7 @@ export function processGiven<F extends object>(
  * @throws {EngineError} `API-006` if something else than a descriptor is among them
  */
 export function requireStates(uid: string, states: unknown): asserts states is StateDescriptors {
+  requireUid(uid);
   if (typeof states !== 'object' || states === null) {
     throw new EngineError('API-006', 'invalid', 'the state descriptors are missing', {
       details: { uid, got: shown(states) },

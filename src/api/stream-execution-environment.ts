@@ -5,7 +5,7 @@ import type { Serializer } from '../serde/serializer.ts';
 import type { FlinkSettings, SettingName, SettingValues } from '../settings/flink-settings.ts';
 import { requireSetting, withOverrides, type JobOverrides } from '../settings/job-overrides.ts';
 import { CheckpointConfig, type CheckpointingMode } from './checkpoint-config.ts';
-import { requireFunction } from './checks.ts';
+import { requireFunction, requireUid } from './checks.ts';
 import { addOperator, type DataStream } from './data-stream.ts';
 import { elementsSource } from './elements-source.ts';
 import { GraphBuilder } from './graph-builder.ts';
@@ -50,6 +50,7 @@ export class StreamExecutionEnvironment {
     source: SourceOf<T, Split, Enum>,
     watermarks: WatermarkStrategy<NoInfer<T>> = noWatermarks(),
   ): DataStream<T> {
+    requireUid(uid);
     const reader: unknown = (source as Partial<Source<T>> | undefined)?.reader;
     requireFunction(reader, { uid, what: 'source.reader' });
     return addOperator(this.#builder, {

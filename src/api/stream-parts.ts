@@ -3,7 +3,7 @@ import { EngineError } from '../common/errors.ts';
 import type { KeySelector, Partitioner, StreamEdge } from '../graph/operator-spec.ts';
 import type { Serializer } from '../serde/serializer.ts';
 import { toSerializer, type SchemaOf } from '../serde/to-serializer.ts';
-import { requireSyncFunction } from './checks.ts';
+import { requireSyncFunction, requireUid } from './checks.ts';
 import type { GraphBuilder } from './graph-builder.ts';
 
 /** Where elements come from: an output of an operator, and the way they take. */
@@ -45,6 +45,7 @@ export function schemaAnd<U>(rest: readonly unknown[]): {
 }
 
 export function schemaAndFunction<U>(uid: string, rest: readonly unknown[], what: string) {
+  requireUid(uid);
   const given = schemaAnd<U>(rest);
   requireSyncFunction(given.fn, { uid, what });
   return given;

@@ -7,7 +7,7 @@ import type {
   WindowFunction,
   WindowOptions,
 } from '../contracts/windows.ts';
-import { requireDuration, requireWhole } from './checks.ts';
+import { requireDuration, requireUid, requireWhole } from './checks.ts';
 
 export interface AlignedWindowOptions {
   /**
@@ -96,13 +96,14 @@ export interface WindowCallOptions<T> {
   readonly lateData?: OutputTag<T>;
 }
 
-/** @throws {EngineError} `API-008`, `API-009` */
+/** @throws {EngineError} `API-001`, `API-008`, `API-009` */
 export function checkedWindowOptions<T>(
   uid: string,
   assigner: WindowAssigner,
   fn: WindowFunction<T, never, never>,
   { trigger, allowedLatenessMs, lateData }: WindowCallOptions<T>,
 ): WindowOptions<T> {
+  requireUid(uid);
   requireWhole('allowedLatenessMs', allowedLatenessMs ?? 0, { least: 0, example: 'minutes(5)' });
   if (assigner.kind === 'session') requireMergeable(uid, fn, trigger);
   return {

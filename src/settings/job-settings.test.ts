@@ -58,8 +58,8 @@ describe('layers', () => {
   });
 
   it('is undefined for a job without settings', () => {
-    const settings: unknown = parseJobSettings(undefined, 'X', { args: [], env: {} });
-    expect(settings).toBeUndefined();
+    const none: typeof Settings | undefined = [Settings].at(1);
+    expect(parseJobSettings(none, 'X', { args: [], env: {} })).toBeUndefined();
     expect(() => parseJobSettings(undefined, 'X', { args: ['--rate', '1'], env: {} })).toThrow(
       /SET-003[^]*--rate/,
     );
