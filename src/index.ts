@@ -70,6 +70,7 @@ export {
   reduceWindow,
   type WindowResultContext,
 } from './api/window-functions.ts';
+export { count, max, mean, min, sum } from './api/number-windows.ts';
 
 export type {
   BroadcastProcessFunction,
@@ -119,3 +120,40 @@ export type { FlinkSettings, SettingName, SettingOrigin } from './settings/flink
 
 export { toSerializer, type SchemaOf, type ToSerializerOptions } from './serde/to-serializer.ts';
 export type { Serializer } from './serde/serializer.ts';
+
+export { files, type FilesOptions, type WatchOptions } from './connectors/file/file-source.ts';
+export { fileSink, type FileEncoder, type FileSinkOptions } from './connectors/file/file-sink.ts';
+export type { FilePosition, InvalidRow, RowOptions } from './connectors/file/row-handler.ts';
+export { rateLimited } from './connectors/generator/rate-limited.ts';
+export { generate, type GenerateOptions } from './connectors/generator/generator-source.ts';
+export { print, type PrintOptions } from './connectors/print/print-sink.ts';
+export { collect, type Collected } from './connectors/collect/collect-sink.ts';
+
+export type {
+  EnumeratorContext,
+  ReaderContext,
+  Source,
+  SourceOutput,
+  SourceReader,
+  SplitEnumerator,
+  World,
+} from './contracts/source.ts';
+export type {
+  CommitReason,
+  CommitResult,
+  Committer,
+  CommitterContext,
+  Sink,
+  SinkWriter,
+  Stamped,
+  WriterContext,
+} from './contracts/sink.ts';
+export type { Cancel, Clock } from './common/clock.ts';
+export type { Random } from './common/random.ts';
+export type {
+  FileReader,
+  FileStat,
+  FileSystem,
+  FileWriter,
+  FolderEntry,
+} from './common/file-system.ts';

@@ -1,2 +1,47 @@
-/** The command line's entry: bin/tidemark.mjs imports it, with the arguments in process.argv. */
-export {};
+/**
+ * The command line's entry: bin/tidemark.mjs imports it, with the arguments in process.argv. It
+ * knows the commands' names and options; what a command needs is loaded when it runs.
+ */
+import { Command, Option } from 'commander';
+
+const program = new Command('tidemark')
+  .description('Stateful stream processing for TypeScript.')
+  .showHelpAfterError('Run tidemark --help for all commands.')
+  .enablePositionalOptions();
+
+program
+  .command('run')
+  .description('run a job in this process until it ends; what follows -- goes to the job')
+  .argument('<job>', "the job's module, such as job.ts")
+  .argument('[arguments...]', "the job's own settings, after --")
+  .option('-p, --parallelism <n>', 'subtasks of each operator')
+  .option('-s, --fromSavepoint <path>', 'restore this checkpoint or savepoint')
+  .option('--fresh', 'start without state, whatever is there')
+  .option('-n, --allowNonRestoredState', 'drop state that no operator of the job takes')
+  .option(
+    '-D <key=value>',
+    "a setting by Flink's key, such as -D execution.checkpointing.interval=10s",
+    collect,
+    [],
+  )
+  .addOption(new Option('--json', 'print events as JSON lines, for programs'))
+  .passThroughOptions()
+  .action(async (job: string, rest: string[], options: RunArguments) => {
+    const { runCommand } = await import('./run.ts');
+    process.exitCode = await runCommand(job, rest, options);
+  });
+
+export interface RunArguments {
+  readonly parallelism?: string;
+  readonly fromSavepoint?: string;
+  readonly fresh?: boolean;
+  readonly allowNonRestoredState?: boolean;
+  readonly D: readonly string[];
+  readonly json?: boolean;
+}
+
+function collect(value: string, before: readonly string[]): readonly string[] {
+  return [...before, value];
+}
+
+await program.parseAsync();

@@ -41,7 +41,6 @@ export interface CommitterContext {
   readonly uid: string;
   /** Identity of the job's history: survives restarts and resumed submissions. */
   readonly lineage: string;
-  readonly parallelism: number;
 }
 
 /** A committable with where it came from. */

@@ -1,0 +1,190 @@
+/**
+ * The health pipeline: two sensors are read, validated, written as vitals and summed up by the hour;
+ * what is not valid goes to a dead letter queue with the reason and the place it came from.
+ *
+ *   npx tidemark run examples/health-pipeline.ts -- --rate 20000 --out out/health
+ */
+import {
+  aggregate,
+  days,
+  defineJob,
+  type FilePosition,
+  files,
+  fileSink,
+  hours,
+  monotonous,
+  outputTag,
+  rateLimited,
+  setupCheckpointAndRecovery,
+  type Sink,
+  type Source,
+  tumbling,
+  valueState,
+  type WindowResultContext,
+} from 'tidemark';
+import { z } from 'zod';
+
+const HealthSettings = z.object({
+  cgm: z.string().default('examples/data/CGM.csv.gz').describe('readings of the glucose monitor'),
+  bike: z.string().default('examples/data/cycling.csv.gz').describe('one bicycle ride'),
+  out: z.string().default('out/health').describe('folder for vitals, vitals_hourly and dlq'),
+  sink: z.enum(['files']).default('files').describe('where the results go'),
+  rate: z.number().min(0).default(0).describe('rows per second of each file, 0 for no limit'),
+});
+
+const CgmRow = z.object({ isig: z.string(), datetime: z.string(), glucose: z.string() });
+const BikeRow = z.object({
+  power: z.string(),
+  cadence: z.string(),
+  speed: z.string(),
+  time: z.string(),
+});
+
+/** One measurement with the place it was read at. `text` is what the file says. */
+const Reading = z.object({
+  deviceId: z.string(),
+  metric: z.string(),
+  value: z.number(),
+  text: z.string(),
+  at: z.number(),
+  source: z.string(),
+  row: z.number(),
+});
+type Reading = z.infer<typeof Reading>;
+
+const METRICS: Readonly<Record<string, { unit: string; min: number; max: number }>> = {
+  glucose: { unit: 'mg/dL', min: 40, max: 400 },
+  isig: { unit: 'nA', min: 0, max: 100 },
+  power: { unit: 'W', min: 0, max: 2000 },
+  cadence: { unit: 'rpm', min: 0, max: 250 },
+  speed: { unit: 'm/s', min: 0, max: 40 },
+};
+const RIDE_STARTS_MS = Date.UTC(2010, 4, 1, 8);
+
+/** A row of either file: when, where, and its measurements as text. */
+interface Row {
+  readonly deviceId: string;
+  readonly at: number;
+  readonly source: string;
+  readonly row: number;
+  readonly texts: Readonly<Record<string, string>>;
+}
+
+function cgmRow({ glucose, isig, datetime }: z.infer<typeof CgmRow>, place: FilePosition): Row {
+  const at = Date.parse(`${datetime.replace(' ', 'T')}Z`);
+  return { deviceId: 'cgm-1', at, ...placeOf(place), texts: { glucose, isig } };
+}
+
+function bikeRow(row: z.infer<typeof BikeRow>, place: FilePosition): Row {
+  const { power, cadence, speed, time } = row;
+  const [days = 0, h = 0, m = 0, s = 0] = (time.match(/\d+/g) ?? []).map(Number);
+  const at = RIDE_STARTS_MS + (((days * 24 + h) * 60 + m) * 60 + s) * 1000;
+  return { deviceId: 'bike-1', at, ...placeOf(place), texts: { power, cadence, speed } };
+}
+
+function placeOf({ file, row }: FilePosition): { source: string; row: number } {
+  return { source: file.slice(file.lastIndexOf('/') + 1), row };
+}
+
+function problemOf({ metric, value }: Reading): string | undefined {
+  const range = METRICS[metric];
+  if (!Number.isFinite(value)) return 'not-finite';
+  if (range === undefined || value < range.min || value > range.max) return 'out-of-range';
+  return undefined;
+}
+
+const iso = (ms: number): string => new Date(ms).toISOString();
+
+const rejected = outputTag('rejected', Reading.extend({ reason: z.string() }));
+const seen = valueState('seen', z.boolean(), { ttlMs: days(400) });
+
+const summary = aggregate(
+  {
+    accumulator: z.object({ count: z.number(), sum: z.number(), min: z.number(), max: z.number() }),
+    createAccumulator: () => ({ count: 0, sum: 0, min: Infinity, max: -Infinity }),
+    add: (a, { value }: Reading) => ({
+      count: a.count + 1,
+      sum: a.sum + value,
+      min: Math.min(a.min, value),
+      max: Math.max(a.max, value),
+    }),
+    getResult: ({ count, sum, min, max }) => ({ count, min, max, mean: sum / count }),
+  },
+  (result, { key, window }: WindowResultContext<readonly [string, string]>) => ({
+    deviceId: key[0],
+    metric: key[1],
+    windowStart: iso(window.start),
+    windowEnd: iso(window.end),
+    ...result,
+  }),
+);
+
+export default defineJob('health-pipeline', { settings: HealthSettings }, (env, given) => {
+  const { settings, flink } = given;
+  setupCheckpointAndRecovery(env, flink);
+  const limited = <T, S, E>(source: Source<T, S, E>): Source<T, S, E> =>
+    settings.rate === 0 ? source : rateLimited(source, settings.rate);
+  const output = <T>(name: string): Sink<T> =>
+    fileSink({ path: `${settings.out}/${name}`, format: 'json-lines' });
+
+  // Each file has watermarks of its own and none is ever idle: however the two are read, none of
+  // their rows can be late.
+  const cgm = limited(files(settings.cgm, CgmRow, { position: cgmRow }));
+  const bike = limited(files(settings.bike, BikeRow, { position: bikeRow }));
+  const readings = env
+    .fromSource(
+      'cgm',
+      cgm,
+      monotonous((row) => row.at),
+    )
+    .setParallelism(1)
+    .union(
+      env
+        .fromSource(
+          'bike',
+          bike,
+          monotonous((row) => row.at),
+        )
+        .setParallelism(1),
+    )
+    .flatMap('explode', Reading, ({ texts, ...row }, out) => {
+      for (const [metric, text] of Object.entries(texts)) {
+        out.emit({ ...row, metric, text, value: text === '' ? NaN : Number(text) });
+      }
+    });
+
+  const valid = readings
+    .keyBy((r) => [r.deviceId, r.metric, r.at] as const)
+    .process('validate', { seen }, (reading, { state, out, side }) => {
+      const reason = problemOf(reading) ?? (state.seen.value() ? 'duplicate' : undefined);
+      if (reason !== undefined) {
+        side(rejected, { ...reading, reason });
+        return;
+      }
+      state.seen.update(true);
+      out.emit(reading);
+    });
+
+  valid
+    .map('to-vital', ({ deviceId, metric, value, at }) => ({
+      deviceId,
+      metric,
+      value,
+      unit: METRICS[metric]?.unit,
+      ts: iso(at),
+    }))
+    .sinkTo('vitals', output('vitals'));
+  valid
+    .sideOutput(rejected)
+    .map('to-letter', ({ reason, source, row, deviceId, metric, text, at }) => ({
+      reason,
+      source,
+      row,
+      record: { deviceId, metric, value: text, unit: METRICS[metric]?.unit, ts: iso(at) },
+    }))
+    .sinkTo('dlq', output('dlq'));
+  valid
+    .keyBy((r) => [r.deviceId, r.metric] as const)
+    .window('hourly', tumbling(hours(1)), summary)
+    .sinkTo('vitals_hourly', output('vitals_hourly'));
+});

@@ -1,0 +1,137 @@
+import type { Writable } from 'node:stream';
+import pc from 'picocolors';
+import { systemClock } from '../common/clock.ts';
+import type { JobEvent, JobResult } from '../cluster/job-events.ts';
+
+/** A terminal, a pipe, or what a test gives. */
+type Output = Writable & { readonly isTTY?: boolean };
+
+/**
+ * Shows what happens to a job: for people as lines, with a progress line on a terminal; for programs
+ * as JSON lines.
+ */
+export class RunReporter {
+  readonly #json: boolean;
+  readonly #out: Output;
+  readonly #errors: Output;
+  #startedMs: number | undefined;
+  #read = 0;
+  #checkpoints = 0;
+  #restarts = 0;
+  #lineIsOpen = false;
+
+  constructor(json: boolean, out: Output, errors: Output) {
+    this.#json = json;
+    this.#out = out;
+    this.#errors = errors;
+  }
+
+  event(event: JobEvent): void {
+    if (event.kind === 'checkpoint-completed') this.#checkpoints += 1;
+    if (event.kind === 'failure' && event.restartInMs !== undefined) this.#restarts += 1;
+    if (this.#json)
+      this.#line({ ...event, ...(event.kind === 'failure' ? { error: textOf(event.error) } : {}) });
+    else for (const line of describe(event)) this.say(line);
+  }
+
+  progress(read: number): void {
+    const nowMs = systemClock.monotonicMs();
+    this.#startedMs ??= nowMs;
+    this.#read = read;
+    if (this.#json) {
+      this.#line({ kind: 'progress', read });
+      return;
+    }
+    if (this.#out.isTTY !== true) return;
+    const seconds = (nowMs - this.#startedMs) / 1000;
+    const rate = seconds > 0.5 ? `${short(read / seconds)} records/s` : '';
+    this.#out.write(
+      `\r${pc.dim(`${short(read)} records  ${rate}  ${this.#checkpoints} checkpoints  ${this.#restarts} restarts`)}\u001B[K`,
+    );
+    this.#lineIsOpen = true;
+  }
+
+  /** A job that did not start. */
+  error(error: unknown): void {
+    if (this.#json) this.#line({ kind: 'refused', error: textOf(error) });
+    this.#closeLine();
+    this.#errors.write(`${pc.red(textOf(error))}\n`);
+  }
+
+  result(result: JobResult): void {
+    this.#closeLine();
+    if (this.#json) {
+      this.#line({
+        kind: 'result',
+        ...result,
+        read: this.#read,
+        error: result.error === undefined ? undefined : textOf(result.error),
+      });
+      return;
+    }
+    const { status, checkpointsCompleted, restarts, error } = result;
+    const colour = status === 'FINISHED' ? pc.green : status === 'FAILED' ? pc.red : pc.yellow;
+    this.say(
+      `${colour(status)}  ${short(this.#read)} records, ${checkpointsCompleted} checkpoints, ${restarts} restarts`,
+    );
+    if (error !== undefined) this.#errors.write(`${pc.red(textOf(error))}\n`);
+  }
+
+  say(line: string): void {
+    this.#closeLine();
+    (this.#json ? this.#errors : this.#out).write(`${line}\n`);
+  }
+
+  #line(value: unknown): void {
+    this.#out.write(`${JSON.stringify(value)}\n`);
+  }
+
+  #closeLine(): void {
+    if (this.#lineIsOpen) this.#out.write('\r\u001B[K');
+    this.#lineIsOpen = false;
+  }
+}
+
+function describe(event: JobEvent): string[] {
+  switch (event.kind) {
+    case 'starting':
+      return [
+        ...event.messages,
+        `Job ${pc.bold(event.jobName)} (${event.jobId}), parallelism ${event.parallelism}`,
+      ];
+    case 'status':
+      return event.status === 'RESTARTING' ? [pc.yellow('Restarting')] : [];
+    case 'checkpoint-completed':
+      return [
+        pc.dim(
+          `Checkpoint ${event.checkpointId} completed: ${Math.round(event.durationMs)} ms, ${short(event.writtenBytes)}B written, ${short(event.stateBytes)}B in all`,
+        ),
+      ];
+    case 'checkpoint-failed':
+      return [pc.yellow(`Checkpoint ${event.checkpointId} failed: ${event.reason}`)];
+    case 'failure': {
+      const then =
+        event.restartInMs === undefined
+          ? 'not restarting'
+          : `restarting in ${event.restartInMs} ms`;
+      return [pc.red(`Failure, ${then}:`), textOf(event.error)];
+    }
+    case 'warning':
+      return [pc.yellow(`Warning: ${event.message}`)];
+  }
+}
+
+/** The message; for what is no error of ours, with its stack, and with all causes. */
+export function textOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const own = error.name === 'EngineError' ? error.message : (error.stack ?? error.message);
+  return error.cause === undefined ? own : `${own}\nCaused by: ${textOf(error.cause)}`;
+}
+
+function short(value: number): string {
+  if (value < 1000) return String(Math.round(value));
+  const units = ['', 'k', 'M', 'G', 'T'];
+  const exponent = Math.min(units.length - 1, Math.floor(Math.log10(value) / 3));
+  const scaled = value / 1000 ** exponent;
+  return `${scaled < 10 ? scaled.toFixed(1) : Math.round(scaled)} ${units[exponent] ?? ''}`;
+}

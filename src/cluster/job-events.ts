@@ -1,0 +1,53 @@
+/**
+ * What happens to a job, for those who watch: the command line's progress line, logs, tests. Plain
+ * data, so that it can be printed as JSON lines. Times are wall time in milliseconds.
+ */
+export type JobEvent =
+  | {
+      readonly kind: 'starting';
+      readonly jobId: string;
+      readonly jobName: string;
+      readonly epoch: number;
+      readonly parallelism: number;
+      /** Where was looked for something to restore, and what was chosen; for people. */
+      readonly messages: readonly string[];
+      readonly restoredCheckpoint: number | undefined;
+    }
+  | { readonly kind: 'status'; readonly status: JobStatus; readonly attempt: number }
+  | {
+      readonly kind: 'checkpoint-completed';
+      readonly checkpointId: number;
+      readonly durationMs: number;
+      readonly writtenBytes: number;
+      readonly stateBytes: number;
+      readonly path: string;
+    }
+  | { readonly kind: 'checkpoint-failed'; readonly checkpointId: number; readonly reason: string }
+  | {
+      readonly kind: 'failure';
+      readonly attempt: number;
+      readonly error: unknown;
+      /** Undefined: the job does not run again. */
+      readonly restartInMs: number | undefined;
+    }
+  | { readonly kind: 'warning'; readonly message: string };
+
+/** Flink's names. */
+export type JobStatus =
+  | 'CREATED'
+  | 'RUNNING'
+  | 'FAILING'
+  | 'FAILED'
+  | 'CANCELLING'
+  | 'CANCELED'
+  | 'FINISHED'
+  | 'RESTARTING';
+
+export interface JobResult {
+  readonly status: 'FINISHED' | 'FAILED' | 'CANCELED';
+  readonly jobId: string;
+  readonly error: unknown;
+  readonly checkpointsCompleted: number;
+  readonly checkpointsFailed: number;
+  readonly restarts: number;
+}

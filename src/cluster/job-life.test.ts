@@ -1,0 +1,107 @@
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { EngineError } from '../common/errors.ts';
+import { isTerminal, stepJobLife, type JobLife, type JobLifeEvent } from './job-life.ts';
+import type { RestartStrategy } from './restart-strategy.ts';
+
+type Kind = JobLife['kind'];
+
+const STRATEGY: RestartStrategy = {
+  kind: 'fixed-delay',
+  attemptsMax: 2,
+  delayMs: 10,
+  firstImmediate: true,
+};
+
+// Complete by type: a new state or event does not compile until every pair is decided here.
+// prettier-ignore
+const NEXT: Record<Kind, Record<JobLifeEvent['kind'], Kind>> = {
+  starting:  { 'tasks-running': 'running',   'inputs-ended': 'starting',  'last-checkpoint-complete': 'starting',  'tasks-finished': 'starting',  failure: 'failing',   'tasks-gone': 'starting',  'delay-over': 'starting',  cancel: 'canceling' },
+  running:   { 'tasks-running': 'running',   'inputs-ended': 'ending',    'last-checkpoint-complete': 'running',   'tasks-finished': 'running',   failure: 'failing',   'tasks-gone': 'running',   'delay-over': 'running',   cancel: 'canceling' },
+  ending:    { 'tasks-running': 'ending',    'inputs-ended': 'ending',    'last-checkpoint-complete': 'closing',   'tasks-finished': 'ending',    failure: 'failing',   'tasks-gone': 'ending',    'delay-over': 'ending',    cancel: 'canceling' },
+  closing:   { 'tasks-running': 'closing',   'inputs-ended': 'closing',   'last-checkpoint-complete': 'closing',   'tasks-finished': 'finished',  failure: 'failing',   'tasks-gone': 'closing',   'delay-over': 'closing',   cancel: 'closing' },
+  failing:   { 'tasks-running': 'failing',   'inputs-ended': 'failing',   'last-checkpoint-complete': 'failing',   'tasks-finished': 'failing',   failure: 'failing',   'tasks-gone': 'waiting',   'delay-over': 'failing',   cancel: 'canceling' },
+  waiting:   { 'tasks-running': 'waiting',   'inputs-ended': 'waiting',   'last-checkpoint-complete': 'waiting',   'tasks-finished': 'waiting',   failure: 'waiting',   'tasks-gone': 'waiting',   'delay-over': 'starting',  cancel: 'canceled' },
+  canceling: { 'tasks-running': 'canceling', 'inputs-ended': 'canceling', 'last-checkpoint-complete': 'canceling', 'tasks-finished': 'canceling', failure: 'canceling', 'tasks-gone': 'canceled',  'delay-over': 'canceling', cancel: 'canceling' },
+  finished:  { 'tasks-running': 'finished',  'inputs-ended': 'finished',  'last-checkpoint-complete': 'finished',  'tasks-finished': 'finished',  failure: 'finished',  'tasks-gone': 'finished',  'delay-over': 'finished',  cancel: 'finished' },
+  failed:    { 'tasks-running': 'failed',    'inputs-ended': 'failed',    'last-checkpoint-complete': 'failed',    'tasks-finished': 'failed',    failure: 'failed',    'tasks-gone': 'failed',    'delay-over': 'failed',    cancel: 'failed' },
+  canceled:  { 'tasks-running': 'canceled',  'inputs-ended': 'canceled',  'last-checkpoint-complete': 'canceled',  'tasks-finished': 'canceled',  failure: 'canceled',  'tasks-gone': 'canceled',  'delay-over': 'canceled',  cancel: 'canceled' },
+};
+
+const STATES: Record<Kind, JobLife> = {
+  starting: { kind: 'starting', attempt: 1 },
+  running: { kind: 'running', attempt: 1 },
+  ending: { kind: 'ending', attempt: 1 },
+  closing: { kind: 'closing', attempt: 1 },
+  failing: {
+    kind: 'failing',
+    attempt: 1,
+    cause: new TypeError('x'),
+    next: { kind: 'restart', delayMs: 0 },
+  },
+  waiting: { kind: 'waiting', attempt: 1, cause: undefined },
+  canceling: { kind: 'canceling', attempt: 1 },
+  finished: { kind: 'finished' },
+  failed: { kind: 'failed', cause: undefined },
+  canceled: { kind: 'canceled' },
+};
+
+const EVENTS: Record<JobLifeEvent['kind'], JobLifeEvent> = {
+  'tasks-running': { kind: 'tasks-running' },
+  'inputs-ended': { kind: 'inputs-ended' },
+  'last-checkpoint-complete': { kind: 'last-checkpoint-complete' },
+  'tasks-finished': { kind: 'tasks-finished' },
+  failure: { kind: 'failure', error: new TypeError('x'), atMs: 5, chance: 0 },
+  'tasks-gone': { kind: 'tasks-gone' },
+  'delay-over': { kind: 'delay-over' },
+  cancel: { kind: 'cancel' },
+};
+
+for (const life of Object.values(STATES)) {
+  for (const event of Object.values(EVENTS)) {
+    const next = NEXT[life.kind][event.kind];
+    it(`${life.kind} + ${event.kind} = ${next}`, () => {
+      expect(stepJobLife(life, event, [], STRATEGY).life.kind).toBe(next);
+    });
+  }
+}
+
+it('gives up at once on what a restart cannot mend', () => {
+  const error = new EngineError('CHK-001', 'corrupt', 'x');
+  const failing = stepJobLife(
+    STATES.running,
+    { kind: 'failure', error, atMs: 0, chance: 0 },
+    [],
+    STRATEGY,
+  );
+  const gone = stepJobLife(failing.life, EVENTS['tasks-gone'], failing.failures, STRATEGY);
+  expect(gone.life).toEqual({ kind: 'failed', cause: error });
+});
+
+it('deploys an attempt only after the tasks of the one before are gone', () => {
+  const event = fc.constantFrom(...Object.values(EVENTS));
+  fc.assert(
+    fc.property(fc.array(event, { maxLength: 60 }), (events) => {
+      let life: JobLife = { kind: 'starting', attempt: 0 };
+      let failures: readonly number[] = [];
+      let deployed = true;
+      for (const next of events) {
+        // Tasks can only be gone after they were told to go.
+        if (next.kind === 'tasks-gone' && life.kind !== 'failing' && life.kind !== 'canceling') {
+          continue;
+        }
+        const step = stepJobLife(life, next, failures, STRATEGY);
+        if (next.kind === 'tasks-gone') deployed = false;
+        for (const action of step.actions) {
+          if (action.kind === 'deploy') {
+            expect(deployed).toBe(false);
+            deployed = true;
+          }
+          if (action.kind === 'done') expect(isTerminal(step.life)).toBe(true);
+        }
+        life = step.life;
+        failures = step.failures;
+      }
+    }),
+  );
+});

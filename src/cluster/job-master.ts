@@ -1,0 +1,579 @@
+import { assert } from '../common/assert.ts';
+import type { Cancel } from '../common/clock.ts';
+import {
+  initialCoordinator,
+  stepCoordinator,
+  sweepScope,
+} from '../checkpoint/checkpoint-coordinator.ts';
+import type { CheckpointHistory } from '../checkpoint/checkpoint-history.ts';
+import type {
+  CoordinatorAction,
+  CoordinatorEventBody,
+  CoordinatorSettings,
+  CoordinatorState,
+  Moment,
+  SnapshotLocation,
+  TriggerOutcome,
+  UserRequest,
+} from '../checkpoint/coordinator-types.ts';
+import type { Random } from '../common/random.ts';
+import type { World } from '../contracts/source.ts';
+import type { JobGraph } from '../graph/job-graph.ts';
+import type { TaskSettings } from '../runtime/task-options.ts';
+import { Attempt } from './attempt.ts';
+import type { JobEvent, JobResult, JobStatus } from './job-events.ts';
+import type { JobStore } from './job-store.ts';
+import {
+  isTerminal,
+  stepJobLife,
+  type JobLife,
+  type JobLifeAction,
+  type JobLifeEvent,
+} from './job-life.ts';
+import { SinkCommitters, sinksOf } from './sink-committers.ts';
+import type { FailureHistory, RestartStrategy } from './restart-strategy.ts';
+
+export interface JobMasterOptions {
+  readonly jobGraph: JobGraph;
+  readonly world: World;
+  /** What this leadership may write: metadata, `HEAD`, files. */
+  readonly store: JobStore;
+  readonly coordinator: CoordinatorSettings;
+  readonly restart: RestartStrategy;
+  readonly tasks: TaskSettings;
+  /** Drop state in the snapshot that no operator of the job takes. */
+  readonly allowNonRestoredState: boolean;
+  readonly emit: (event: JobEvent) => void;
+  readonly schedulingRandom: Random | undefined;
+  readonly printChain: ((text: string) => void) | undefined;
+}
+
+/**
+ * The driver of one job: hears what happens, asks the two state machines (the job's life and the
+ * checkpoint coordinator) what follows from it, and does that. It decides nothing itself.
+ *
+ * Invariant: events are handled one after the other, in the order in which they were heard, each
+ * with all that follows from it; nothing waits between an event and the actions it leads to.
+ */
+export class JobMaster {
+  readonly #options: JobMasterOptions;
+  #life: JobLife = { kind: 'starting', attempt: 0 };
+  #failures: FailureHistory = [];
+  #coordinator: CoordinatorState;
+  readonly #committers: SinkCommitters;
+  #attempt: Attempt | undefined;
+  #quiesced = false;
+  #tasksGone = true;
+  #restarts = 0;
+  #wake: Cancel | undefined;
+  readonly #events: (() => void)[] = [];
+  #handling = false;
+  #sweeping = false;
+  #requests = 0;
+  readonly #replies = new Map<string, (outcome: TriggerOutcome) => void>();
+  readonly #background = new Set<Promise<void>>();
+  #finished: ((result: JobResult) => void) | undefined;
+
+  constructor(options: JobMasterOptions) {
+    this.#options = options;
+    const { store } = options;
+    this.#coordinator = initialCoordinator({
+      settings: options.coordinator,
+      identity: store.identity,
+      firstId: store.firstId,
+      idsThrough: store.idsThrough,
+    });
+    this.#committers = new SinkCommitters({
+      lineage: store.identity.lineage,
+      world: options.world,
+      sinks: sinksOf(options.jobGraph),
+    });
+  }
+
+  /** Runs the job to its end. Resolves in any case; a failed job is a result, too. */
+  run(): Promise<JobResult> {
+    assert(this.#finished === undefined, 'a JobMaster runs once');
+    const result = new Promise<JobResult>((resolve) => {
+      this.#finished = resolve;
+    });
+    this.#do(() => {
+      this.#status();
+      this.#deploy(0);
+    });
+    return result;
+  }
+
+  /** Ends the job without its last checkpoint; what is retained stays as the settings say. */
+  cancel(): void {
+    this.#lifeEvent({ kind: 'cancel' });
+  }
+
+  /**
+   * Takes a checkpoint or savepoint now. Resolves with what became of it; a request that the job's
+   * end overtakes is answered, too.
+   */
+  request(request: DistributiveOmit<UserRequest, 'requestId'>): Promise<TriggerOutcome> {
+    return new Promise((resolve) => {
+      this.#do(() => {
+        const requestId = String((this.#requests += 1));
+        this.#replies.set(requestId, resolve);
+        this.#coordinatorEvent({ kind: 'trigger', request: { ...request, requestId } });
+      });
+    });
+  }
+
+  /** For the tests and for those who watch. */
+  get coordinator(): CoordinatorState {
+    return this.#coordinator;
+  }
+
+  get life(): JobLife {
+    return this.#life;
+  }
+
+  /** Records that the sources have emitted, in this attempt. */
+  recordsRead(): number {
+    return this.#attempt?.recordsRead() ?? 0;
+  }
+
+  // --- events in, actions out -------------------------------------------------------------------
+
+  #do(work: () => void): void {
+    this.#events.push(work);
+    if (this.#handling) return;
+    this.#handling = true;
+    try {
+      for (let next = this.#events.shift(); next !== undefined; next = this.#events.shift()) next();
+    } finally {
+      this.#handling = false;
+    }
+  }
+
+  #coordinatorEvent(body: CoordinatorEventBody): void {
+    this.#do(() => {
+      const { state, actions } = stepCoordinator(this.#coordinator, { at: this.#now(), ...body });
+      const before = this.#coordinator.history;
+      this.#coordinator = state;
+      if (state.history !== before) this.#checkpointsFinished(before, state.history);
+      for (const action of actions) this.#performCoordinator(action);
+    });
+  }
+
+  #checkpointsFinished(before: CheckpointHistory, after: CheckpointHistory): void {
+    const known = new Set(before.finished.map(({ checkpointId }) => checkpointId));
+    for (const stats of after.finished) {
+      if (known.has(stats.checkpointId)) continue;
+      const { checkpointId, durationMs, writtenBytes, stateBytes, url = '', failure } = stats;
+      this.#options.emit(
+        failure === undefined
+          ? {
+              kind: 'checkpoint-completed',
+              checkpointId,
+              durationMs,
+              writtenBytes,
+              stateBytes,
+              path: url,
+            }
+          : { kind: 'checkpoint-failed', checkpointId, reason: failure.message },
+      );
+    }
+  }
+
+  #lifeEvent(event: JobLifeEvent): void {
+    this.#do(() => {
+      const before = this.#life;
+      const { restart } = this.#options;
+      const step = stepJobLife(before, event, this.#failures, restart);
+      this.#life = step.life;
+      this.#failures = step.failures;
+      if (step.life.kind !== before.kind) this.#lifeChanged(before);
+      for (const action of step.actions) this.#performLife(action);
+    });
+  }
+
+  #lifeChanged(before: JobLife): void {
+    const life = this.#life;
+    if (life.kind === 'failing') {
+      this.#coordinatorSuspends();
+      this.#options.emit({
+        kind: 'failure',
+        attempt: life.attempt,
+        error: life.cause,
+        restartInMs: life.next.kind === 'restart' ? life.next.delayMs : undefined,
+      });
+    }
+    if (life.kind === 'canceling') this.#coordinatorSuspends();
+    if (life.kind === 'starting' && before.kind === 'waiting') this.#restarts += 1;
+    this.#status();
+  }
+
+  #coordinatorSuspends(): void {
+    this.#quiesced = false;
+    this.#coordinatorEvent({ kind: 'suspend', reason: 'task-failed' });
+  }
+
+  #fail(error: unknown): void {
+    const { clock, random } = this.#options.world;
+    const atMs = clock.monotonicMs();
+    this.#lifeEvent({ kind: 'failure', error, atMs, chance: random.next() });
+  }
+
+  // --- the job's life ---------------------------------------------------------------------------
+
+  #performLife(action: JobLifeAction): void {
+    switch (action.kind) {
+      case 'deploy':
+        this.#deploy(action.attempt);
+        return;
+      case 'take-last-checkpoint':
+        this.#coordinatorEvent({ kind: 'inputs-ended' });
+        return;
+      case 'finish-tasks':
+        this.#attempt?.finish();
+        return;
+      case 'cancel-tasks':
+        this.#cancelTasks();
+        return;
+      case 'wait':
+        this.#options.world.clock.after(action.delayMs, () => {
+          this.#lifeEvent({ kind: 'delay-over' });
+        });
+        return;
+      case 'done':
+        this.#end();
+        return;
+    }
+  }
+
+  /** Reads what to restore, hands it to the coordinator, which has its output committed first. */
+  #deploy(attempt: number): void {
+    this.#tasksGone = false;
+    this.#inBackground(async () => {
+      const { world, store, jobGraph, tasks, allowNonRestoredState } = this.#options;
+      const restored = await store.restore(jobGraph, allowNonRestoredState);
+      if (this.#isOver(attempt)) return;
+      this.#attempt = new Attempt({
+        number: attempt,
+        jobGraph,
+        world,
+        store,
+        settings: tasks,
+        restored,
+        listener: this.#listener(attempt),
+        schedulingRandom: this.#options.schedulingRandom,
+        printChain: this.#options.printChain,
+      });
+      for (const message of restored.messages) this.#options.emit({ kind: 'warning', message });
+      this.#coordinatorEvent({ kind: 'restored', attempt, from: restored.from });
+    }, 'fail');
+  }
+
+  #startTasks(): void {
+    const attempt = this.#attempt;
+    if (attempt === undefined || this.#life.kind !== 'starting') return;
+    this.#inBackground(async () => {
+      await this.#committers.abortLeftovers();
+      if (this.#isOver(attempt.number)) return;
+      await attempt.start();
+    }, 'fail');
+  }
+
+  /** True when the job has moved on while something was waited for. */
+  #isOver(attempt: number): boolean {
+    const life = this.#life;
+    if (life.kind === 'starting' && life.attempt === attempt) return false;
+    this.#noTasks();
+    return true;
+  }
+
+  #listener(attempt: number): ConstructorParameters<typeof Attempt>[0]['listener'] {
+    const mine = (work: () => void): void => {
+      this.#do(() => {
+        if (this.#attempt?.number === attempt) work();
+      });
+    };
+    return {
+      allRunning: (tasks) => {
+        mine(() => {
+          const { vertices } = this.#options.store;
+          this.#coordinatorEvent({ kind: 'tasks-running', vertices, tasks });
+          this.#lifeEvent({ kind: 'tasks-running' });
+        });
+      },
+      inputsEnded: () => {
+        mine(() => {
+          this.#lifeEvent({ kind: 'inputs-ended' });
+        });
+      },
+      allFinished: () => {
+        mine(() => {
+          this.#lifeEvent({ kind: 'tasks-finished' });
+        });
+      },
+      failed: (error) => {
+        mine(() => {
+          this.#fail(error);
+        });
+      },
+      acknowledged: (ack) => {
+        this.#coordinatorEvent({ kind: 'ack', ack });
+      },
+      declined: (task, checkpointId, message) => {
+        const reason = 'declined';
+        this.#coordinatorEvent({ kind: 'decline', ...task, checkpointId, reason, message });
+      },
+    };
+  }
+
+  #cancelTasks(): void {
+    const attempt = this.#attempt;
+    if (attempt === undefined) {
+      // Still reading what to restore: `#isOver` will see that it is not wanted any more.
+      return;
+    }
+    this.#inBackground(async () => {
+      await attempt.cancel();
+      if (this.#attempt === attempt) this.#attempt = undefined;
+      this.#noTasks();
+    }, 'warn');
+  }
+
+  #noTasks(): void {
+    this.#tasksGone = true;
+    this.#maybeGone();
+  }
+
+  #maybeGone(): void {
+    if (this.#tasksGone && this.#quiesced) this.#lifeEvent({ kind: 'tasks-gone' });
+  }
+
+  // --- the coordinator --------------------------------------------------------------------------
+
+  #performCoordinator(action: CoordinatorAction): void {
+    switch (action.kind) {
+      case 'take-coordinator-state':
+        this.#takeCoordinatorState(action);
+        return;
+      case 'send-barriers':
+        this.#attempt?.sendBarriers(action.barrier, action.to, action.location);
+        return;
+      case 'notify-complete':
+        this.#attempt?.notifyComplete(action.checkpointId, action.to);
+        return;
+      case 'notify-aborted':
+        this.#attempt?.notifyAborted(action.checkpointId, action.to);
+        return;
+      case 'store-metadata':
+      case 'move-head':
+      case 'reserve-ids':
+        this.#storeForCoordinator(action);
+        return;
+      case 'commit':
+        this.#commit(action.committables);
+        return;
+      case 'discard':
+        this.#inBackground(() => this.#options.store.discard(action), 'warn');
+        return;
+      case 'collect-garbage':
+        this.#sweep();
+        return;
+      case 'fail-job':
+        this.#fail(action.error);
+        return;
+      case 'reply':
+        this.#reply(action.requestId, action.outcome);
+        return;
+      case 'quiesced':
+        this.#quiesced = true;
+        this.#maybeGone();
+        return;
+      case 'restored-committed':
+        this.#startTasks();
+        return;
+      case 'ended':
+        this.#lifeEvent({ kind: 'last-checkpoint-complete' });
+        return;
+      case 'wake-at':
+        this.#wakeAt(action.monotonicMs);
+        return;
+    }
+  }
+
+  #reply(requestId: string, outcome: TriggerOutcome): void {
+    this.#replies.get(requestId)?.(outcome);
+    this.#replies.delete(requestId);
+  }
+
+  /** Enumerators' state and barriers go out in one go: no assignment can come between. */
+  #takeCoordinatorState(action: ActionOf<'take-coordinator-state'>): void {
+    const { checkpointId, snapshot, savepointDirectory } = action;
+    const taken = (location: SnapshotLocation | undefined): void => {
+      const coordinators = this.#attempt?.snapshotCoordinators() ?? {};
+      this.#coordinatorEvent({
+        kind: 'coordinator-state-taken',
+        checkpointId,
+        coordinators,
+        location,
+      });
+      this.#do(() => {
+        this.#attempt?.releaseCoordinators();
+      });
+    };
+    if (snapshot !== 'savepoint') {
+      this.#answer(checkpointId, () => {
+        taken(undefined);
+      });
+      return;
+    }
+    this.#inBackground(async () => {
+      try {
+        const location = await this.#options.store.openSavepoint(savepointDirectory, checkpointId);
+        this.#do(() => {
+          this.#answer(checkpointId, () => {
+            taken(location);
+          });
+        });
+      } catch (error) {
+        this.#triggerFailed(checkpointId, error);
+      }
+    }, 'warn');
+  }
+
+  #answer(checkpointId: number, work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.#triggerFailed(checkpointId, error);
+    }
+  }
+
+  #triggerFailed(checkpointId: number, error: unknown): void {
+    const message = messageOf(error);
+    this.#coordinatorEvent({ kind: 'trigger-failed', checkpointId, message });
+  }
+
+  #storeForCoordinator(
+    action: ActionOf<'store-metadata'> | ActionOf<'move-head'> | ActionOf<'reserve-ids'>,
+  ): void {
+    this.#inBackground(async () => {
+      this.#coordinatorEvent(await this.#options.store.perform(action));
+    }, 'warn');
+  }
+
+  #commit(committables: ActionOf<'commit'>['committables']): void {
+    this.#inBackground(async () => {
+      try {
+        const results = await this.#committers.commit(committables);
+        this.#coordinatorEvent({ kind: 'commit-results', results });
+      } catch (error) {
+        this.#options.emit({ kind: 'warning', message: messageOf(error) });
+        this.#coordinatorEvent({ kind: 'commit-failed', message: messageOf(error) });
+      }
+    }, 'warn');
+  }
+
+  #sweep(): void {
+    if (this.#sweeping) return;
+    this.#sweeping = true;
+    this.#inBackground(async () => {
+      try {
+        await this.#options.store.collectGarbage(sweepScope(this.#coordinator));
+      } finally {
+        this.#sweeping = false;
+      }
+    }, 'warn');
+  }
+
+  #wakeAt(monotonicMs: number): void {
+    this.#wake?.();
+    this.#wake = undefined;
+    if (monotonicMs === Infinity) return;
+    const { clock } = this.#options.world;
+    this.#wake = clock.after(Math.max(0, monotonicMs - clock.monotonicMs()), () => {
+      this.#coordinatorEvent({ kind: 'tick' });
+    });
+  }
+
+  // --- the end ----------------------------------------------------------------------------------
+
+  #end(): void {
+    const life = this.#life;
+    assert(isTerminal(life), `the job ends while it is ${life.kind}`);
+    this.#coordinatorEvent({ kind: 'close' });
+    this.#do(() => {
+      this.#wake?.();
+      void this.#settle(life);
+    });
+  }
+
+  /** Waits for what is still written, then leaves the storage as the retention says. */
+  async #settle(life: JobLife): Promise<void> {
+    const { store, emit } = this.#options;
+    const status = STATUS_OF[life.kind] as JobResult['status'];
+    let error = life.kind === 'failed' ? life.cause : undefined;
+    while (this.#background.size > 0) await Promise.all(this.#background);
+    await this.#attempt?.cancel();
+    await this.#committers.close();
+    try {
+      await store.end(END_OF[status], sweepScope(this.#coordinator));
+    } catch (problem) {
+      emit({ kind: 'warning', message: messageOf(problem) });
+      error ??= problem;
+    }
+    this.#finished?.({
+      status,
+      jobId: store.identity.jobId,
+      error,
+      checkpointsCompleted: this.#coordinator.history.completed,
+      checkpointsFailed: this.#coordinator.history.failed,
+      restarts: this.#restarts,
+    });
+  }
+
+  #status(): void {
+    const life = this.#life;
+    const attempt = 'attempt' in life ? life.attempt : this.#restarts;
+    this.#options.emit({ kind: 'status', status: STATUS_OF[life.kind], attempt });
+  }
+
+  #now(): Moment {
+    const { clock } = this.#options.world;
+    return { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() };
+  }
+
+  #inBackground(work: () => Promise<void>, onError: 'fail' | 'warn'): void {
+    const running = work()
+      .catch((error: unknown) => {
+        if (onError === 'fail') this.#fail(error);
+        else this.#options.emit({ kind: 'warning', message: messageOf(error) });
+      })
+      .finally(() => {
+        this.#background.delete(running);
+      });
+    this.#background.add(running);
+  }
+}
+
+/** `Omit` for each member of a union. */
+type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
+
+type ActionOf<Kind extends CoordinatorAction['kind']> = Extract<CoordinatorAction, { kind: Kind }>;
+
+const STATUS_OF: Readonly<Record<JobLife['kind'], JobStatus>> = {
+  starting: 'RUNNING',
+  running: 'RUNNING',
+  ending: 'RUNNING',
+  closing: 'RUNNING',
+  failing: 'FAILING',
+  waiting: 'RESTARTING',
+  canceling: 'CANCELLING',
+  finished: 'FINISHED',
+  failed: 'FAILED',
+  canceled: 'CANCELED',
+};
+
+const END_OF = { FINISHED: 'finished', FAILED: 'failed', CANCELED: 'canceled' } as const;
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

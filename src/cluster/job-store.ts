@@ -1,0 +1,352 @@
+import { acquireLeadership, type CheckpointStore } from '../checkpoint/checkpoint-store.ts';
+import type {
+  CoordinatedVertex,
+  CoordinatorAction,
+  CoordinatorEventBody,
+  RestoredSnapshot,
+  SnapshotLocation,
+  TaskRef,
+} from '../checkpoint/coordinator-types.ts';
+import { missingFileError } from '../checkpoint/errors.ts';
+import { discardSnapshot, sweepJob, type SweepScope } from '../checkpoint/garbage-collection.ts';
+import { readHandle } from '../checkpoint/handle-reader.ts';
+import { readHead, readRetained, type HeadCheckpoint } from '../checkpoint/head.ts';
+import {
+  filesOfOperators,
+  findSnapshot,
+  type FoundSnapshot,
+  type SnapshotIdentity,
+} from '../checkpoint/metadata.ts';
+import { claimName, endName, readNameRecord } from '../checkpoint/name-record.ts';
+import { planRestore, type RestorePlan } from '../checkpoint/restore-plan.ts';
+import { resumeDecision, type ResumeDecision } from '../checkpoint/resume-decision.ts';
+import type { JobEnd } from '../checkpoint/retention.ts';
+import { SnapshotWriter } from '../checkpoint/snapshot-writer.ts';
+import { randomHex } from '../common/random.ts';
+import type { BlobHandle, CheckpointBarrier } from '../contracts/snapshots.ts';
+import type { World } from '../contracts/source.ts';
+import type { JobGraph } from '../graph/job-graph.ts';
+import type { SnapshotTarget } from '../state/keyed-state-backend.ts';
+import type { BlobStore } from '../storage/blob-store.ts';
+
+/** Where a submission starts from; the default is the resume rule. */
+export type StartFrom =
+  | { readonly kind: 'resume' }
+  | { readonly kind: 'fresh' }
+  /** A checkpoint's or savepoint's URL, or its path in the job's storage. */
+  | { readonly kind: 'snapshot'; readonly path: string };
+
+export interface OpenJobOptions {
+  readonly store: BlobStore;
+  /** The store of a URL that is not in the job's own. */
+  readonly openStore: (url: string) => BlobStore;
+  readonly jobName: string;
+  readonly world: World;
+  readonly from: StartFrom;
+  /** For people: host and process. */
+  readonly owner: string;
+  /** Whether the checkpoints of a job that ends so are discarded. */
+  readonly discards: (end: JobEnd) => boolean;
+}
+
+/** A job that this process leads, before its graph is known. */
+export interface OpenedJob {
+  readonly checkpoints: CheckpointStore;
+  readonly lineage: string;
+  readonly messages: readonly string[];
+  /** What the first attempt restores. */
+  readonly restored: FoundSnapshot | undefined;
+}
+
+/** Finds out what to go on from, and takes the leadership of that job. */
+export async function openJob(options: OpenJobOptions): Promise<OpenedJob> {
+  const { store, jobName, world, from } = options;
+  const named = from.kind === 'snapshot' ? await findNamed(options, from.path) : undefined;
+  const known = await readNameRecord(store, jobName);
+  const head = known && (await readHead(store, known.record.jobId))?.head;
+  const decision = resumeDecision({
+    jobName,
+    storeUrl: store.url,
+    record: known?.record,
+    head,
+    options: {
+      fresh: from.kind === 'fresh',
+      from: named && {
+        url: named.found.url,
+        lineage: named.found.metadata.lineage,
+        checkpointId: named.found.metadata.checkpointId,
+      },
+    },
+  });
+  const { jobId, lineage } = identityOf(decision, world);
+  const checkpoints = await acquireLeadership({
+    store,
+    jobId,
+    lineage,
+    owner: options.owner,
+    random: world.random,
+    ...(named === undefined ? {} : { base: baseOf(named) }),
+  });
+  const atMs = world.clock.wallMs();
+  const { epoch } = checkpoints;
+  await claimName({ store, random: world.random }, { jobName, jobId, lineage, epoch, atMs });
+  return {
+    checkpoints,
+    lineage,
+    messages: decision.messages,
+    restored: await latestOf(checkpoints, options),
+  };
+}
+
+interface NamedSnapshotFound {
+  readonly found: FoundSnapshot;
+  readonly location: SnapshotLocation;
+}
+
+async function findNamed(options: OpenJobOptions, path: string): Promise<NamedSnapshotFound> {
+  const { store, openStore } = options;
+  const clean = path.replace(/\/+$/, '').replace(/\/_metadata$/, '');
+  const root = store.url.replace(/\/+$/, '');
+  const inside = clean.startsWith(`${root}/`)
+    ? clean.slice(root.length + 1)
+    : /^(\/|[a-z0-9]+:)/.test(clean)
+      ? undefined
+      : clean;
+  const other = inside === undefined ? openStore(clean.slice(0, clean.lastIndexOf('/'))) : store;
+  const folder = inside ?? clean.slice(clean.lastIndexOf('/') + 1);
+  const found = await findSnapshot(other, folder);
+  if (found === undefined) throw missingFileError(`${other.url}/${folder}/_metadata`);
+  return { found, location: { storeUrl: inside === undefined ? other.url : undefined, folder } };
+}
+
+function baseOf({ found, location }: NamedSnapshotFound): HeadCheckpoint {
+  const { metadata, url, metadataBytes, metadataCrc32 } = found;
+  const { checkpointId, kind, completedMs } = metadata;
+  return { checkpointId, kind, location, url, metadataBytes, metadataCrc32, completedMs };
+}
+
+function identityOf(
+  decision: ResumeDecision,
+  { random }: World,
+): { readonly jobId: string; readonly lineage: string } {
+  if (decision.kind === 'resume') return decision;
+  const jobId = randomHex(random, 32);
+  const kept = decision.kind === 'restore' ? decision.lineage : undefined;
+  return { jobId, lineage: kept ?? randomHex(random, 16) };
+}
+
+async function latestOf(
+  checkpoints: CheckpointStore,
+  { store, openStore }: Pick<OpenJobOptions, 'store' | 'openStore'>,
+): Promise<FoundSnapshot | undefined> {
+  const { latest } = checkpoints;
+  if (latest === undefined) return undefined;
+  return readRetained(storeOf(latest.location, store, openStore), latest);
+}
+
+function storeOf(
+  { storeUrl }: SnapshotLocation,
+  store: BlobStore,
+  openStore: (url: string) => BlobStore,
+): BlobStore {
+  return storeUrl === undefined ? store : openStore(storeUrl);
+}
+
+export interface JobStoreOptions extends OpenJobOptions, OpenedJob {
+  readonly identity: SnapshotIdentity;
+  readonly vertices: readonly CoordinatedVertex[];
+}
+
+/** What an attempt starts from. */
+export interface Restored {
+  readonly from: RestoredSnapshot | undefined;
+  readonly plan: RestorePlan | undefined;
+  readonly read: (handle: BlobHandle) => Promise<Uint8Array>;
+  /** For people. */
+  readonly messages: readonly string[];
+}
+
+/** The job's checkpoints as its JobMaster needs them. */
+export class JobStore {
+  readonly identity: SnapshotIdentity;
+  readonly vertices: readonly CoordinatedVertex[];
+  readonly #options: JobStoreOptions;
+  readonly #checkpoints: CheckpointStore;
+
+  constructor(options: JobStoreOptions) {
+    this.#options = options;
+    this.#checkpoints = options.checkpoints;
+    this.identity = options.identity;
+    this.vertices = options.vertices;
+  }
+
+  get firstId(): number {
+    return this.#checkpoints.firstId;
+  }
+
+  get idsThrough(): number {
+    return this.#checkpoints.head.idsThrough;
+  }
+
+  /** Unique per subtask, attempt and leadership; safe in file names. */
+  writerId({ vertex, subtask, attempt }: TaskRef): string {
+    const { lineage, epoch } = this.identity;
+    return `${lineage}-${epoch}-${attempt}-${vertex.replaceAll(/[^\w-]+/g, '_')}-${subtask}`;
+  }
+
+  /**
+   * What the next attempt restores: the checkpoint that HEAD names, or nothing.
+   *
+   * @throws {EngineError} `CHK-…` (`corrupt`, `invalid`) if it cannot be restored.
+   */
+  async restore(graph: JobGraph, allowNonRestoredState: boolean): Promise<Restored> {
+    const { store, openStore } = this.#options;
+    const latest = await latestOf(this.#checkpoints, this.#options);
+    const entry = this.#checkpoints.latest;
+    if (latest === undefined || entry === undefined) {
+      return {
+        from: undefined,
+        plan: undefined,
+        read: (handle) => readHandle(store, handle),
+        messages: [],
+      };
+    }
+    const { metadata, url } = latest;
+    const plan = planRestore({
+      metadata,
+      snapshot: url,
+      operators: operatorsOf(graph),
+      allowNonRestoredState,
+      continues: this.#continues(latest),
+    });
+    const { checkpointId, kind, operators } = metadata;
+    const from = {
+      checkpoint: {
+        checkpointId,
+        kind,
+        location: entry.location,
+        url,
+        files: new Set(filesOfOperators(operators)),
+      },
+      committables: plan.committables,
+      full: plan.full,
+    };
+    const snapshotStore = storeOf(entry.location, store, openStore);
+    return {
+      from,
+      plan,
+      read: (handle) => readHandle(snapshotStore, handle),
+      messages: messagesOf(plan),
+    };
+  }
+
+  #continues({ metadata }: FoundSnapshot): 'same-job' | 'same-lineage' | 'fork' {
+    if (metadata.jobId === this.identity.jobId) return 'same-job';
+    return metadata.lineage === this.identity.lineage ? 'same-lineage' : 'fork';
+  }
+
+  openSavepoint(directory: string | undefined, checkpointId: number): Promise<SnapshotLocation> {
+    const { store, openStore } = this.#options;
+    const target = directory === undefined ? store : openStore(directory);
+    return this.#checkpoints.openSavepoint(target, '', checkpointId);
+  }
+
+  /** Where the files of one operator subtask go. */
+  snapshotTarget(
+    barrier: CheckpointBarrier,
+    location: SnapshotLocation,
+    writer: { readonly uid: string; readonly subtask: number; readonly attempt: number },
+  ): SnapshotTarget {
+    const { store, openStore } = this.#options;
+    const { jobId, epoch } = this.identity;
+    const { uid, subtask, attempt } = writer;
+    const { checkpointId, kind } = barrier;
+    const { folder } = location;
+    const selfContained = kind === 'savepoint';
+    return new SnapshotWriter({
+      store: storeOf(location, store, openStore),
+      place: { jobId, folder, selfContained, checkpointId, epoch, attempt },
+      uid,
+      subtask,
+    });
+  }
+
+  /** Does what the coordinator asks of the store, and answers. */
+  async perform(
+    action: Extract<CoordinatorAction, { kind: 'store-metadata' | 'move-head' | 'reserve-ids' }>,
+  ): Promise<CoordinatorEventBody> {
+    const { store, openStore } = this.#options;
+    switch (action.kind) {
+      case 'reserve-ids':
+        return this.#checkpoints.reserveIds(action.idsUsedThrough);
+      case 'move-head':
+        return this.#checkpoints.moveHead(action, storeOf(action.location, store, openStore));
+      case 'store-metadata': {
+        const { checkpointId, location, metadata } = action;
+        try {
+          const target = storeOf(location, store, openStore);
+          return await this.#checkpoints.storeMetadata(target, location, metadata);
+        } catch (error) {
+          const message = error instanceof Error ? error.message : String(error);
+          return { kind: 'metadata-failed', checkpointId, message };
+        }
+      }
+    }
+  }
+
+  /** Removes what an aborted attempt left. */
+  async discard(action: Extract<CoordinatorAction, { kind: 'discard' }>): Promise<void> {
+    const { store, openStore } = this.#options;
+    if (action.savepoint !== undefined) {
+      const target = storeOf(action.savepoint, store, openStore);
+      await discardSnapshot(target, action.savepoint.folder);
+    } else {
+      await store.delete(action.files);
+    }
+  }
+
+  /** Sweeps once; `scope` is asked at the beginning. */
+  async collectGarbage(scope: SweepScope): Promise<void> {
+    const { store } = this.#options;
+    const { jobId, epoch } = this.identity;
+    for (;;) {
+      const { more } = await sweepJob({ store, jobId, epoch, scope });
+      if (!more) return;
+    }
+  }
+
+  /** Writes down how the job ended, and lets its checkpoints go if the retention says so. */
+  async end(ended: JobEnd, scope: SweepScope): Promise<void> {
+    const { store, world } = this.#options;
+    const { jobId, jobName, lineage, epoch } = this.identity;
+    const discard = this.#options.discards(ended);
+    await this.#checkpoints.end(ended, { discard, idsUsedThrough: scope.nextId - 1 });
+    const atMs = world.clock.wallMs();
+    await endName(
+      { store, random: world.random },
+      { jobName, jobId, lineage, epoch, atMs, state: ended },
+    );
+    await this.collectGarbage(scope);
+  }
+}
+
+function operatorsOf(graph: JobGraph): { uid: string; parallelism: number }[] {
+  return graph.vertices.flatMap(({ operators, parallelism }) =>
+    operators.map(({ node }) => ({ uid: node.uid, parallelism })),
+  );
+}
+
+function messagesOf(plan: RestorePlan): string[] {
+  const messages: string[] = [];
+  if (plan.dropped.length > 0) {
+    messages.push(
+      `State of ${plan.dropped.join(', ')} is dropped, as asked by --allowNonRestoredState.`,
+    );
+  }
+  if (plan.leftCommittables.length > 0) {
+    messages.push(
+      `${plan.leftCommittables.length} pieces of output in the snapshot stay with the job that made it.`,
+    );
+  }
+  return messages;
+}

@@ -1,0 +1,167 @@
+import { hostname } from 'node:os';
+import { pid } from 'node:process';
+import { planOf } from '../graph/plan.ts';
+import { buildJobGraph } from '../graph/build-job-graph.ts';
+import { EngineError } from '../common/errors.ts';
+import { nodeFileSystem } from '../common/node-file-system.ts';
+import { systemClock } from '../common/clock.ts';
+import { systemRandom, type Random } from '../common/random.ts';
+import type { BuiltJob } from '../api/job-definition.ts';
+import type { CoordinatedVertex, CoordinatorSettings } from '../checkpoint/coordinator-types.ts';
+import { discardsCheckpoints, type JobEnd } from '../checkpoint/retention.ts';
+import type { World } from '../contracts/source.ts';
+import type { JobGraph } from '../graph/job-graph.ts';
+import type { FlinkSettings } from '../settings/flink-settings.ts';
+import { restartStrategyOf } from '../settings/restart-strategy.ts';
+import type { BlobStore } from '../storage/blob-store.ts';
+import { FileBlobStore } from '../storage/file-blob-store.ts';
+import type { JobEvent, JobResult } from './job-events.ts';
+import { JobMaster } from './job-master.ts';
+import { JobStore, openJob, type StartFrom } from './job-store.ts';
+
+export interface RunJobOptions {
+  readonly job: BuiltJob;
+  readonly world: World;
+  /** Where checkpoints are, unless the settings say so. Absolute. */
+  readonly dataFolder: string;
+  readonly from: StartFrom;
+  readonly allowNonRestoredState: boolean;
+  readonly emit: (event: JobEvent) => void;
+  /** Instead of what the settings name. For tests. */
+  readonly store?: BlobStore;
+  /** Draws the order of tasks and channels: for simulations, where it should differ by the seed. */
+  readonly schedulingRandom?: Random;
+  /** Emitted values are frozen and sent through bytes, so that one subtask behaves as many. */
+  readonly checkMode?: boolean;
+  readonly printChain?: (text: string) => void;
+  /** Keeps the checkpoints of a job that finishes, to look into them. */
+  readonly keepCheckpoints?: boolean;
+}
+
+/** A job that runs in this thread. */
+export interface RunningJob {
+  readonly jobId: string;
+  /** Resolves when the job is over, however it ended. */
+  readonly done: Promise<JobResult>;
+  readonly master: JobMaster;
+  cancel(): void;
+  recordsRead(): number;
+}
+
+/** The machine's clock, chance and disk. */
+export const defaultWorld: World = {
+  clock: systemClock,
+  random: systemRandom,
+  fs: nodeFileSystem,
+};
+
+/**
+ * Starts a job in this thread: finds what to go on from, leads it, deploys its tasks.
+ *
+ * @throws {EngineError} what keeps a job from starting: `GRA-…`, `CHK-…`, `STO-…`, `JOB-…`.
+ */
+export async function runJob(options: RunJobOptions): Promise<RunningJob> {
+  const { job, world, emit } = options;
+  const { config } = job;
+  const openStore = (url: string): BlobStore => storeAt(url, world);
+  const store =
+    options.store ?? openStore(config.checkpointStorage ?? `${options.dataFolder}/checkpoints`);
+  const jobName = job.graph.jobName;
+  const opening = {
+    store,
+    openStore,
+    jobName,
+    world,
+    from: options.from,
+    owner: `${hostname()}:${pid}`,
+    discards: (end: JobEnd) =>
+      options.keepCheckpoints !== true &&
+      discardsCheckpoints(config.externalizedCheckpointRetention, end),
+  };
+  // The graph is checked before anything is taken over from whoever runs this job now.
+  buildJobGraph(job.graph, config);
+  const opened = await openJob(opening);
+  const { restored, checkpoints, lineage } = opened;
+  const maxParallelism = restored?.metadata.maxParallelism ?? config.maxParallelism;
+  const jobGraph = buildJobGraph(job.graph, { parallelism: config.parallelism, maxParallelism });
+  const { jobId, epoch } = checkpoints;
+  const planHash = planOf(jobGraph).hash;
+  emit({
+    kind: 'starting',
+    jobId,
+    jobName,
+    epoch,
+    parallelism: config.parallelism,
+    messages: opened.messages,
+    restoredCheckpoint: restored?.metadata.checkpointId,
+  });
+  const master = new JobMaster({
+    jobGraph,
+    world,
+    store: new JobStore({
+      ...opening,
+      ...opened,
+      identity: { jobId, jobName, lineage, epoch, planHash, maxParallelism },
+      vertices: verticesOf(jobGraph),
+    }),
+    coordinator: coordinatorSettings(config),
+    restart: restartStrategyOf(config),
+    tasks: {
+      checkpointingMode:
+        config.checkpointMode === 'EXACTLY_ONCE' ? 'exactly-once' : 'at-least-once',
+      autoWatermarkIntervalMs: config.autoWatermarkIntervalMs,
+      checkMode: options.checkMode ?? false,
+      allowNonRestoredState: options.allowNonRestoredState,
+    },
+    allowNonRestoredState: options.allowNonRestoredState,
+    emit,
+    schedulingRandom: options.schedulingRandom,
+    printChain: options.printChain,
+  });
+  return {
+    jobId,
+    master,
+    done: master.run(),
+    cancel: () => {
+      master.cancel();
+    },
+    recordsRead: () => master.recordsRead(),
+  };
+}
+
+function coordinatorSettings(config: FlinkSettings): CoordinatorSettings {
+  return {
+    intervalMs: config.checkpointIntervalMs,
+    timeoutMs: config.checkpointTimeoutMs,
+    minPauseMs: config.minPauseBetweenCheckpointsMs,
+    maxConcurrent: config.maxConcurrentCheckpoints,
+    tolerableFailures: config.tolerableFailedCheckpoints,
+    numRetained: config.retainedCheckpoints,
+    unaligned: config.unalignedCheckpoints,
+    historySize: 10,
+  };
+}
+
+function verticesOf(graph: JobGraph): CoordinatedVertex[] {
+  return graph.vertices.map(({ id, parallelism, operators, inputs }) => ({
+    id,
+    parallelism,
+    operators: operators.map(({ node }) => node.uid),
+    inputs: inputs.map(({ fromVertex, partitioner }) => ({
+      vertex: fromVertex,
+      pointwise: partitioner.kind === 'forward',
+    })),
+  }));
+}
+
+/** @throws {EngineError} `JOB-001` (`invalid`) for a scheme that this release has no store for. */
+function storeAt(url: string, { fs, random }: World): BlobStore {
+  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase();
+  if (scheme === undefined) return new FileBlobStore(fs, url, random);
+  if (scheme === 'file')
+    return new FileBlobStore(fs, decodeURI(url.replace(/^file:(\/\/[^/]*)?/i, '')), random);
+  throw new EngineError('JOB-001', 'invalid', 'there is no storage for this kind of URL', {
+    details: { url },
+    hint: 'Use a file:// URL or a folder for execution.checkpointing.dir; s3:// and hdfs:// are not built yet.',
+  });
+}

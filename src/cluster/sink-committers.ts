@@ -1,0 +1,97 @@
+import { EngineError } from '../common/errors.ts';
+import type { Committer, CommitResult, Sink, Stamped } from '../contracts/sink.ts';
+import type { World } from '../contracts/source.ts';
+import type { JobGraph } from '../graph/job-graph.ts';
+import { ByteReader } from '../serde/bytes.ts';
+import type { SerializedCommittable } from '../contracts/snapshots.ts';
+
+export interface SinkCommittersOptions {
+  readonly lineage: string;
+  readonly world: World;
+  readonly sinks: ReadonlyMap<string, Sink<unknown>>;
+}
+
+/**
+ * The job's committers, one per sink. Called with the committables of completed checkpoints only.
+ */
+export class SinkCommitters {
+  readonly #committers = new Map<string, { sink: Sink<unknown>; committer: Committer<unknown> }>();
+
+  constructor(options: SinkCommittersOptions) {
+    const { world, lineage } = options;
+    for (const [uid, sink] of options.sinks) {
+      const committer = sink.committer?.({ world, uid, lineage });
+      if (committer !== undefined) this.#committers.set(uid, { sink, committer });
+    }
+  }
+
+  /**
+   * Commits, in order of checkpoints, and says what became of each.
+   *
+   * @throws {EngineError} `JOB-003` (`invalid`) for committables of a sink that this job does not have.
+   */
+  async commit(committables: readonly SerializedCommittable[]): Promise<CommitResult[]> {
+    const results = new Array<CommitResult>(committables.length).fill('retry');
+    for (const uid of new Set(committables.map((one) => one.uid))) {
+      const indexes = committables.flatMap((one, index) => (one.uid === uid ? [index] : []));
+      const entry = this.#committers.get(uid);
+      if (entry === undefined) {
+        throw new EngineError(
+          'JOB-003',
+          'invalid',
+          'the checkpoint holds output of a sink that this job does not have',
+          {
+            details: { uid, committables: indexes.length },
+            hint: 'Give the sink its old uid again, or pass --allowNonRestoredState to drop this output.',
+          },
+        );
+      }
+      const stamped = indexes.map((index) => decode(entry.sink, committables[index]));
+      const answers = await entry.committer.commit(stamped);
+      indexes.forEach((index, position) => {
+        results[index] = answers[position] ?? 'retry';
+      });
+    }
+    return results;
+  }
+
+  has(uid: string): boolean {
+    return this.#committers.has(uid);
+  }
+
+  async abortLeftovers(): Promise<void> {
+    for (const { committer } of this.#committers.values()) await committer.abortLeftovers?.();
+  }
+
+  async close(): Promise<void> {
+    for (const { committer } of this.#committers.values()) await committer.close?.();
+  }
+}
+
+/** The sinks of a job by uid. */
+export function sinksOf(graph: JobGraph): ReadonlyMap<string, Sink<unknown>> {
+  const sinks = new Map<string, Sink<unknown>>();
+  for (const { node } of graph.vertices.flatMap(({ operators }) => operators)) {
+    if (node.spec.kind === 'sink') sinks.set(node.uid, node.spec.sink);
+  }
+  return sinks;
+}
+
+function decode(sink: Sink<unknown>, one: SerializedCommittable | undefined): Stamped<unknown> {
+  if (one === undefined || sink.committables === undefined) {
+    throw new EngineError(
+      'JOB-003',
+      'invalid',
+      'the sink takes no committables, the checkpoint holds some',
+      {
+        hint: 'Give the sink its old uid again, or pass --allowNonRestoredState to drop this output.',
+      },
+    );
+  }
+  const bytes = Buffer.from(one.base64, 'base64');
+  return {
+    checkpointId: one.checkpointId,
+    subtask: one.subtask,
+    committable: sink.committables.read(new ByteReader(bytes)),
+  };
+}

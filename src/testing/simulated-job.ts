@@ -1,0 +1,206 @@
+import type { JobDefinition } from '../api/job-definition.ts';
+import { readHead, readRetained } from '../checkpoint/head.ts';
+import { readHandle } from '../checkpoint/handle-reader.ts';
+import type { SnapshotMetadata } from '../checkpoint/metadata.ts';
+import { EngineError } from '../common/errors.ts';
+import type { JobEvent, JobResult } from '../cluster/job-events.ts';
+import type { StartFrom } from '../cluster/job-store.ts';
+import { runJob, type RunningJob } from '../cluster/run-job.ts';
+import { parseSettings } from '../settings/parse-settings.ts';
+import { readKeyedRuns, type KeyedEntry } from '../state/read-keyed-runs.ts';
+import { FileBlobStore } from '../storage/file-blob-store.ts';
+import type { SimulatedProcess, SimulatedWorld } from './simulation/simulated-process.ts';
+import { Simulation, type RunBounds } from './simulation/simulation.ts';
+
+/** Where the simulated machine keeps the job's checkpoints. */
+const CHECKPOINTS = '/checkpoints';
+
+export interface SubmitOptions {
+  /** Default 1. */
+  readonly parallelism?: number;
+  /** Engine settings by Flink's keys, above the defaults of a simulation. */
+  readonly settings?: Readonly<Record<string, string>>;
+  /** Default: the resume rule. */
+  readonly from?: StartFrom;
+  readonly allowNonRestoredState?: boolean;
+  /** Freezes emitted values and sends them through bytes. Default true. */
+  readonly checkMode?: boolean;
+}
+
+/** What became of one submission: the job's result, or the death of its process. */
+export type Outcome =
+  { readonly kind: 'ended'; readonly result: JobResult } | { readonly kind: 'died' };
+
+/** Short times, since virtual time is free, and many checkpoints, since they are what is tested. */
+const SETTINGS: Readonly<Record<string, string>> = {
+  'execution.checkpointing.interval': '20 ms',
+  'execution.checkpointing.min-pause': '0 ms',
+  'execution.checkpointing.timeout': '10 s',
+  'execution.checkpointing.externalized-checkpoint-retention': 'RETAIN_ON_CANCELLATION',
+  'restart-strategy.type': 'fixed-delay',
+  'restart-strategy.fixed-delay.attempts': '3',
+  'restart-strategy.fixed-delay.delay': '10 ms',
+};
+
+/**
+ * A job on a simulated machine: submitted, killed, submitted again, always from one seed.
+ *
+ * ```ts
+ * const machine = new SimulatedJob({ seed: 7 });
+ * await machine.submit(job, { parallelism: 2 });
+ * expect(await machine.runToEnd()).toMatchObject({ status: 'FINISHED' });
+ * expect(await machine.jsonLines('/out')).toEqual(expected);
+ * ```
+ */
+export class SimulatedJob {
+  readonly simulation: Simulation;
+  readonly events: JobEvent[] = [];
+  #process: SimulatedProcess | undefined;
+  #running: RunningJob | undefined;
+  #ended: Promise<Outcome> | undefined;
+  #jobId: string | undefined;
+
+  constructor(options: { readonly seed: string | number; readonly keepLog?: boolean }) {
+    this.simulation = new Simulation(options);
+  }
+
+  /** The job in the living process, for requests (savepoints, cancel). */
+  get running(): RunningJob {
+    if (this.#running !== undefined) return this.#running;
+    throw new EngineError('TST-010', 'invalid', 'no job runs in this simulation', {
+      hint: 'Call submit first, and await it.',
+    });
+  }
+
+  /**
+   * Starts the job in a new process. Resolves when it is deployed, or the process has died.
+   *
+   * @throws {EngineError} what keeps the job from starting.
+   */
+  async submit(job: JobDefinition<undefined>, options: SubmitOptions = {}): Promise<void> {
+    const process = this.simulation.process('job');
+    this.#process = process;
+    this.#running = undefined;
+    const died = new Promise<Outcome>((resolve) => {
+      process.onKill(() => {
+        resolve({ kind: 'died' });
+      });
+    });
+    const started = process.start((world) => this.#start(job, options, world));
+    const ended = started.then(async (running): Promise<Outcome> => {
+      this.#running = running;
+      this.#jobId = running.jobId;
+      return { kind: 'ended', result: await running.done };
+    });
+    ended.catch(() => undefined);
+    this.#ended = Promise.race([ended, died]);
+    await this.simulation.run(Promise.race([started, died]));
+  }
+
+  #start(
+    job: JobDefinition<undefined>,
+    options: SubmitOptions,
+    world: SimulatedWorld,
+  ): Promise<RunningJob> {
+    const dynamic = {
+      ...SETTINGS,
+      'parallelism.default': String(options.parallelism ?? 1),
+      ...options.settings,
+    };
+    return runJob({
+      job: job.build(undefined, parseSettings({ env: {}, dynamic, cores: 1 })),
+      world,
+      dataFolder: '/data',
+      store: new FileBlobStore(world.fs, CHECKPOINTS, world.random.fork('store')),
+      from: options.from ?? { kind: 'resume' },
+      allowNonRestoredState: options.allowNonRestoredState ?? false,
+      checkMode: options.checkMode ?? true,
+      keepCheckpoints: true,
+      schedulingRandom: world.random.fork('scheduling'),
+      emit: (event) => {
+        this.events.push(event);
+        this.simulation.trace(`event ${event.kind}`);
+      },
+    });
+  }
+
+  /** Runs until the job has ended or its process has died. */
+  async outcome(bounds?: RunBounds): Promise<Outcome> {
+    if (this.#ended === undefined) return { kind: 'died' };
+    return this.simulation.run(this.#ended, bounds);
+  }
+
+  /** As `outcome`, for a job that must end. @throws {EngineError} `TST-011` if its process died. */
+  async runToEnd(bounds?: RunBounds): Promise<JobResult> {
+    const outcome = await this.outcome(bounds);
+    if (outcome.kind === 'ended') return outcome.result;
+    throw new EngineError('TST-011', 'invalid', 'the process of the job died', {
+      hint: 'Submit the job again after a planned crash, or look at the trace for the reason.',
+    });
+  }
+
+  /** Runs until `condition` holds, looked at whenever something happened, or the job is over. */
+  async runUntil(condition: () => boolean): Promise<void> {
+    const held = new Promise<void>((resolve) => {
+      const look = (): void => {
+        if (condition()) resolve();
+        else this.simulation.clock.after(0.5, look);
+      };
+      look();
+    });
+    await this.simulation.run(Promise.race([held, (this.#ended ?? held).then(() => undefined)]));
+  }
+
+  /** `kill -9`: the disk keeps what was written. */
+  kill(): void {
+    this.#process?.kill();
+  }
+
+  /** Power failure: what was not synced may be gone or torn. */
+  crash(): void {
+    this.simulation.disk.crash();
+  }
+
+  /** Checkpoints completed so far, over all processes. */
+  completedCheckpoints(): number {
+    return this.events.filter(({ kind }) => kind === 'checkpoint-completed').length;
+  }
+
+  /** All values of the finished JSON lines files below a folder. */
+  async jsonLines(folder: string): Promise<unknown[]> {
+    const { readFinishedValues } = await import('../connectors/file/read-finished.ts');
+    return this.#look((world) => readFinishedValues(world.fs, folder));
+  }
+
+  /** The metadata of the latest complete checkpoint; undefined if there is none. */
+  latest(): Promise<SnapshotMetadata | undefined> {
+    return this.#look(async (world) => {
+      const store = new FileBlobStore(world.fs, CHECKPOINTS, world.random);
+      const found = await readHead(store, this.#jobId ?? '');
+      const entry = found?.head.checkpoints.at(-1);
+      return entry && (await readRetained(store, entry)).metadata;
+    });
+  }
+
+  /** All keyed state of the latest complete checkpoint, by operator uid. */
+  async state(): Promise<ReadonlyMap<string, readonly KeyedEntry[]>> {
+    const latest = await this.latest();
+    return this.#look(async (world) => {
+      const store = new FileBlobStore(world.fs, CHECKPOINTS, world.random);
+      const rows = new Map<string, KeyedEntry[]>();
+      for (const { uid, keyed } of latest?.operators ?? []) {
+        const own = rows.get(uid) ?? [];
+        for await (const row of readKeyedRuns(keyed, (handle) => readHandle(store, handle))) {
+          own.push(row);
+        }
+        rows.set(uid, own);
+      }
+      return rows;
+    });
+  }
+
+  #look<T>(work: (world: SimulatedProcess) => Promise<T>): Promise<T> {
+    const process = this.simulation.process('look');
+    return this.simulation.run(process.start(() => work(process)));
+  }
+}
