@@ -1,0 +1,50 @@
+/**
+ * Which class runs which kind of operator. A new kind gets its line here, and its class a file.
+ */
+import { EngineError } from '../common/errors.ts';
+import type { KeyedProcessFunction } from '../contracts/functions.ts';
+import type { StateDescriptors } from '../contracts/state.ts';
+import type { OperatorSpec, StreamNode } from '../graph/operator-spec.ts';
+import type { Operator } from '../runtime/operator.ts';
+import { AssignTimestampsOperator } from './assign-timestamps-operator.ts';
+import { FilterOperator } from './filter-operator.ts';
+import { FlatMapOperator } from './flat-map-operator.ts';
+import { KeyedProcessOperator } from './keyed-process-operator.ts';
+import { MapOperator } from './map-operator.ts';
+import { ProcessOperator } from './process-operator.ts';
+import { ReduceOperator } from './reduce-operator.ts';
+import { SinkOperator } from './sink-operator.ts';
+import { SourceOperator } from './source-operator.ts';
+
+type Kind = OperatorSpec['kind'];
+type SpecOf<K extends Kind> = Extract<OperatorSpec, { kind: K }>;
+type KeyedProcess = KeyedProcessFunction<unknown, unknown, StateDescriptors, unknown>;
+type Makers = {
+  readonly [K in Kind]?: (spec: SpecOf<K>, node: StreamNode) => Operator;
+};
+
+const MAKERS: Makers = {
+  source: ({ source, watermarks }) => new SourceOperator(source, watermarks),
+  map: ({ map }) => new MapOperator(map),
+  filter: ({ filter }) => new FilterOperator(filter),
+  'flat-map': ({ flatMap }) => new FlatMapOperator(flatMap),
+  'assign-timestamps': ({ watermarks }) => new AssignTimestampsOperator(watermarks),
+  process: ({ process, newProcess }) => new ProcessOperator(newProcess?.() ?? process),
+  'keyed-process': ({ process, newProcess, states }) =>
+    new KeyedProcessOperator((newProcess?.() ?? process) as KeyedProcess, states),
+  reduce: ({ states }) => new ReduceOperator(states),
+  sink: ({ sink }) => new SinkOperator(sink),
+};
+
+/** Makes the operator of a node, one for each subtask. */
+export function createOperator(node: StreamNode): Operator {
+  const make = MAKERS[node.spec.kind] as
+    ((spec: OperatorSpec, node: StreamNode) => Operator) | undefined;
+  if (make === undefined) {
+    throw new EngineError('OPR-001', 'invalid', 'this version cannot run this kind of operator', {
+      details: { operator: node.uid, kind: node.spec.kind },
+      hint: 'Run the job with a version of tidemark that knows this kind of operator.',
+    });
+  }
+  return make(node.spec, node);
+}
