@@ -18,7 +18,7 @@ import {
   setMode,
   setPending,
   setTimers,
-  staleFilesOf,
+  strayFilesOf,
   statisticsOf,
   taskKey,
   update,
@@ -67,9 +67,9 @@ export function acknowledge(draft: Draft, ack: TaskAcknowledgement): void {
   const expected = pending.tasks.get(task);
   // A task of an attempt that is no more; the sweep knows its files by their names.
   if (expected?.attempt !== ack.attempt || pending.acks.has(task)) return;
-  const [stale] = staleFilesOf(operators, checkpointId, pending.bases);
-  if (stale !== undefined) {
-    const message = `${failureText('declined')} Subtask ${task} is based on a file that may be gone: ${stale}`;
+  const [stray] = strayFilesOf(operators, pending);
+  if (stray !== undefined) {
+    const message = `${failureText('declined')} Subtask ${task} refers to a file that may be gone: ${stray}`;
     abortPending(draft, withAck(draft, pending, ack), 'declined', message);
     return;
   }

@@ -8,7 +8,6 @@ import {
 } from './checkpoint-history.ts';
 import { tooManyFailuresError } from './errors.ts';
 import type {
-  CompletedCheckpoint,
   CoordinatorAction,
   CoordinatorMode,
   CoordinatorState,
@@ -18,6 +17,7 @@ import type {
   TaskRef,
   TriggerRequest,
 } from './coordinator-types.ts';
+import { filesOfOperators } from './metadata.ts';
 import { stepPhase } from './pending-checkpoint.ts';
 import type { OperatorSnapshot } from '../contracts/snapshots.ts';
 
@@ -186,12 +186,18 @@ export function newFilesOf(
   );
 }
 
-/** Files of older checkpoints that this one must not refer to, because they may be gone. */
-export function staleFilesOf(
+/**
+ * Files that a snapshot must not refer to: those of older checkpoints that may be gone, and for a
+ * savepoint all that it does not hold itself.
+ */
+export function strayFilesOf(
   operators: readonly OperatorSnapshot[],
-  checkpointId: CheckpointId,
-  bases: readonly CompletedCheckpoint[],
+  { checkpointId, snapshot, bases, location }: PendingCheckpoint,
 ): string[] {
+  if (snapshot === 'savepoint') {
+    const folder = `${location?.folder ?? ''}/`;
+    return filesOfOperators(operators).filter((path) => !path.startsWith(folder));
+  }
   return operators
     .flatMap(({ keyed }) => keyed.filter((run) => run.checkpointId !== checkpointId))
     .flatMap(({ blob }) => (blob.kind === 'blob' ? [blob.path] : []))

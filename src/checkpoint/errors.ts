@@ -60,10 +60,15 @@ export interface TooParallel {
 /** More subtasks than the snapshot has key groups. */
 export function tooParallelError(problem: TooParallel): EngineError {
   const { snapshot, uid, parallelism, maxParallelism } = problem;
-  return new EngineError('CHK-005', 'invalid', 'the parallelism is above the snapshot’s maximum', {
-    details: { snapshot, operator: uid, parallelism, maxParallelism },
-    hint: `Start with -p ${maxParallelism} or less: the maximum is fixed when a job first starts.`,
-  });
+  return new EngineError(
+    'CHK-005',
+    'invalid',
+    'the parallelism is above the maximum of the snapshot',
+    {
+      details: { snapshot, operator: uid, parallelism, maxParallelism },
+      hint: `Start with -p ${maxParallelism} or less: the maximum is fixed when a job first starts.`,
+    },
+  );
 }
 
 /** A snapshot, or a part of one, that is not where it should be. */

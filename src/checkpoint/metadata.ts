@@ -10,6 +10,7 @@ import { decodeFramed, encodeFramed, type Versioned } from './framed-json.ts';
 import { METADATA_NAME, metadataPath } from './checkpoint-layout.ts';
 import type { PendingCommittable } from './pending-commits.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
+import { assert } from '../common/assert.ts';
 import { crc32 } from '../common/crc32.ts';
 
 export const METADATA_FORMAT = 1;
@@ -174,6 +175,6 @@ function mapWatermarks<M extends { readonly operators: readonly OperatorSnapshot
 
 function withoutFolder(path: string, folder: string): string {
   if (folder === '') return path;
-  if (!path.startsWith(`${folder}/`)) return path;
+  assert(path.startsWith(`${folder}/`), `a savepoint in ${folder} refers to ${path}`);
   return path.slice(folder.length + 1);
 }
