@@ -4,6 +4,7 @@ import { Packr } from 'msgpackr';
 import { describe, expect, it } from 'vitest';
 import { ByteReader, ByteWriter } from './bytes.ts';
 import { ANY_DEPTH_MAX } from './misfit.ts';
+import { readAny, writeAny } from './msgpack.ts';
 import { serializerOf } from './structural-serializer.ts';
 
 // Goal: any plain value comes back exactly; msgpackr's liberties never reach a user.
@@ -126,6 +127,15 @@ it('refuses circles, and what is as deep as one', () => {
   expect(() => roundTrip(circle)).toThrow(expect.objectContaining({ code: 'SER-004' }));
   expect(roundTrip(deep)).toEqual(deep);
   expect(() => roundTrip([[deep]])).toThrow(/SER-004.*circle/);
+});
+
+it('says alone what a serializer says, and leaves nothing written', () => {
+  const to = new ByteWriter();
+
+  expect(() => writeAny({ a: new Money() }, to)).toThrow(/SER-004.*value\.a/);
+  expect(to.length).toBe(0);
+  writeAny([1], to);
+  expect(readAny(new ByteReader(to.finish()))).toEqual([1]);
 });
 
 it('survives any bytes', () => {

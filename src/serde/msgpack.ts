@@ -11,9 +11,9 @@
 import { Packr } from 'msgpackr';
 import { isPlainObject } from '../common/key-hash.ts';
 import type { ByteReader, ByteWriter } from './bytes.ts';
-import { corruptBytes } from './errors.ts';
-import { ANY_DEPTH_MAX } from './misfit.ts';
-import { MISFIT } from './codec.ts';
+import { corruptBytes, misfitError } from './errors.ts';
+import { ANY_DEPTH_MAX, unpackableIn } from './misfit.ts';
+import { MISFIT, type Codec } from './codec.ts';
 import {
   copyPlain,
   isPlainArray,
@@ -35,8 +35,23 @@ const packr = new Packr({
 const DIRECT = 0;
 const TAGGED = 1;
 
-/** Writes any plain value. Throws `MISFIT` if it holds something else. */
+/**
+ * Writes any plain value.
+ *
+ * @throws {EngineError} `SER-004` (`invalid`) if it holds something else; nothing is written then.
+ */
 export function writeAny(value: unknown, to: ByteWriter): void {
+  const start = to.length;
+  try {
+    pack(value, to);
+  } catch (error) {
+    to.reset(start);
+    const misfit = error === MISFIT ? unpackableIn(value) : undefined;
+    throw misfit === undefined ? error : misfitError(misfit);
+  }
+}
+
+function pack(value: unknown, to: ByteWriter): void {
   const isExact = look(value, 0);
   to.uint8(isExact ? DIRECT : TAGGED);
   to.bytes(packr.pack(isExact ? value : tag(value)));
@@ -56,11 +71,15 @@ export function readAny(from: ByteReader): unknown {
   return form === DIRECT ? value : untag(value, from.position);
 }
 
-/** A deep copy. Throws `MISFIT` as `writeAny` does. */
-export function copyAny(value: unknown): unknown {
-  look(value, 0);
-  return copyPlain(value);
-}
+/** As a part of a larger value, whose serializer says where `MISFIT` was thrown. */
+export const anyCodec: Codec = {
+  write: pack,
+  read: readAny,
+  copy(value) {
+    look(value, 0);
+    return copyPlain(value);
+  },
+};
 
 /** Whether msgpackr says `value` exactly. Throws `MISFIT` for what is no data. */
 function look(value: unknown, depth: number): boolean {

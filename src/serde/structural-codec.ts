@@ -6,7 +6,7 @@ import { MISFIT, type Codec } from './codec.ts';
 import { objectCodec } from './codegen-object.ts';
 import { corruptBytes } from './errors.ts';
 import { fitsScalar, schemaText } from './misfit.ts';
-import { copyAny, readAny, writeAny } from './msgpack.ts';
+import { anyCodec } from './msgpack.ts';
 import { isPlainArray, isPlainMap, isPlainSet } from './plain.ts';
 import type { EnumValue, ScalarKind, TupleSchema, TypeSchema } from './type-schema.ts';
 import { unionCodec } from './union-codec.ts';
@@ -110,7 +110,7 @@ const SCALARS: Readonly<Record<ScalarKind, Codec>> = {
     (from) => from.bytes(),
     (value) => new Uint8Array(value),
   ),
-  any: { write: writeAny, read: readAny, copy: copyAny },
+  any: anyCodec,
 };
 
 function noBytes(): void {
