@@ -98,6 +98,7 @@ export class DataStream<T> {
    * @example `rows.map('to-reading', Reading, (row) => ({ deviceId: row.id, value: Number(row.v) }))`
    */
   map<U>(uid: string, map: (value: T) => Sync<U>): DataStream<U>;
+  /** With the schema of what it emits, which gives the stream its type. Otherwise as without. */
   map<S extends AnySchema>(
     uid: string,
     schema: S,
@@ -115,6 +116,7 @@ export class DataStream<T> {
    * @example `readings.filter('known', (r) => r.value !== undefined)`
    */
   filter<U extends T>(uid: string, predicate: (value: T) => value is U): DataStream<U>;
+  /** With a plain condition. */
   filter(uid: string, predicate: (value: T) => boolean): DataStream<T>;
   filter(uid: string, predicate: (value: T) => boolean): DataStream<T> {
     requireUid(uid);
@@ -138,6 +140,7 @@ export class DataStream<T> {
     uid: string,
     flatMap: (value: T, out: Output<U>) => Sync<R>,
   ): DataStream<U>;
+  /** With the schema of what it emits, which gives the stream its type. Otherwise as without. */
   flatMap<S extends AnySchema, R>(
     uid: string,
     schema: S,
@@ -178,6 +181,7 @@ export class DataStream<T> {
    * ```
    */
   process<U = T, R = unknown>(uid: string, process: ProcessFn<T, U, R>): DataStream<U>;
+  /** With the schema of what it emits, which gives the stream its type. Otherwise as without. */
   process<S extends AnySchema, R>(
     uid: string,
     schema: S,
@@ -270,6 +274,7 @@ export class DataStream<T> {
   connect<S, B extends BroadcastDescriptors>(
     broadcast: BroadcastStream<S, B>,
   ): BroadcastConnectedStream<T, S, B>;
+  /** Without shared state: another stream as it is. */
   connect<S>(other: DataStream<S>): ConnectedStreams<T, S>;
   connect(other: DataStream<unknown> | BroadcastStream<unknown, BroadcastDescriptors>): unknown {
     if (other instanceof BroadcastStream) return new BroadcastConnectedStream(this, other);
@@ -289,6 +294,7 @@ export class DataStream<T> {
    * ```
    */
   broadcast(): DataStream<T>;
+  /** With the state that is made of it, by the name it has in the function's `broadcast`. */
   broadcast<B extends BroadcastDescriptors>(descriptors: B): BroadcastStream<T, B>;
   broadcast(descriptors?: BroadcastDescriptors): unknown {
     const stream = this.#partitioned({ kind: 'broadcast' });
@@ -436,6 +442,7 @@ export class KeyedStream<T, K> {
     states: D,
     process: KeyedProcessFn<T, K, D, U, R>,
   ): DataStream<U>;
+  /** With the schema of what it emits, which gives the stream its type. Otherwise as without. */
   process<D extends StateDescriptors, S extends AnySchema, R>(
     uid: string,
     states: D,
@@ -454,12 +461,14 @@ export class KeyedStream<T, K> {
   /**
    * The running reduction of each key, emitted anew for every element.
    *
-   * @param schema Of the elements, for the state. May be left out where the stream knows it.
+   * Without a schema the stream must know it: from the operator before, or the source.
+   *
    * @param reduce Pure; must not change its arguments.
    * @throws {EngineError} `API-001` to `API-005`, `API-011`, `API-015` (`invalid`)
    * @example `sales.keyBy((s) => s.shop).reduce('total', Sale, (a, b) => ({ ...b, sum: a.sum + b.sum }))`
    */
   reduce(uid: string, reduce: (a: T, b: T) => Sync<T>): DataStream<T>;
+  /** With the schema of the elements, for the state. Otherwise as without. */
   reduce(uid: string, schema: SchemaOf<T>, reduce: (a: T, b: T) => Sync<T>): DataStream<T>;
   reduce(uid: string, ...rest: readonly unknown[]): DataStream<T> {
     const given = schemaAndFunction<T>(uid, rest, 'reduce');
@@ -516,6 +525,7 @@ export class KeyedStream<T, K> {
   connect<S, B extends BroadcastDescriptors>(
     broadcast: BroadcastStream<S, B>,
   ): KeyedBroadcastConnectedStream<T, S, K, B>;
+  /** With another stream that has the same type of key. */
   connect<S>(other: KeyedStream<S, K>): ConnectedKeyedStreams<T, S, K>;
   connect(
     other: KeyedStream<unknown, K> | BroadcastStream<unknown, BroadcastDescriptors>,
@@ -567,6 +577,7 @@ export class ConnectedStreams<A, B> {
    * @throws {EngineError} `API-001` to `API-005`, `API-015` (`invalid`)
    */
   process<U = A>(uid: string, process: FunctionOrClass<CoProcessFunction<A, B, U>>): DataStream<U>;
+  /** With the schema of what it emits, which gives the stream its type. Otherwise as without. */
   process<S extends AnySchema>(
     uid: string,
     schema: S,
@@ -621,6 +632,7 @@ export class ConnectedKeyedStreams<A, B, K> {
     states: D,
     process: FunctionOrClass<KeyedCoProcessFunction<A, B, K, D, U>>,
   ): DataStream<U>;
+  /** With the schema of what it emits, which gives the stream its type. Otherwise as without. */
   process<D extends StateDescriptors, S extends AnySchema>(
     uid: string,
     states: D,
@@ -688,6 +700,7 @@ export class BroadcastConnectedStream<T, S, B extends BroadcastDescriptors> {
     uid: string,
     process: FunctionOrClass<BroadcastProcessFunction<T, S, B, U>>,
   ): DataStream<U>;
+  /** With the schema of what it emits, which gives the stream its type. Otherwise as without. */
   process<O extends AnySchema>(
     uid: string,
     schema: O,
@@ -744,6 +757,7 @@ export class KeyedBroadcastConnectedStream<T, S, K, B extends BroadcastDescripto
     states: D,
     process: FunctionOrClass<KeyedBroadcastProcessFunction<T, S, K, D, B, U>>,
   ): DataStream<U>;
+  /** With the schema of what it emits, which gives the stream its type. Otherwise as without. */
   process<D extends StateDescriptors, O extends AnySchema>(
     uid: string,
     states: D,

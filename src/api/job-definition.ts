@@ -1,9 +1,9 @@
 import { EngineError } from '../common/errors.ts';
 import type { Nothing } from '../contracts/functions.ts';
 import type { StreamGraph } from '../graph/operator-spec.ts';
+import type { InferOutput, StandardSchema } from '../serde/standard-schema.ts';
 import type { FlinkSettings } from '../settings/flink-settings.ts';
 import { requireSyncFunction, shown } from './checks.ts';
-import type { AnySchema, InferOutput } from './schemas.ts';
 import { StreamExecutionEnvironment } from './stream-execution-environment.ts';
 
 /** The second argument of a job's function. */
@@ -26,7 +26,7 @@ export interface JobDefinition<S = unknown> {
   readonly kind: 'tidemark-job';
   readonly name: string;
   /** Of the job's own settings; undefined: it has none. */
-  readonly settingsSchema: AnySchema | undefined;
+  readonly settingsSchema: StandardSchema | undefined;
   /**
    * Describes the job. Runs nothing, and gives the same graph for the same settings each time.
    *
@@ -35,7 +35,7 @@ export interface JobDefinition<S = unknown> {
   build(settings: S, flink: FlinkSettings): BuiltJob;
 }
 
-export interface JobOptions<S extends AnySchema> {
+export interface JobOptions<S extends StandardSchema> {
   /**
    * A Standard Schema (zod …) of an object. Values come from `-- --name value`, else the variable
    * `<PREFIX>_<NAME>`, else the schema's default; the prefix is the first word of the job's name.
@@ -69,7 +69,8 @@ export function defineJob(
   name: string,
   describe: (env: StreamExecutionEnvironment, context: JobContext<undefined>) => Nothing,
 ): JobDefinition<undefined>;
-export function defineJob<S extends AnySchema>(
+/** With settings of its own. */
+export function defineJob<S extends StandardSchema>(
   name: string,
   options: JobOptions<S>,
   describe: (env: StreamExecutionEnvironment, context: JobContext<InferOutput<S>>) => Nothing,
@@ -85,7 +86,7 @@ export function defineJob(name: string, ...rest: readonly unknown[]): JobDefinit
   return Object.freeze({
     kind: 'tidemark-job' as const,
     name,
-    settingsSchema: (options as JobOptions<AnySchema>).settings,
+    settingsSchema: (options as JobOptions<StandardSchema>).settings,
     build(settings: unknown, flink: FlinkSettings): BuiltJob {
       const env = new StreamExecutionEnvironment(name, flink);
       const returned = run(env, { settings, flink });

@@ -25,6 +25,7 @@ const MEAN = serializerOf({ kind: 'tuple', of: [{ kind: 'float64' }, { kind: 'fl
  * @example `clicks.keyBy((c) => c.user).window('visits', session(minutes(30)), count())`
  */
 export function count<In>(): WindowFunction<In, unknown, number>;
+/** With `emit`, which makes what is emitted of the number, the key and the window. */
 export function count<In, K, U>(emit: Emit<K, U>): WindowFunction<In, K, U>;
 export function count<In, K, U>(emit?: Emit<K, U>): WindowFunction<In, K, U> {
   return aggregateWindow(

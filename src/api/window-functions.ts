@@ -11,7 +11,6 @@ export type WindowResultContext<K> = Omit<WindowContext<K, never>, 'out'>;
 /**
  * Sums each window up in an accumulator: of all window functions the one with the least state.
  *
- * @param emit Makes what is emitted of the result, the key and the window. Default: the result.
  * @throws {EngineError} `API-004`, `API-005` (`invalid`)
  *
  * @example Mean per hour, with its hour
@@ -34,6 +33,7 @@ export type WindowResultContext<K> = Omit<WindowContext<K, never>, 'out'>;
 export function aggregate<In, Acc, Out>(
   aggregation: Aggregation<In, Acc, Out>,
 ): WindowFunction<In, unknown, Out>;
+/** With `emit`, which makes what is emitted of the result, the key and the window. */
 export function aggregate<In, Acc, Out, K, U>(
   aggregation: Aggregation<In, Acc, Out>,
   emit: (result: NoInfer<Out>, context: WindowResultContext<K>) => Sync<U>,
@@ -58,7 +58,6 @@ export function aggregateWindow<In, Acc, Out, K, U>(
  * Reduces each window to one element, step by step.
  *
  * @param reduce Pure; must not change its arguments.
- * @param emit Makes what is emitted of the reduction, the key and the window. Default: the reduction.
  * @throws {EngineError} `API-004`, `API-005` (`invalid`)
  *
  * @example `window('peak', tumbling(hours(1)), reduceWindow(Reading, (a, b) => (a.value > b.value ? a : b)))`
@@ -67,6 +66,7 @@ export function reduceWindow<S extends AnySchema>(
   element: S,
   reduce: (a: InferOutput<S>, b: InferOutput<S>) => InferOutput<S>,
 ): WindowFunction<InferOutput<S>, unknown, InferOutput<S>>;
+/** With `emit`, which makes what is emitted of the reduction, the key and the window. */
 export function reduceWindow<S extends AnySchema, K, U>(
   element: S,
   reduce: (a: InferOutput<S>, b: InferOutput<S>) => InferOutput<S>,
@@ -101,6 +101,7 @@ export function processWindow<S extends AnySchema, K, R, U = InferOutput<S>>(
   element: S,
   process: (elements: readonly InferOutput<S>[], context: WindowContext<K, U>) => Sync<R>,
 ): WindowFunction<InferOutput<S>, K, U>;
+/** With the schema of what it emits. */
 export function processWindow<S extends AnySchema, O extends AnySchema, K, R>(
   element: S,
   output: O,
