@@ -128,7 +128,8 @@ export default defineJob('health-pipeline', { settings: HealthSettings }, (env, 
     fileSink({ path: `${settings.out}/${name}`, format: 'json-lines' });
 
   // Each file has watermarks of its own and none is ever idle: however the two are read, none of
-  // their rows can be late.
+  // their rows can be late. One subtask reads a file and takes it apart, so that its rows stay in order
+  // and the first of two with the same time is the one that counts.
   const cgm = limited(files(settings.cgm, CgmRow, { position: cgmRow }));
   const bike = limited(files(settings.bike, BikeRow, { position: bikeRow }));
   const readings = env
@@ -151,7 +152,8 @@ export default defineJob('health-pipeline', { settings: HealthSettings }, (env, 
       for (const [metric, text] of Object.entries(texts)) {
         out.emit({ ...row, metric, text, value: text === '' ? NaN : Number(text) });
       }
-    });
+    })
+    .setParallelism(1);
 
   const valid = readings
     .keyBy((r) => [r.deviceId, r.metric, r.at] as const)

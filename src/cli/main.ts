@@ -6,8 +6,7 @@ import { Command, Option } from 'commander';
 
 const program = new Command('tidemark')
   .description('Stateful stream processing for TypeScript.')
-  .showHelpAfterError('Run tidemark --help for all commands.')
-  .enablePositionalOptions();
+  .showHelpAfterError('Run tidemark --help for all commands.');
 
 program
   .command('run')
@@ -25,7 +24,6 @@ program
     [],
   )
   .addOption(new Option('--json', 'print events as JSON lines, for programs'))
-  .passThroughOptions()
   .action(async (job: string, rest: string[], options: RunArguments) => {
     const { runCommand } = await import('./run.ts');
     process.exitCode = await runCommand(job, rest, options);

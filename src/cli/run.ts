@@ -64,7 +64,7 @@ async function start(
     },
   );
   const debug = (process.env['TIDEMARK_DEBUG'] ?? '').split(',');
-  const built = (job as JobDefinition<unknown>).build(settings, flink);
+  const built = job.build(settings, flink);
   for (const message of built.config.warnings) emit({ kind: 'warning', message });
   return runJob({
     job: built,
@@ -86,7 +86,7 @@ function startFrom(options: RunArguments): StartFrom {
 }
 
 /** @throws {EngineError} `CLI-001`, `CLI-002` (`invalid`) if there is no such module, or no job in it. */
-async function importJob(file: string): Promise<JobDefinition<never>> {
+async function importJob(file: string): Promise<JobDefinition> {
   const { EngineError } = await import('../common/errors.ts');
   const { isJobDefinition } = await import('../api/job-definition.ts');
   const { existsSync } = await import('node:fs');
@@ -98,7 +98,7 @@ async function importJob(file: string): Promise<JobDefinition<never>> {
     });
   }
   const module = (await import(pathToFileURL(full).href)) as { readonly default?: unknown };
-  if (isJobDefinition(module.default)) return module.default as JobDefinition<never>;
+  if (isJobDefinition(module.default)) return module.default;
   throw new EngineError('CLI-002', 'invalid', 'the module has no job as its default export', {
     details: { file: full },
     hint: "Write export default defineJob('my-job', (env) => { … }) in it.",

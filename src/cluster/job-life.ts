@@ -1,4 +1,6 @@
+import type { JobEnd } from '../checkpoint/retention.ts';
 import { EngineError } from '../common/errors.ts';
+import type { JobResult, JobStatus } from './job-events.ts';
 import {
   decideRestart,
   FAILURES_KEPT_MAX,
@@ -75,6 +77,31 @@ const FINAL_KINDS: ReadonlySet<string> = new Set(['invalid', 'corrupt', 'fenced'
 export function isRecoverable(error: unknown): boolean {
   return !(error instanceof EngineError && FINAL_KINDS.has(error.kind));
 }
+
+/** Flink's name for it. */
+export function statusOf(life: JobLife): JobStatus {
+  return STATUS_OF[life.kind];
+}
+
+const STATUS_OF: Readonly<Record<JobLife['kind'], JobStatus>> = {
+  starting: 'RUNNING',
+  running: 'RUNNING',
+  ending: 'RUNNING',
+  closing: 'RUNNING',
+  failing: 'FAILING',
+  waiting: 'RESTARTING',
+  canceling: 'CANCELLING',
+  finished: 'FINISHED',
+  failed: 'FAILED',
+  canceled: 'CANCELED',
+};
+
+/** How a job that ended so is written down. */
+export const END_OF: Readonly<Record<JobResult['status'], JobEnd>> = {
+  FINISHED: 'finished',
+  FAILED: 'failed',
+  CANCELED: 'canceled',
+};
 
 export function isTerminal(life: JobLife): boolean {
   return life.kind === 'finished' || life.kind === 'failed' || life.kind === 'canceled';

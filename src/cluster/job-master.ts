@@ -21,10 +21,12 @@ import type { World } from '../contracts/source.ts';
 import type { JobGraph } from '../graph/job-graph.ts';
 import type { TaskSettings } from '../runtime/task-options.ts';
 import { Attempt } from './attempt.ts';
-import type { JobEvent, JobResult, JobStatus } from './job-events.ts';
+import type { JobEvent, JobResult } from './job-events.ts';
 import type { JobStore } from './job-store.ts';
 import {
+  END_OF,
   isTerminal,
+  statusOf,
   stepJobLife,
   type JobLife,
   type JobLifeAction,
@@ -62,6 +64,7 @@ export class JobMaster {
   #coordinator: CoordinatorState;
   readonly #committers: SinkCommitters;
   #attempt: Attempt | undefined;
+  #deploying = false;
   #quiesced = false;
   #tasksGone = true;
   #restarts = 0;
@@ -248,9 +251,12 @@ export class JobMaster {
   /** Reads what to restore, hands it to the coordinator, which has its output committed first. */
   #deploy(attempt: number): void {
     this.#tasksGone = false;
+    this.#deploying = true;
     this.#inBackground(async () => {
       const { world, store, jobGraph, tasks, allowNonRestoredState } = this.#options;
-      const restored = await store.restore(jobGraph, allowNonRestoredState);
+      const restored = await store.restore(jobGraph, allowNonRestoredState).finally(() => {
+        this.#deploying = false;
+      });
       if (this.#isOver(attempt)) return;
       this.#attempt = new Attempt({
         number: attempt,
@@ -274,7 +280,7 @@ export class JobMaster {
     this.#inBackground(async () => {
       await this.#committers.abortLeftovers();
       if (this.#isOver(attempt.number)) return;
-      await attempt.start();
+      attempt.start();
     }, 'fail');
   }
 
@@ -328,7 +334,8 @@ export class JobMaster {
   #cancelTasks(): void {
     const attempt = this.#attempt;
     if (attempt === undefined) {
-      // Still reading what to restore: `#isOver` will see that it is not wanted any more.
+      // While it is still being read what to restore, `#isOver` will see that nobody wants it.
+      if (!this.#deploying) this.#noTasks();
       return;
     }
     this.#inBackground(async () => {
@@ -509,7 +516,7 @@ export class JobMaster {
   /** Waits for what is still written, then leaves the storage as the retention says. */
   async #settle(life: JobLife): Promise<void> {
     const { store, emit } = this.#options;
-    const status = STATUS_OF[life.kind] as JobResult['status'];
+    const status = statusOf(life) as JobResult['status'];
     let error = life.kind === 'failed' ? life.cause : undefined;
     while (this.#background.size > 0) await Promise.all(this.#background);
     await this.#attempt?.cancel();
@@ -533,7 +540,7 @@ export class JobMaster {
   #status(): void {
     const life = this.#life;
     const attempt = 'attempt' in life ? life.attempt : this.#restarts;
-    this.#options.emit({ kind: 'status', status: STATUS_OF[life.kind], attempt });
+    this.#options.emit({ kind: 'status', status: statusOf(life), attempt });
   }
 
   #now(): Moment {
@@ -558,21 +565,6 @@ export class JobMaster {
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 
 type ActionOf<Kind extends CoordinatorAction['kind']> = Extract<CoordinatorAction, { kind: Kind }>;
-
-const STATUS_OF: Readonly<Record<JobLife['kind'], JobStatus>> = {
-  starting: 'RUNNING',
-  running: 'RUNNING',
-  ending: 'RUNNING',
-  closing: 'RUNNING',
-  failing: 'FAILING',
-  waiting: 'RESTARTING',
-  canceling: 'CANCELLING',
-  finished: 'FINISHED',
-  failed: 'FAILED',
-  canceled: 'CANCELED',
-};
-
-const END_OF = { FINISHED: 'finished', FAILED: 'failed', CANCELED: 'canceled' } as const;
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
