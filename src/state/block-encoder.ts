@@ -31,8 +31,14 @@ export class BlockEncoder {
   readonly #tombstones: boolean;
 
   #rows = 0;
-  #groups: number[] = [];
-  #groupRows: number[] = [];
+  /** Of the last row; -1 before the first. */
+  #group = -1;
+  #rowsOfGroup = 0;
+  #firstGroup = 0;
+  #groupCount = 0;
+  /** For each key group that is complete, its distance from the one before, and its rows. */
+  readonly #groups = new ByteWriter();
+  #groupBefore = 0;
   #firstHash = 0;
   readonly #hashes = new ByteWriter();
   readonly #keys = new ColumnBuilder('key');
@@ -65,13 +71,8 @@ export class BlockEncoder {
   /** Adds a row; one that is no tombstone needs a value next. */
   add(hash: number, key: unknown, namespace: Namespace, sub: unknown, expiresMs: number): void {
     const group = keyGroupOf(hash, this.#maxParallelism);
-    const last = this.#groups.length - 1;
-    if (last >= 0 && this.#groups[last] === group) {
-      this.#groupRows[last] = (this.#groupRows[last] ?? 0) + 1;
-    } else {
-      this.#groups.push(group);
-      this.#groupRows.push(1);
-    }
+    if (group !== this.#group) this.#endGroup(group);
+    this.#rowsOfGroup++;
     if (this.#rows === 0) this.#firstHash = hash >>> 0;
     this.#hashes.int32(hash);
     this.#keys.append(key);
@@ -103,7 +104,10 @@ export class BlockEncoder {
         (this.#subs === undefined ? 0 : BLOCK_SUBS) |
         (this.#expiries === undefined ? 0 : BLOCK_EXPIRY),
     );
-    this.#writeGroups(to);
+    const lastGroup = this.#group;
+    this.#endGroup(-1);
+    to.varint(this.#groupCount);
+    to.raw(this.#groups.view());
     to.raw(this.#hashes.view());
     writeColumn(this.#keys.finish(), to);
     if (this.#starts !== undefined) writeColumn(this.#starts.finish(), to);
@@ -115,15 +119,16 @@ export class BlockEncoder {
       payload: to.finish(),
       entry: {
         tombstones: this.#tombstones,
-        firstGroup: this.#groups[0] ?? 0,
-        lastGroup: this.#groups.at(-1) ?? 0,
+        firstGroup: this.#firstGroup,
+        lastGroup,
         firstHash: this.#firstHash,
         rows: this.#rows,
       },
     };
     this.#rows = 0;
-    this.#groups = [];
-    this.#groupRows = [];
+    this.#groups.reset();
+    this.#groupBefore = 0;
+    this.#groupCount = 0;
     this.#hashes.reset();
     this.#starts = undefined;
     this.#ends = undefined;
@@ -131,14 +136,17 @@ export class BlockEncoder {
     return block;
   }
 
-  #writeGroups(to: ByteWriter): void {
-    to.varint(this.#groups.length);
-    let before = 0;
-    for (const [i, group] of this.#groups.entries()) {
-      to.varint(group - before);
-      to.varint(this.#groupRows[i] ?? 0);
-      before = group;
+  /** @param next The key group of the next row; -1: there is none. */
+  #endGroup(next: number): void {
+    if (this.#group < 0) this.#firstGroup = next;
+    else {
+      this.#groups.varint(this.#group - this.#groupBefore);
+      this.#groups.varint(this.#rowsOfGroup);
+      this.#groupBefore = this.#group;
+      this.#groupCount++;
     }
+    this.#group = next;
+    this.#rowsOfGroup = 0;
   }
 }
 

@@ -91,7 +91,8 @@ export class RunChain {
     const { leastBytes, share, checkpointsMax } = this.#policy;
     const stateBytes = groupBytes.reduce((sum, bytes) => sum + bytes, 0);
     const budget = Math.max(leastBytes, deltaBytes * share, stateBytes / checkpointsMax);
-    if (stateBytes <= budget) return chosen.fill(1);
+    // Where nearly everything changed, all of it costs no more and ends the chain.
+    if (stateBytes <= budget + deltaBytes) return chosen.fill(1);
     let left = budget + this.#credit;
     for (const group of this.#longestNotRewritten(groupBytes.length)) {
       const bytes = groupBytes[group] ?? 0;

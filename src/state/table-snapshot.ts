@@ -152,7 +152,7 @@ export class TableSnapshot implements ImageKeeper {
     for (let i = 0; i < count; i++) {
       const member = this.#rows[i]!;
       if (member < 0) this.#encodeImage(this.#images[-1 - member], isFull, live, tombstones);
-      else this.#encodeRow(member, isFull, live, tombstones);
+      else this.#encodeRow(member, this.#hashes[i]!, isFull, live, tombstones);
       if (i % ENCODE_STEP === 0 || live.isFull() || tombstones.isFull()) yield;
     }
   }
@@ -289,7 +289,13 @@ export class TableSnapshot implements ImageKeeper {
     return { key: table.keys[member], namespace, sub: table.subs?.[member] };
   }
 
-  #encodeRow(row: number, isFull: boolean, live: BlockEncoder, tombstones: BlockEncoder): void {
+  #encodeRow(
+    row: number,
+    hash: number,
+    isFull: boolean,
+    live: BlockEncoder,
+    tombstones: BlockEncoder,
+  ): void {
     const { table } = this;
     const { number, holds, nowMs } = this.#options;
     if (table.rowSnapshot[row] === number) {
@@ -300,14 +306,14 @@ export class TableSnapshot implements ImageKeeper {
     if (holds) table.markHeld(row);
     const expiresMs = expiryOf(table, row);
     const isLive = table.isLive(row);
+    const namespace = table.namespaces === undefined ? undefined : table.namespaces[row];
+    const sub = table.subs === undefined ? undefined : table.subs[row];
     if (isLive && expiresMs > nowMs) {
-      const sub = table.subs === undefined ? undefined : table.subs[row];
-      live.add(table.rowHash[row]!, table.keys[row], table.namespaceOf(row), sub, expiresMs);
+      live.add(hash, table.keys[row], namespace, sub, expiresMs);
       live.addValue(table.vals[row]);
     } else if (!isFull && !(isLive && this.#options.plants.skipExpiredInDelta === true)) {
       // Expired rows need a tombstone as well: an older run may hold them with a later time.
-      const sub = table.subs === undefined ? undefined : table.subs[row];
-      tombstones.add(table.rowHash[row]!, table.keys[row], table.namespaceOf(row), sub, NO_EXPIRY);
+      tombstones.add(hash, table.keys[row], namespace, sub, NO_EXPIRY);
     }
   }
 
