@@ -90,8 +90,6 @@ export class ReplaceableBlob {
       if (head === undefined) break;
       await this.#fs.remove(this.#path(headName(head)));
     }
-    // First the head's end has to be durable: a head without a body would be a damaged blob.
-    await this.#folders.syncIfThere(this.#folder);
     await this.clear();
   }
 
@@ -99,6 +97,8 @@ export class ReplaceableBlob {
   async clear(): Promise<void> {
     const names = await this.#names();
     if (headIn(names) !== undefined) return;
+    // The head's end has to be durable first, whoever removed it: a head without a body is damage.
+    await this.#folders.syncIfThere(this.#folder);
     for (const name of names) {
       if (versionOf(name, BODY) !== undefined) await this.#fs.remove(this.#path(name));
     }
