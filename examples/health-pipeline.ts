@@ -98,17 +98,28 @@ const iso = (ms: number): string => new Date(ms).toISOString();
 const rejected = outputTag('rejected', Reading.extend({ reason: z.string() }));
 const seen = valueState('seen', z.boolean(), { ttlMs: days(400) });
 
+// The sensors give three decimals at the most. Whole thousandths add up to the same sum in any order.
 const summary = aggregate(
   {
-    accumulator: z.object({ count: z.number(), sum: z.number(), min: z.number(), max: z.number() }),
-    createAccumulator: () => ({ count: 0, sum: 0, min: Infinity, max: -Infinity }),
+    accumulator: z.object({
+      count: z.number(),
+      thousandths: z.number(),
+      min: z.number(),
+      max: z.number(),
+    }),
+    createAccumulator: () => ({ count: 0, thousandths: 0, min: Infinity, max: -Infinity }),
     add: (a, { value }: Reading) => ({
       count: a.count + 1,
-      sum: a.sum + value,
+      thousandths: a.thousandths + Math.round(value * 1000),
       min: Math.min(a.min, value),
       max: Math.max(a.max, value),
     }),
-    getResult: ({ count, sum, min, max }) => ({ count, min, max, mean: sum / count }),
+    getResult: ({ count, thousandths, min, max }) => ({
+      count,
+      min,
+      max,
+      mean: thousandths / (count * 1000),
+    }),
   },
   (result, { key, window }: WindowResultContext<readonly [string, string]>) => ({
     deviceId: key[0],

@@ -91,11 +91,12 @@ def compute(data):
         record["value"] = value
         vitals.append(record)
         start = at.replace(minute=0, second=0)
-        window = hourly.setdefault((device, metric, start), [0, math.inf, -math.inf, 0.0])
+        window = hourly.setdefault((device, metric, start), [0, math.inf, -math.inf, 0])
         window[0] += 1
         window[1] = min(window[1], value)
         window[2] = max(window[2], value)
-        window[3] += value
+        # The sensors give three decimals at the most: whole thousandths are exact in any order.
+        window[3] += round(value * 1000)
     windows = [
         {
             "deviceId": device,
@@ -105,7 +106,7 @@ def compute(data):
             "count": count,
             "min": low,
             "max": high,
-            "mean": total / count,
+            "mean": total / (count * 1000),
         }
         for (device, metric, start), (count, low, high, total) in hourly.items()
     ]
