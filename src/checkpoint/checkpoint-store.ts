@@ -38,6 +38,8 @@ export interface LeadershipOptions {
 /** Reserved with each write of HEAD. A crash of the leader skips at most as many ids. */
 const IDS_RESERVED = 4;
 const TRIES_MAX = 3;
+/** The leader before may well go on completing checkpoints; each one is a race lost. */
+const ACQUIRE_TRIES_MAX = 50;
 
 type MoveHead = Extract<CoordinatorAction, { kind: 'move-head' }>;
 type HeadAnswer = Extract<CoordinatorEventBody, { kind: 'head-moved' | 'head-failed' }>;
@@ -55,7 +57,7 @@ export async function acquireLeadership(options: LeadershipOptions): Promise<Che
   const nonce = randomHex(random, 16);
   const path = jobPaths(jobId).head;
   let cause: unknown;
-  for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+  for (let tries = 0; tries < ACQUIRE_TRIES_MAX; tries += 1) {
     try {
       const found = await readHead(store, jobId);
       if (found?.head.nonce === nonce) return new CheckpointStore(options, found);
@@ -70,7 +72,7 @@ export async function acquireLeadership(options: LeadershipOptions): Promise<Che
   // The last try may have succeeded with its answer lost.
   const found = await readHead(store, jobId);
   if (found?.head.nonce === nonce) return new CheckpointStore(options, found);
-  throw headBusyError(`${store.url}/${path}`, TRIES_MAX, cause);
+  throw headBusyError(`${store.url}/${path}`, ACQUIRE_TRIES_MAX, cause);
 }
 
 function newLeadership(options: LeadershipOptions, before: Head | undefined, nonce: string): Head {
