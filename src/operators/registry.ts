@@ -7,14 +7,20 @@ import type { StateDescriptors } from '../contracts/state.ts';
 import type { OperatorSpec, StreamNode } from '../graph/operator-spec.ts';
 import type { Operator } from '../runtime/operator.ts';
 import { AssignTimestampsOperator } from './assign-timestamps-operator.ts';
+import { AsyncMapOperator } from './async-map-operator.ts';
+import { BroadcastProcessOperator } from './broadcast-process-operator.ts';
+import { CoProcessOperator } from './co-process-operator.ts';
 import { FilterOperator } from './filter-operator.ts';
 import { FlatMapOperator } from './flat-map-operator.ts';
+import { KeyedBroadcastProcessOperator } from './keyed-broadcast-process-operator.ts';
+import { KeyedCoProcessOperator } from './keyed-co-process-operator.ts';
 import { KeyedProcessOperator } from './keyed-process-operator.ts';
 import { MapOperator } from './map-operator.ts';
 import { ProcessOperator } from './process-operator.ts';
 import { ReduceOperator } from './reduce-operator.ts';
 import { SinkOperator } from './sink-operator.ts';
 import { SourceOperator } from './source-operator.ts';
+import { WindowOperator } from './window-operator.ts';
 
 type Kind = OperatorSpec['kind'];
 type SpecOf<K extends Kind> = Extract<OperatorSpec, { kind: K }>;
@@ -32,6 +38,15 @@ const MAKERS: Makers = {
   process: ({ process, newProcess }) => new ProcessOperator(newProcess?.() ?? process),
   'keyed-process': ({ process, newProcess, states }) =>
     new KeyedProcessOperator((newProcess?.() ?? process) as KeyedProcess, states),
+  'co-process': ({ process, newProcess }) => new CoProcessOperator(newProcess?.() ?? process),
+  'keyed-co-process': ({ process, newProcess, states }) =>
+    new KeyedCoProcessOperator(newProcess?.() ?? process, states),
+  'broadcast-process': ({ process, newProcess, broadcasts }) =>
+    new BroadcastProcessOperator(newProcess?.() ?? process, broadcasts),
+  'keyed-broadcast-process': ({ process, newProcess, states, broadcasts }) =>
+    new KeyedBroadcastProcessOperator(newProcess?.() ?? process, states, broadcasts),
+  window: (spec) => new WindowOperator(spec),
+  'async-map': (spec) => new AsyncMapOperator(spec),
   reduce: ({ states }) => new ReduceOperator(states),
   sink: ({ sink }) => new SinkOperator(sink),
 };
