@@ -17,12 +17,26 @@ export interface Clock {
   turn(task: () => void): Cancel;
 }
 
+/** Node takes a longer time for none at all. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
 /** The machine's own time. */
 export const systemClock: Clock = {
   wallMs: () => Date.now(),
   monotonicMs: () => performance.now(),
   after(ms, task) {
-    const timer = setTimeout(task, ms);
+    // Node's timers count whole milliseconds and may fire up to one early. Who waits for a moment
+    // and is woken before it would wait for ever.
+    const dueMs = performance.now() + ms;
+    const arm = (): NodeJS.Timeout => {
+      const leftMs = Math.max(0, dueMs - performance.now());
+      return setTimeout(fire, Math.min(Math.ceil(leftMs), TIMER_MS_MAX));
+    };
+    const fire = (): void => {
+      if (performance.now() < dueMs) timer = arm();
+      else task();
+    };
+    let timer = arm();
     return () => {
       clearTimeout(timer);
     };
