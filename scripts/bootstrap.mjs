@@ -33,7 +33,7 @@ const COMMANDS = {
   start: { build: 'strict', argv: ['node', 'scripts/start.ts'], use: 'run the main job' },
   test: { build: 'no', argv: ['node', 'scripts/test.ts'], use: 'everything CI runs' },
   verify: { build: 'no', argv: ['node', 'scripts/test.ts', '--quick'], use: 'the quick half' },
-  bench: { build: 'strict', argv: ['node', 'scripts/bench.ts'], use: 'run the benchmarks' },
+  bench: { build: 'strict', argv: ['node', 'bench/main.ts'], use: 'run the benchmarks' },
   simulate: { build: 'no', argv: ['node', 'scripts/simulate.ts'], use: 'run the simulator' },
   services: { build: 'no', argv: ['node', 'scripts/services.ts'], use: 'start real services' },
   build: { build: 'strict', argv: [], use: 'set up and build dist/' },
