@@ -198,7 +198,7 @@ if (wanted.length === 0 || wanted.includes('records')) {
   }
 }
 if (wanted.length === 0 || wanted.includes('snapshots')) {
-  await timeSnapshots(100_000, 0.01, 4);
+  await timeSnapshots(100_000, 0.01, 60);
   await timeSnapshots(100_000, 1, 4);
   await timeSnapshots(1_000_000, 0.01, 300);
   await timeSnapshots(1_000_000, 0.0001, 400);

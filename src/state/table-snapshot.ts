@@ -17,6 +17,7 @@ import type { RowCodec } from './row-codec.ts';
 import { sortByHash } from './row-order.ts';
 import {
   ROW_FREE,
+  ROW_KIND,
   ROW_LIVE,
   ROW_TOMBSTONE,
   type DirtyList,
@@ -177,16 +178,27 @@ export class TableSnapshot implements ImageKeeper {
   }
 
   *#listFullGroups(): Generator<void> {
-    const { table } = this;
+    for (let from = 0; from < this.#rowsAtBarrier; from += SCAN_STEP) {
+      this.#listFullRows(from, Math.min(from + SCAN_STEP, this.#rowsAtBarrier));
+      yield;
+    }
+  }
+
+  /** Looks at every row there is, so it is kept short: the table's arrays may be others next time. */
+  #listFullRows(from: number, to: number): void {
+    const { rowHash, rowState, rowEpoch, rowSnapshot, maxParallelism } = this.table;
     const { full, until, number, range } = this.#options;
-    const all = this.#lists.length === 0 && full.every((is) => is === 1);
-    for (let row = 0; row < this.#rowsAtBarrier; row++) {
-      if (row % SCAN_STEP === SCAN_STEP - 1) yield;
-      if (table.kindOf(row) !== ROW_LIVE || table.rowEpoch[row]! > until) continue;
-      if (table.rowSnapshot[row] === number) continue;
-      if (!all && full[table.groupOf(row) - range.start] !== 1) continue;
-      table.rowSnapshot[row] = -number;
-      this.#push(row, table.rowHash[row]!);
+    const first = range.start;
+    const mask = maxParallelism - 1;
+    const isPower = (maxParallelism & mask) === 0;
+    for (let row = from; row < to; row++) {
+      const hash = rowHash[row]!;
+      const group = isPower ? (hash < 0 ? -hash : hash) & mask : keyGroupOf(hash, maxParallelism);
+      if (full[group - first] !== 1) continue;
+      if ((rowState[row]! & ROW_KIND) !== ROW_LIVE || rowEpoch[row]! > until) continue;
+      if (rowSnapshot[row] === number) continue;
+      rowSnapshot[row] = -number;
+      this.#push(row, hash);
     }
   }
 

@@ -27,7 +27,8 @@ export const ROW_LIVE = 1;
 export const ROW_TOMBSTONE = 2;
 /** Bit of `rowState`: a checkpoint that was or may be confirmed holds the row. */
 export const ROW_HELD = 4;
-const ROW_KIND = 3;
+/** The bits of `rowState` that say which of the three it is. */
+export const ROW_KIND = 3;
 
 const GOLDEN = 0x9e3779b1;
 const INITIAL_SLOT_BITS = 6;
