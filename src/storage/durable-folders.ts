@@ -1,5 +1,5 @@
 import type { FileSystem } from '../common/file-system.ts';
-import { errnoOf } from './storage-errors.ts';
+import { errnoOf, isGone } from './storage-errors.ts';
 
 /** Folders remembered as durable. Beyond that all are forgotten, which costs syncs only. */
 const REMEMBERED_MAX = 10_000;
@@ -28,7 +28,9 @@ export class DurableFolders {
   async makeRoot(folder: string): Promise<void> {
     await this.#fs.makeFolder(folder);
     for (let above = parentOf(this.#root); ; above = parentOf(above)) {
-      await this.#sync(above === '' ? '/' : above, NOT_OURS);
+      await this.#fs.syncFolder(above === '' ? '/' : above).catch((error: unknown) => {
+        if (!NOT_OURS.includes(errnoOf(error) ?? '')) throw error;
+      });
       if (above === '') return;
     }
   }
@@ -51,8 +53,20 @@ export class DurableFolders {
     for (const [each, fileId] of fresh) this.#fileIds.set(each, fileId);
   }
 
+  /**
+   * Makes the names in `folder` durable. If it is gone, makes that durable: else a power failure
+   * could bring it back with the names that were removed from it before.
+   */
   async syncIfThere(folder: string): Promise<void> {
-    await this.#sync(folder, ['ENOENT', 'ENOTDIR']);
+    for (let each = folder; ; each = parentOf(each)) {
+      try {
+        await this.#fs.syncFolder(each);
+        return;
+      } catch (error) {
+        if (!isGone(error)) throw error;
+        if (each === this.#root) return;
+      }
+    }
   }
 
   /** Removes `folder` and those above it, below the root, as far as they are empty. */
@@ -60,14 +74,6 @@ export class DurableFolders {
     for (let each = folder; each !== this.#root; each = parentOf(each)) {
       await this.#fs.removeFolder(each);
       this.#fileIds.delete(each);
-    }
-  }
-
-  async #sync(folder: string, ignored: readonly string[]): Promise<void> {
-    try {
-      await this.#fs.syncFolder(folder);
-    } catch (error) {
-      if (!ignored.includes(errnoOf(error) ?? '')) throw error;
     }
   }
 }

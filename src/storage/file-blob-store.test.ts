@@ -147,6 +147,27 @@ describe('FileBlobStore: a delete that was cut short', () => {
   });
 });
 
+describe('FileBlobStore: a delete whose folder goes', () => {
+  // Once the folder of a removed name was gone when it was to be synced, which was taken for durable.
+  it('is durable when reported, although another removed the empty folder', async () => {
+    for (let seed = 0; seed < 20; seed += 1) {
+      const simulation = new Simulation({ seed });
+      const store = open(simulation);
+      const rival = simulation.process('rival');
+      await simulation.run(async () => {
+        await store.create('deep/er/a', BYTES);
+        simulation.disk.fail({ operations: ['syncFolder'], path: 'deep/er', delayMs: 100 });
+        const deleted = store.delete(['deep/er/a']);
+        await sleep(simulation.clock, 50);
+        await rival.fs.removeFolder(`${ROOT}/deep/er`);
+        await deleted;
+        simulation.disk.crash();
+        expect(await open(simulation).read('deep/er/a')).toBeUndefined();
+      });
+    }
+  });
+});
+
 describe('FileBlobStore: paths that are blob and folder', () => {
   it('refuses them', async () => {
     const { simulation, store } = setup();
