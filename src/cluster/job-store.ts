@@ -10,14 +10,14 @@ import type {
 import { missingFileError } from '../checkpoint/errors.ts';
 import { discardSnapshot, sweepJob, type SweepScope } from '../checkpoint/garbage-collection.ts';
 import { readHandle } from '../checkpoint/handle-reader.ts';
-import { readHead, readRetained, type HeadCheckpoint } from '../checkpoint/head.ts';
+import { readHead, readRetained, type Head, type HeadCheckpoint } from '../checkpoint/head.ts';
 import {
   filesOfOperators,
   findSnapshot,
   type FoundSnapshot,
   type SnapshotIdentity,
 } from '../checkpoint/metadata.ts';
-import { claimName, endName, readNameRecord } from '../checkpoint/name-record.ts';
+import { claimName, endName, readNameRecord, type NameRecord } from '../checkpoint/name-record.ts';
 import { planRestore, type RestorePlan } from '../checkpoint/restore-plan.ts';
 import { resumeDecision, type ResumeDecision } from '../checkpoint/resume-decision.ts';
 import type { JobEnd } from '../checkpoint/retention.ts';
@@ -78,6 +78,9 @@ export async function openJob(options: OpenJobOptions): Promise<OpenedJob> {
       },
     },
   });
+  if (decision.kind === 'fresh' && known !== undefined && head !== undefined) {
+    await finishEnd(options, known.record, head);
+  }
   const { jobId, lineage } = identityOf(decision, world);
   const checkpoints = await acquireLeadership({
     store,
@@ -315,19 +318,38 @@ export class JobStore {
     }
   }
 
-  /** Writes down how the job ended, and lets its checkpoints go if the retention says so. */
+  /**
+   * Writes down how the job ended, and lets its checkpoints go if the retention says so. The name's
+   * record is first: were the checkpoints gone while it still said that the job runs, a submission
+   * after a crash would resume from nothing and do everything once more.
+   */
   async end(ended: JobEnd, scope: SweepScope): Promise<void> {
     const { store, world } = this.#options;
     const { jobId, jobName, lineage, epoch } = this.identity;
-    const discard = this.#options.discards(ended);
-    await this.#checkpoints.end(ended, { discard, idsUsedThrough: scope.nextId - 1 });
     const atMs = world.clock.wallMs();
     await endName(
       { store, random: world.random },
       { jobName, jobId, lineage, epoch, atMs, state: ended },
     );
-    await this.collectGarbage(scope);
+    const idsUsedThrough = scope.nextId - 1;
+    const discard = this.#options.discards(ended);
+    await this.#checkpoints.end(ended, { discard, idsUsedThrough });
+    // Nothing will be restored from them again: not even the last ones are needed.
+    const nothing: SweepScope = { ...scope, pendingIds: new Set(), files: new Set() };
+    await this.collectGarbage(discard ? nothing : scope);
   }
+}
+
+/** Does what a job that has ended did not come to: its process died behind the name's record. */
+async function finishEnd(options: OpenJobOptions, record: NameRecord, head: Head): Promise<void> {
+  const { store, world, owner } = options;
+  const { jobId, lineage, state } = record;
+  if (state === 'running' || head.ended !== undefined) return;
+  const old = await acquireLeadership({ store, jobId, lineage, owner, random: world.random });
+  await old.end(state, { discard: options.discards(state), idsUsedThrough: head.idsThrough });
+  const { epoch } = old;
+  const scope: SweepScope = { pendingIds: new Set(), files: new Set(), nextId: Infinity };
+  while ((await sweepJob({ store, jobId, epoch, scope })).more);
 }
 
 function operatorsOf(graph: JobGraph): { uid: string; parallelism: number }[] {
