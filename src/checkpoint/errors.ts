@@ -4,7 +4,7 @@ import { EngineError } from '../common/errors.ts';
 export function corruptFileError(path: string, problem: string, cause?: unknown): EngineError {
   return new EngineError('CHK-001', 'corrupt', 'a file of a snapshot fails its checks', {
     details: { path, problem },
-    hint: 'Restore another checkpoint or savepoint with -s <path>; tidemark checkpoints lists them.',
+    hint: 'Restore another checkpoint or savepoint with -s <path>, or give the state up with --fresh.',
     ...(cause === undefined ? {} : { cause }),
   });
 }

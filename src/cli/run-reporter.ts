@@ -109,13 +109,10 @@ function describe(event: JobEvent): string[] {
       ];
     case 'checkpoint-failed':
       return [pc.yellow(`Checkpoint ${event.checkpointId} failed: ${event.reason}`)];
-    case 'failure': {
-      const then =
-        event.restartInMs === undefined
-          ? 'not restarting'
-          : `restarting in ${event.restartInMs} ms`;
-      return [pc.red(`Failure, ${then}:`), textOf(event.error)];
-    }
+    case 'failure':
+      // The one that ends the job comes with the result.
+      if (event.restartInMs === undefined) return [];
+      return [pc.red(`Failure, restarting in ${event.restartInMs} ms:`), textOf(event.error)];
     case 'warning':
       return [pc.yellow(`Warning: ${event.message}`)];
   }
