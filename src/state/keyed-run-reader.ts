@@ -4,7 +4,7 @@
 import { crc32 } from '../common/crc32.ts';
 import { EngineError } from '../common/errors.ts';
 import { keyGroupOf, type KeyGroupRange } from '../common/key-groups.ts';
-import type { BlobHandle, StateSchema } from '../contracts/snapshots.ts';
+import type { KeyedRunHandle, StateSchema } from '../contracts/snapshots.ts';
 import { ByteReader } from '../serde/bytes.ts';
 import { decodeColumn, readColumn, type ColumnCodec } from '../serde/columns.ts';
 import type { TypeSchema } from '../serde/type-schema.ts';
@@ -48,7 +48,8 @@ export class KeyedRunReader {
   readonly #bytes: Uint8Array;
 
   /** @throws {EngineError} `STA-001` (`corrupt`); `STA-006` (`invalid`) for a newer format. */
-  constructor(bytes: Uint8Array, handle: BlobHandle) {
+  constructor(bytes: Uint8Array, run: KeyedRunHandle) {
+    const handle = run.blob;
     this.file = fileNameOf(handle);
     this.#bytes = bytes;
     if (bytes.length !== handle.sizeBytes) {
@@ -62,7 +63,12 @@ export class KeyedRunReader {
       if (error instanceof EngineError && error.code.startsWith('STA')) throw error;
       throw this.#corrupt('header or index', 'they cannot be read', error);
     }
-    if (whole) return;
+    if (whole) {
+      // Handles decide which runs count for a key group: they must say what the files say.
+      const { checkpointId, full } = this.header;
+      if (checkpointId === run.checkpointId && sameRanges(full, run.full ?? [])) return;
+      throw this.#corrupt('header', 'it does not say what the handle of the file says');
+    }
     // Something is wrong; naming the block helps to see whether it is the disk or the file.
     for (const number of this.blocks.keys()) this.#payload(number);
     throw this.#corrupt('file', 'it is not the file that the snapshot was made of');
@@ -142,8 +148,15 @@ export class KeyedRunReader {
   }
 }
 
-export function fileNameOf(handle: BlobHandle): string {
+export function fileNameOf(handle: KeyedRunHandle['blob']): string {
   return handle.kind === 'blob' ? handle.path : `(inline, ${handle.sizeBytes} bytes)`;
+}
+
+function sameRanges(a: readonly KeyGroupRange[], b: readonly KeyGroupRange[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every(({ start, end }, i) => start === b[i]?.start && end === b[i].end)
+  );
 }
 
 /** Whether two ranges of key groups have one in common. */

@@ -41,7 +41,7 @@ export async function* readKeyedRuns(
   const last = lastFull(runs);
   const readers: { run: KeyedRunHandle; reader: KeyedRunReader }[] = [];
   for (const run of runs) {
-    readers.push({ run, reader: new KeyedRunReader(await read(run.blob), run.blob) });
+    readers.push({ run, reader: new KeyedRunReader(await read(run.blob), run) });
   }
   const groups = new Set<number>();
   for (const { reader } of readers) {

@@ -63,7 +63,7 @@ async function restoreRun(
   options: RestoreTablesOptions,
 ): Promise<void> {
   const { uid, range, maxParallelism } = options;
-  const reader = new KeyedRunReader(await options.read(run.blob), run.blob);
+  const reader = new KeyedRunReader(await options.read(run.blob), run);
   const stored = reader.header.maxParallelism;
   if (stored !== maxParallelism) throw maxParallelismChanged(uid, stored, maxParallelism);
   const wanted = (group: number) =>
