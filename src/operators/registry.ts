@@ -39,12 +39,14 @@ const MAKERS: Makers = {
   'keyed-process': ({ process, newProcess, states }) =>
     new KeyedProcessOperator((newProcess?.() ?? process) as KeyedProcess, states),
   'co-process': ({ process, newProcess }) => new CoProcessOperator(newProcess?.() ?? process),
+  /* eslint-disable @typescript-eslint/no-unsafe-argument -- the graph is untyped inside. */
   'keyed-co-process': ({ process, newProcess, states }) =>
     new KeyedCoProcessOperator(newProcess?.() ?? process, states),
   'broadcast-process': ({ process, newProcess, broadcasts }) =>
     new BroadcastProcessOperator(newProcess?.() ?? process, broadcasts),
   'keyed-broadcast-process': ({ process, newProcess, states, broadcasts }) =>
     new KeyedBroadcastProcessOperator(newProcess?.() ?? process, states, broadcasts),
+  /* eslint-enable @typescript-eslint/no-unsafe-argument */
   window: (spec) => new WindowOperator(spec),
   'async-map': (spec) => new AsyncMapOperator(spec),
   reduce: ({ states }) => new ReduceOperator(states),

@@ -171,6 +171,8 @@ abstract class ContinuousTrigger implements RunningTrigger {
   abstract onProcessingTime(timestampMs: number, window: TimeWindow): TriggerResult;
   abstract clear(window: TimeWindow): void;
   protected abstract register(timestampMs: number): void;
+  /** The next firing after a time: not later than the window's end. */
+  protected abstract nextAfter(timestampMs: number, window: TimeWindow): number;
 
   onMerge(window: TimeWindow, merged: readonly TimeWindow[]): void {
     let least = Infinity;
@@ -184,13 +186,9 @@ abstract class ContinuousTrigger implements RunningTrigger {
     this.register(least);
   }
 
-  /** Not later than the window's end, unless that is past already. */
-  protected registerAfter(timestampMs: number, window: TimeWindow): void {
-    const end = maxTimestampOf(window);
-    const after = timestampMs + this.everyMs;
-    const next = end > timestampMs ? Math.min(after, end) : after;
-    this.next.update(next);
-    this.register(next);
+  protected registerAt(timestampMs: number): void {
+    this.next.update(timestampMs);
+    this.register(timestampMs);
   }
 
   /** The last whole interval before. Flink cuts towards zero, also below 1970. */
@@ -200,7 +198,7 @@ abstract class ContinuousTrigger implements RunningTrigger {
 
   protected fires(timestampMs: number, window: TimeWindow): TriggerResult {
     if (this.next.value() !== timestampMs) return 'continue';
-    this.registerAfter(timestampMs, window);
+    this.registerAt(this.nextAfter(timestampMs, window));
     return 'fire';
   }
 }
@@ -213,7 +211,8 @@ class ContinuousEventTimeTrigger extends ContinuousTrigger {
     timers.eventTime(end);
     if (this.next.value() === undefined) {
       if (Number.isNaN(timestampMs)) throw elementWithoutTimestamp(uid);
-      this.registerAfter(this.intervalOf(Math.floor(timestampMs)), window);
+      const from = this.intervalOf(Math.floor(timestampMs));
+      this.registerAt(this.nextAfter(from, window));
     }
     return 'continue';
   }
@@ -243,12 +242,17 @@ class ContinuousEventTimeTrigger extends ContinuousTrigger {
   protected register(timestampMs: number): void {
     this.host.timers.eventTime(timestampMs);
   }
+
+  protected nextAfter(timestampMs: number, window: TimeWindow): number {
+    return Math.min(timestampMs + this.everyMs, maxTimestampOf(window));
+  }
 }
 
 class ContinuousProcessingTimeTrigger extends ContinuousTrigger {
   onElement(_value: unknown, _timestampMs: number, window: TimeWindow): TriggerResult {
     if (this.next.value() === undefined) {
-      this.registerAfter(this.intervalOf(this.host.timers.nowMs()), window);
+      const from = this.intervalOf(this.host.timers.nowMs());
+      this.registerAt(this.nextAfter(from, window));
     }
     return 'continue';
   }
@@ -269,6 +273,13 @@ class ContinuousProcessingTimeTrigger extends ContinuousTrigger {
 
   protected register(timestampMs: number): void {
     this.host.timers.processingTime(timestampMs);
+  }
+
+  /** A window of event time may end before the clock's time: then its end would fire for ever. */
+  protected nextAfter(timestampMs: number, window: TimeWindow): number {
+    const end = maxTimestampOf(window);
+    const after = timestampMs + this.everyMs;
+    return end > timestampMs ? Math.min(after, end) : after;
   }
 }
 

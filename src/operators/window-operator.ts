@@ -189,6 +189,7 @@ export class WindowOperator implements Operator {
   /** Moves timers, trigger state and contents of the merged windows over to the new one. */
   #merge({ window, stateWindow, merged, mergedStates }: MergePlan): void {
     const { keyed, timers, trigger, contents } = this.#state();
+    keyed.setCurrentNamespace(window);
     trigger.onMerge(window, merged);
     for (const each of merged) {
       keyed.setCurrentNamespace(each);
