@@ -69,7 +69,7 @@ export async function makeLedger(
   if (kills < killsAsked) {
     problems.add(
       'kills',
-      `${killsAsked} kills were asked for and ${kills} happened before the job was over: give a lower --rate`,
+      `kills asked for: ${killsAsked}, done before the job was over: ${kills}; give a lower --rate`,
     );
   }
   const vitals = await finishedLines<Vital>(`${out}/vitals`, problems);

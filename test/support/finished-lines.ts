@@ -1,0 +1,76 @@
+/** What file sinks have committed, followed while jobs write, die and go on. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { canonicalJson } from '../../src/graph/canonical-json.ts';
+
+/** Finished files below a folder; what begins with a dot, and what is in such folders, is not finished. */
+export function finishedFiles(folder: string): string[] {
+  if (!fs.existsSync(folder)) return [];
+  return fs
+    .readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.split(path.sep).every((part) => !part.startsWith('.')))
+    .map((name) => path.join(folder, name))
+    .filter((file) => fs.statSync(file).isFile())
+    .sort();
+}
+
+/** One text per line, whatever the order of its fields; sums of floats differ in their last digits. */
+export function lineKeys(file: string): string[] {
+  const text = fs.readFileSync(file, 'utf8');
+  if (text !== '' && !text.endsWith('\n')) return [`a torn line at the end of ${file}`];
+  const lines = text.split('\n').filter((line) => line !== '');
+  return lines.map((line) => {
+    const { mean, ...rest } = JSON.parse(line) as { mean?: number };
+    return canonicalJson(mean === undefined ? rest : { ...rest, mean: mean.toPrecision(9) });
+  });
+}
+
+/**
+ * Holds what may still appear. Always holds: a file that was seen once stays as it was.
+ */
+export class FinishedLines {
+  readonly #folder: string;
+  readonly #left = new Map<string, number>();
+  readonly #seen = new Map<string, string>();
+
+  constructor(folder: string, expected: readonly string[]) {
+    this.#folder = folder;
+    for (const key of expected) this.#left.set(key, (this.#left.get(key) ?? 0) + 1);
+  }
+
+  /** Takes in what is new. Returns what is wrong with it. */
+  look(): string[] {
+    const problems: string[] = [];
+    const files = finishedFiles(this.#folder);
+    for (const file of this.#seen.keys()) {
+      if (!files.includes(file)) problems.push(`${file} is gone`);
+    }
+    for (const file of files) {
+      const stamp = stampOf(file);
+      const before = this.#seen.get(file);
+      if (before === stamp) continue;
+      if (before !== undefined) problems.push(`${file} has changed`);
+      this.#seen.set(file, stamp);
+      problems.push(...lineKeys(file).flatMap((key) => this.#take(key, file)));
+    }
+    return problems;
+  }
+
+  /** What never came. */
+  missing(): string[] {
+    return [...this.#left].filter(([, count]) => count > 0).map(([key]) => key);
+  }
+
+  #take(key: string, file: string): string[] {
+    const left = this.#left.get(key);
+    if (left === undefined) return [`${file} has what nobody expects: ${key}`];
+    if (left === 0) return [`${file} has a second time: ${key}`];
+    this.#left.set(key, left - 1);
+    return [];
+  }
+}
+
+function stampOf(file: string): string {
+  const { size, mtimeNs, ino } = fs.statSync(file, { bigint: true });
+  return `${size} ${mtimeNs} ${ino}`;
+}
