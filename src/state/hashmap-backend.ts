@@ -9,6 +9,7 @@
 import { assert } from '../common/assert.ts';
 import type { CheckpointBarrier, CheckpointId, StateSchema } from '../contracts/snapshots.ts';
 import type { AnyStateDescriptor, StateOf } from '../contracts/state.ts';
+import type { DeclaredState } from './declared-state.ts';
 import { declaredTwice } from './errors.ts';
 import { HeapAggregatingState, HeapReducingState } from './folding-state.ts';
 import { HashmapSnapshot } from './hashmap-snapshot.ts';
@@ -27,7 +28,7 @@ import type {
 import { HeapListState, TtlListState, type ListRow } from './list-state.ts';
 import { HeapMapState } from './map-state.ts';
 import { restoreTables } from './restore.ts';
-import { rowCodecOf, timerCodec, type RowCodec } from './row-codec.ts';
+import { rowCodecOf, timerCodec } from './row-codec.ts';
 import { appendRuns, RunChain, type RewritePolicy } from './run-chain.ts';
 import { Table } from './table.ts';
 import { TableSnapshot, type SnapshotPlants } from './table-snapshot.ts';
@@ -54,17 +55,6 @@ export interface BackendPlants extends SnapshotPlants {
   readonly forgetOnAbort?: boolean;
   readonly noTombstones?: boolean;
   readonly savepointEndsDirtySet?: boolean;
-}
-
-/** A state and everything that belongs to it. */
-export interface DeclaredState {
-  readonly descriptor: AnyStateDescriptor | 'timers';
-  readonly codec: RowCodec;
-  readonly table: Table;
-  /** Takes a row that was restored into the state's own index. */
-  readonly index: (row: number) => void;
-  readonly remove: (row: number) => void;
-  rowBytes: number;
 }
 
 export class HashmapBackend implements KeyedStateBackend {

@@ -250,6 +250,11 @@ function columnOf(
   return decodeColumn(column, codec, written);
 }
 
-function doesNotFit(): EngineError {
-  return new EngineError('STA-001', 'corrupt', 'the parts of a block do not fit together');
+function doesNotFit(): BlockMisfit {
+  return new BlockMisfit('the parts of a block do not fit together');
+}
+
+/** Becomes the cause of `STA-001`, which names file and block. */
+class BlockMisfit extends Error {
+  override readonly name = 'BlockMisfit';
 }

@@ -5,7 +5,7 @@
 import { keyGroupOf, type KeyGroupRange } from '../common/key-groups.ts';
 import type { CheckpointId, KeyedRunHandle, StateSchema } from '../contracts/snapshots.ts';
 import { maxParallelismChanged } from './errors.ts';
-import type { DeclaredState } from './hashmap-backend.ts';
+import type { DeclaredState } from './declared-state.ts';
 import type { KeyContext } from './key-context.ts';
 import { keyHash } from '../common/key-hash.ts';
 import { KeyedRunReader, rangesMeet, type DecodedBlock } from './keyed-run-reader.ts';
