@@ -5,6 +5,7 @@ import type {
   CheckpointBarrier,
   CheckpointId,
   SnapshotKind,
+  SnapshotLocation,
   TaskAcknowledgement,
 } from '../contracts/snapshots.ts';
 import type { FailureReason } from './checkpoint-failure.ts';
@@ -52,11 +53,7 @@ export interface TaskRef {
   readonly attempt: number;
 }
 
-/** Where a snapshot lies: a folder in the job's own store, or in the one with that URL. */
-export interface SnapshotLocation {
-  readonly storeUrl: string | undefined;
-  readonly folder: string;
-}
+export type { SnapshotLocation } from '../contracts/snapshots.ts';
 
 export type TriggerRequest =
   | { readonly kind: 'periodic' }

@@ -1,21 +1,11 @@
-import { EngineError } from '../common/errors.ts';
-import type { Restored, JobStore } from './job-store.ts';
 import type { SnapshotLocation, TaskRef } from '../checkpoint/coordinator-types.ts';
-import type { Random } from '../common/random.ts';
 import type { Source, World } from '../contracts/source.ts';
-import type {
-  CheckpointBarrier,
-  OperatorRestore,
-  TaskAcknowledgement,
-} from '../contracts/snapshots.ts';
+import type { CheckpointBarrier, TaskAcknowledgement } from '../contracts/snapshots.ts';
 import type { JobGraph, JobVertex } from '../graph/job-graph.ts';
-import type { JobMasterGateway, TaskId, TaskRestore } from '../runtime/gateways.ts';
+import type { JobMasterGateway, TaskGateway, TaskId } from '../runtime/gateways.ts';
 import type { OperatorEvent } from '../runtime/operator.ts';
-import type { Task } from '../runtime/task.ts';
-import type { TaskSettings } from '../runtime/task-options.ts';
-import { TaskThread } from '../runtime/task-thread.ts';
-import { createTask } from './create-task.ts';
-import { LocalExchange } from './local-exchange.ts';
+import { taskKey, type Deployment } from './deployment.ts';
+import type { Restored } from './job-store.ts';
 import { SourceCoordinator } from './source-coordinator.ts';
 
 export interface AttemptListener {
@@ -32,28 +22,23 @@ export interface AttemptOptions {
   readonly number: number;
   readonly jobGraph: JobGraph;
   readonly world: World;
-  readonly store: JobStore;
-  readonly settings: TaskSettings;
+  readonly deployment: Deployment;
   readonly restored: Restored;
   readonly listener: AttemptListener;
-  readonly printChain: ((text: string) => void) | undefined;
-  readonly schedulingRandom: Random | undefined;
 }
 
 /**
- * One execution of a job: its tasks, the channels between them, and the enumerators of its sources.
- * All tasks run in one thread.
+ * One execution of a job: its tasks, wherever they run, and the enumerators of its sources.
  *
  * Invariant: after `cancel` has resolved nothing of the attempt runs, writes or reports any more.
  */
 export class Attempt {
   readonly number: number;
   readonly #options: AttemptOptions;
-  readonly #thread: TaskThread;
-  readonly #tasks = new Map<string, Task>();
+  #tasks: ReadonlyMap<string, TaskGateway> = new Map();
+  readonly #total: number;
   readonly #sources = new Map<string, SourceCoordinator>();
-  readonly #locations = new Map<number, SnapshotLocation>();
-  readonly #running = new Set<string>();
+  readonly #running = new Map<string, TaskId>();
   readonly #ended = new Set<string>();
   readonly #finished = new Set<string>();
   #over = false;
@@ -61,38 +46,17 @@ export class Attempt {
   constructor(options: AttemptOptions) {
     this.#options = options;
     this.number = options.number;
-    const { world, schedulingRandom } = options;
-    this.#thread = new TaskThread({ clock: world.clock, random: schedulingRandom });
+    this.#total = options.jobGraph.vertices.reduce((sum, vertex) => sum + vertex.parallelism, 0);
   }
 
   /** Makes all tasks and lets them run. A failure on the way is reported, not thrown. */
   start(): void {
     if (this.#over) return;
-    const { jobGraph, world } = this.#options;
-    const gateway = this.#gateway();
-    const exchange = new LocalExchange(jobGraph);
-    for (const vertex of jobGraph.vertices) {
-      this.#addSource(vertex);
-      for (let subtask = 0; subtask < vertex.parallelism; subtask += 1) {
-        const id: TaskId = { vertex: vertex.id, subtask, attempt: this.number };
-        const task = createTask({
-          id,
-          vertex,
-          jobGraph,
-          world,
-          exchange,
-          jobMaster: gateway,
-          store: this.#options.store,
-          settings: this.#options.settings,
-          printChain: subtask === 0 ? this.#options.printChain : undefined,
-          locationOf: (barrier) => this.#locationOf(barrier),
-          restore: this.#restoreOf(subtask),
-          random: this.#options.schedulingRandom,
-        });
-        this.#tasks.set(keyOf(id), task);
-      }
-    }
-    for (const task of this.#tasks.values()) this.#thread.run(task);
+    const { jobGraph, deployment, restored, number: attempt } = this.#options;
+    for (const vertex of jobGraph.vertices) this.#addSource(vertex);
+    const { plan, from } = restored;
+    const restore = plan && from && { plan, location: from.checkpoint.location };
+    this.#tasks = deployment.deploy({ attempt, restore, jobMaster: this.#gateway() });
     for (const source of this.#sources.values()) {
       source.start().catch((error: unknown) => {
         this.#fail(error);
@@ -119,13 +83,11 @@ export class Attempt {
     to: readonly TaskRef[],
     location: SnapshotLocation,
   ): void {
-    this.#locations.set(barrier.checkpointId, location);
-    for (const ref of to) this.#task(ref)?.triggerCheckpoint(barrier);
+    for (const ref of to) this.#task(ref)?.triggerCheckpoint({ ...barrier, location });
   }
 
   notifyComplete(checkpointId: number, to: readonly TaskRef[]): void {
     for (const ref of to) this.#task(ref)?.notifyCheckpointComplete(checkpointId);
-    for (const id of this.#locations.keys()) if (id <= checkpointId) this.#locations.delete(id);
   }
 
   notifyAborted(checkpointId: number, to: readonly TaskRef[]): void {
@@ -143,13 +105,12 @@ export class Attempt {
       ...[...this.#tasks.values()].map((task) => task.cancel()),
       ...[...this.#sources.values()].map((source) => source.close()),
     ]);
+    await this.#options.deployment.close();
   }
 
   /** Records that the sources of this attempt have emitted. */
   recordsRead(): number {
-    let sum = 0;
-    for (const task of this.#tasks.values()) sum += task.metrics().recordsRead;
-    return sum;
+    return this.#options.deployment.recordsRead();
   }
 
   #addSource(vertex: JobVertex): void {
@@ -164,7 +125,7 @@ export class Attempt {
       world: this.#options.world,
       from: base64 === undefined ? undefined : Buffer.from(base64, 'base64'),
       send: (subtask, event) => {
-        this.#tasks.get(keyOf({ vertex: vertex.id, subtask }))?.operatorEvent(uid, event);
+        this.#tasks.get(taskKey({ vertex: vertex.id, subtask }))?.operatorEvent(uid, event);
       },
       fail: (error) => {
         this.#fail(error);
@@ -173,28 +134,8 @@ export class Attempt {
     this.#sources.set(uid, coordinator);
   }
 
-  #restoreOf(subtask: number): TaskRestore | undefined {
-    const { plan, read } = this.#options.restored;
-    if (plan === undefined) return undefined;
-    const operators = new Map<string, OperatorRestore>();
-    for (const [uid, subtasks] of plan.operators) {
-      const restore = subtasks[subtask];
-      if (restore !== undefined) operators.set(uid, restore);
-    }
-    return { operators, read };
-  }
-
-  #locationOf(barrier: CheckpointBarrier): SnapshotLocation {
-    const location = this.#locations.get(barrier.checkpointId);
-    if (location !== undefined) return location;
-    throw new EngineError('JOB-004', 'unavailable', 'the checkpoint is over', {
-      details: { checkpoint: barrier.checkpointId },
-      hint: 'Nothing needs to be done: the snapshot came too late and is dropped.',
-    });
-  }
-
-  #task(ref: { readonly vertex: string; readonly subtask: number }): Task | undefined {
-    return this.#tasks.get(keyOf(ref));
+  #task(ref: { readonly vertex: string; readonly subtask: number }): TaskGateway | undefined {
+    return this.#tasks.get(taskKey(ref));
   }
 
   #fail(error: unknown): void {
@@ -203,22 +144,23 @@ export class Attempt {
 
   #gateway(): JobMasterGateway {
     const { listener } = this.#options;
-    const total = (): number => this.#tasks.size;
+    const total = this.#total;
     const mark = (set: Set<string>, task: TaskId, whenAll: () => void): void => {
       if (this.#over) return;
-      set.add(keyOf(task));
-      if (set.size === total()) whenAll();
+      set.add(taskKey(task));
+      if (set.size === total) whenAll();
     };
     return {
       taskRunning: (task) => {
-        mark(this.#running, task, () => {
-          listener.allRunning([...this.#tasks.values()].map(({ id }) => id));
-          if (this.#ended.size === total()) listener.inputsEnded();
-        });
+        if (this.#over) return;
+        this.#running.set(taskKey(task), task);
+        if (this.#running.size < total) return;
+        listener.allRunning([...this.#running.values()]);
+        if (this.#ended.size === total) listener.inputsEnded();
       },
       taskEndedInput: (task) => {
         mark(this.#ended, task, () => {
-          if (this.#running.size === total()) listener.inputsEnded();
+          if (this.#running.size === total) listener.inputsEnded();
         });
       },
       taskFinished: (task) => {
@@ -245,8 +187,4 @@ export class Attempt {
       },
     };
   }
-}
-
-function keyOf(ref: { readonly vertex: string; readonly subtask: number }): string {
-  return `${ref.vertex}\u0000${ref.subtask}`;
 }

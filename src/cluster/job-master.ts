@@ -16,10 +16,9 @@ import type {
   TriggerOutcome,
   UserRequest,
 } from '../checkpoint/coordinator-types.ts';
-import type { Random } from '../common/random.ts';
 import type { World } from '../contracts/source.ts';
 import type { JobGraph } from '../graph/job-graph.ts';
-import type { TaskSettings } from '../runtime/task-options.ts';
+import type { Deployment } from './deployment.ts';
 import { Attempt } from './attempt.ts';
 import type { JobEvent, JobResult } from './job-events.ts';
 import type { JobStore } from './job-store.ts';
@@ -42,12 +41,11 @@ export interface JobMasterOptions {
   readonly store: JobStore;
   readonly coordinator: CoordinatorSettings;
   readonly restart: RestartStrategy;
-  readonly tasks: TaskSettings;
+  /** Where the tasks of the next attempt run. */
+  readonly makeDeployment: () => Deployment;
   /** Drop state in the snapshot that no operator of the job takes. */
   readonly allowNonRestoredState: boolean;
   readonly emit: (event: JobEvent) => void;
-  readonly schedulingRandom: Random | undefined;
-  readonly printChain: ((text: string) => void) | undefined;
 }
 
 /**
@@ -253,7 +251,7 @@ export class JobMaster {
     this.#tasksGone = false;
     this.#deploying = true;
     this.#inBackground(async () => {
-      const { world, store, jobGraph, tasks, allowNonRestoredState } = this.#options;
+      const { world, store, jobGraph, makeDeployment, allowNonRestoredState } = this.#options;
       const restored = await store.restore(jobGraph, allowNonRestoredState).finally(() => {
         this.#deploying = false;
       });
@@ -262,12 +260,9 @@ export class JobMaster {
         number: attempt,
         jobGraph,
         world,
-        store,
-        settings: tasks,
+        deployment: makeDeployment(),
         restored,
         listener: this.#listener(attempt),
-        schedulingRandom: this.#options.schedulingRandom,
-        printChain: this.#options.printChain,
       });
       for (const message of restored.messages) this.#options.emit({ kind: 'warning', message });
       this.#coordinatorEvent({ kind: 'restored', attempt, from: restored.from });

@@ -5,11 +5,9 @@ import type {
   CoordinatorEventBody,
   RestoredSnapshot,
   SnapshotLocation,
-  TaskRef,
 } from '../checkpoint/coordinator-types.ts';
 import { missingFileError } from '../checkpoint/errors.ts';
 import { discardSnapshot, sweepJob, type SweepScope } from '../checkpoint/garbage-collection.ts';
-import { readHandle } from '../checkpoint/handle-reader.ts';
 import { readHead, readRetained, type Head, type HeadCheckpoint } from '../checkpoint/head.ts';
 import {
   filesOfOperators,
@@ -21,12 +19,9 @@ import { claimName, endName, readNameRecord, type NameRecord } from '../checkpoi
 import { planRestore, type RestorePlan } from '../checkpoint/restore-plan.ts';
 import { resumeDecision, type ResumeDecision } from '../checkpoint/resume-decision.ts';
 import type { JobEnd } from '../checkpoint/retention.ts';
-import { SnapshotWriter } from '../checkpoint/snapshot-writer.ts';
 import { randomHex } from '../common/random.ts';
-import type { BlobHandle, CheckpointBarrier } from '../contracts/snapshots.ts';
 import type { World } from '../contracts/source.ts';
 import type { JobGraph } from '../graph/job-graph.ts';
-import type { SnapshotTarget } from '../state/keyed-state-backend.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 
 /** Where a submission starts from; the default is the resume rule. */
@@ -164,7 +159,6 @@ export interface JobStoreOptions extends OpenJobOptions, OpenedJob {
 export interface Restored {
   readonly from: RestoredSnapshot | undefined;
   readonly plan: RestorePlan | undefined;
-  readonly read: (handle: BlobHandle) => Promise<Uint8Array>;
   /** For people. */
   readonly messages: readonly string[];
 }
@@ -191,28 +185,16 @@ export class JobStore {
     return this.#checkpoints.head.idsThrough;
   }
 
-  /** Unique per subtask, attempt and leadership; safe in file names. */
-  writerId({ vertex, subtask, attempt }: TaskRef): string {
-    const { lineage, epoch } = this.identity;
-    return `${lineage}-${epoch}-${attempt}-${vertex.replaceAll(/[^\w-]+/g, '_')}-${subtask}`;
-  }
-
   /**
    * What the next attempt restores: the checkpoint that HEAD names, or nothing.
    *
    * @throws {EngineError} `CHK-…` (`corrupt`, `invalid`) if it cannot be restored.
    */
   async restore(graph: JobGraph, allowNonRestoredState: boolean): Promise<Restored> {
-    const { store, openStore } = this.#options;
     const latest = await latestOf(this.#checkpoints, this.#options);
     const entry = this.#checkpoints.latest;
     if (latest === undefined || entry === undefined) {
-      return {
-        from: undefined,
-        plan: undefined,
-        read: (handle) => readHandle(store, handle),
-        messages: [],
-      };
+      return { from: undefined, plan: undefined, messages: [] };
     }
     const { metadata, url } = latest;
     const plan = planRestore({
@@ -234,11 +216,9 @@ export class JobStore {
       committables: plan.committables,
       full: plan.full,
     };
-    const snapshotStore = storeOf(entry.location, store, openStore);
     return {
       from,
       plan,
-      read: (handle) => readHandle(snapshotStore, handle),
       messages: messagesOf(plan),
     };
   }
@@ -252,26 +232,6 @@ export class JobStore {
     const { store, openStore } = this.#options;
     const target = directory === undefined ? store : openStore(directory);
     return this.#checkpoints.openSavepoint(target, '', checkpointId);
-  }
-
-  /** Where the files of one operator subtask go. */
-  snapshotTarget(
-    barrier: CheckpointBarrier,
-    location: SnapshotLocation,
-    writer: { readonly uid: string; readonly subtask: number; readonly attempt: number },
-  ): SnapshotTarget {
-    const { store, openStore } = this.#options;
-    const { jobId, epoch } = this.identity;
-    const { uid, subtask, attempt } = writer;
-    const { checkpointId, kind } = barrier;
-    const { folder } = location;
-    const selfContained = kind === 'savepoint';
-    return new SnapshotWriter({
-      store: storeOf(location, store, openStore),
-      place: { jobId, folder, selfContained, checkpointId, epoch, attempt },
-      uid,
-      subtask,
-    });
   }
 
   /** Does what the coordinator asks of the store, and answers. */

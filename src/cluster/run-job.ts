@@ -17,6 +17,9 @@ import type { BlobStore } from '../storage/blob-store.ts';
 import { FileBlobStore } from '../storage/file-blob-store.ts';
 import type { JobEvent, JobResult } from './job-events.ts';
 import { JobMaster } from './job-master.ts';
+import { LocalDeployment } from './local-deployment.ts';
+import { TaskStorage } from './task-storage.ts';
+import type { TaskSettings } from '../runtime/task-options.ts';
 import { JobStore, openJob, type StartFrom } from './job-store.ts';
 
 export interface RunJobOptions {
@@ -95,6 +98,16 @@ export async function runJob(options: RunJobOptions): Promise<RunningJob> {
     messages: opened.messages,
     restoredCheckpoint: restored?.metadata.checkpointId,
   });
+  const deployment = {
+    jobGraph,
+    world,
+    storage: new TaskStorage({ jobId, lineage, epoch }, (url) =>
+      url === undefined ? store : openStore(url),
+    ),
+    settings: taskSettings(options),
+    schedulingRandom: options.schedulingRandom,
+    printChain: options.printChain,
+  };
   const master = new JobMaster({
     jobGraph,
     world,
@@ -106,17 +119,9 @@ export async function runJob(options: RunJobOptions): Promise<RunningJob> {
     }),
     coordinator: coordinatorSettings(config),
     restart: restartStrategyOf(config),
-    tasks: {
-      checkpointingMode:
-        config.checkpointMode === 'EXACTLY_ONCE' ? 'exactly-once' : 'at-least-once',
-      autoWatermarkIntervalMs: config.autoWatermarkIntervalMs,
-      checkMode: options.checkMode ?? false,
-      allowNonRestoredState: options.allowNonRestoredState,
-    },
+    makeDeployment: () => new LocalDeployment(deployment),
     allowNonRestoredState: options.allowNonRestoredState,
     emit,
-    schedulingRandom: options.schedulingRandom,
-    printChain: options.printChain,
   });
   return {
     jobId,
@@ -126,6 +131,16 @@ export async function runJob(options: RunJobOptions): Promise<RunningJob> {
       master.cancel();
     },
     recordsRead: () => master.recordsRead(),
+  };
+}
+
+function taskSettings({ job, checkMode, allowNonRestoredState }: RunJobOptions): TaskSettings {
+  const { checkpointMode, autoWatermarkIntervalMs } = job.config;
+  return {
+    checkpointingMode: checkpointMode === 'EXACTLY_ONCE' ? 'exactly-once' : 'at-least-once',
+    autoWatermarkIntervalMs,
+    checkMode: checkMode ?? false,
+    allowNonRestoredState,
   };
 }
 

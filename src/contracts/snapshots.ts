@@ -12,6 +12,12 @@ export type CheckpointId = number;
 /** `checkpoint` is periodic and may be a delta; `savepoint` is canonical, full and self-contained; `end` is the last one of a bounded job. */
 export type SnapshotKind = CommitReason;
 
+/** Where a snapshot lies: a folder in the job's own store, or in the one with that URL. */
+export interface SnapshotLocation {
+  readonly storeUrl: string | undefined;
+  readonly folder: string;
+}
+
 /** Goes from the sources to the sinks between the records. */
 export interface CheckpointBarrier {
   readonly checkpointId: CheckpointId;
@@ -19,6 +25,8 @@ export interface CheckpointBarrier {
   readonly timestampMs: number;
   /** Force a full snapshot although a base is there (after NO_CLAIM or a rescale). */
   readonly full: boolean;
+  /** Where the files go. It travels with the barrier, so that it is there when the barrier is. */
+  readonly location?: SnapshotLocation;
 }
 
 /** Bytes of a snapshot: small ones inside the metadata, others in a blob. */

@@ -1,0 +1,40 @@
+import type { SnapshotLocation } from '../contracts/snapshots.ts';
+import type { RestorePlan } from '../checkpoint/restore-plan.ts';
+import type { JobMasterGateway, TaskGateway, TaskId } from '../runtime/gateways.ts';
+import type { OperatorRestore } from '../contracts/snapshots.ts';
+
+/** What the tasks of an attempt start from. */
+export interface DeployRequest {
+  readonly attempt: number;
+  /** Undefined: without state. */
+  readonly restore: { readonly plan: RestorePlan; readonly location: SnapshotLocation } | undefined;
+  /** What the tasks report to. */
+  readonly jobMaster: JobMasterGateway;
+}
+
+/** Where the tasks of one attempt run, and how they are reached: in this thread, or in slots. */
+export interface Deployment {
+  /** Makes all tasks and lets them run. Failures on the way are reported, not thrown. */
+  deploy(request: DeployRequest): ReadonlyMap<string, TaskGateway>;
+  /** Records that the sources have emitted. */
+  recordsRead(): number;
+  /** After all tasks are cancelled or finished. */
+  close(): Promise<void>;
+}
+
+export function taskKey(ref: { readonly vertex: string; readonly subtask: number }): string {
+  return `${ref.vertex}\u0000${ref.subtask}`;
+}
+
+/** What one subtask of each operator restores. */
+export function restoreOf(
+  plan: RestorePlan,
+  { subtask }: Pick<TaskId, 'subtask'>,
+): ReadonlyMap<string, OperatorRestore> {
+  const operators = new Map<string, OperatorRestore>();
+  for (const [uid, subtasks] of plan.operators) {
+    const restore = subtasks[subtask];
+    if (restore !== undefined) operators.set(uid, restore);
+  }
+  return operators;
+}

@@ -1,0 +1,52 @@
+import { readHandle } from '../checkpoint/handle-reader.ts';
+import { SnapshotWriter } from '../checkpoint/snapshot-writer.ts';
+import { assert } from '../common/assert.ts';
+import type { BlobHandle, CheckpointBarrier, SnapshotLocation } from '../contracts/snapshots.ts';
+import type { TaskId } from '../runtime/gateways.ts';
+import type { SnapshotTarget } from '../state/keyed-state-backend.ts';
+import type { BlobStore } from '../storage/blob-store.ts';
+
+/** Whose snapshots a task writes. Plain data. */
+export interface WriterIdentity {
+  readonly jobId: string;
+  readonly lineage: string;
+  readonly epoch: number;
+}
+
+/** The checkpoint storage as tasks need it: they read what they restore and write their files. */
+export class TaskStorage {
+  readonly #identity: WriterIdentity;
+  readonly #open: (url: string | undefined) => BlobStore;
+
+  /** @param open The store of a URL; of `undefined`, the job's own. */
+  constructor(identity: WriterIdentity, open: (url: string | undefined) => BlobStore) {
+    this.#identity = identity;
+    this.#open = open;
+  }
+
+  /** Unique per lineage, leadership, attempt and subtask; begins with the lineage; safe in file names. */
+  writerId({ vertex, subtask, attempt }: TaskId): string {
+    const { lineage, epoch } = this.#identity;
+    return `${lineage}-${epoch}-${attempt}-${vertex.replaceAll(/[^\w-]+/g, '_')}-${subtask}`;
+  }
+
+  /** Where the files of one operator subtask go. */
+  target(barrier: CheckpointBarrier, uid: string, task: TaskId): SnapshotTarget {
+    const { checkpointId, kind, location } = barrier;
+    assert(location !== undefined, `the barrier of checkpoint ${checkpointId} names no place`);
+    const { jobId, epoch } = this.#identity;
+    const { folder, storeUrl } = location;
+    const selfContained = kind === 'savepoint';
+    return new SnapshotWriter({
+      store: this.#open(storeUrl),
+      place: { jobId, folder, selfContained, checkpointId, epoch, attempt: task.attempt },
+      uid,
+      subtask: task.subtask,
+    });
+  }
+
+  /** Reads the files of a snapshot, checked. */
+  reader({ storeUrl }: SnapshotLocation): (handle: BlobHandle) => Promise<Uint8Array> {
+    return (handle) => readHandle(this.#open(storeUrl), handle);
+  }
+}
