@@ -63,6 +63,9 @@ export class BarrierAligner {
     const actions: AlignmentAction[] = [];
     let alignment = this.#pending.find((one) => one.barrier.checkpointId === checkpointId);
     if (alignment === undefined) {
+      // Another channel has gone beyond it already, so it can never be complete.
+      const newest = this.#pending.at(-1);
+      if (newest !== undefined && newest.barrier.checkpointId > checkpointId) return [];
       if (this.#mode === 'exactly-once') this.#giveUpAll(actions);
       else if (this.#pending.length === PENDING_BARRIERS_MAX) this.#giveUpFirst(actions);
       alignment = { barrier, startedMs: nowMs, arrived: new Set() };

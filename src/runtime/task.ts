@@ -101,6 +101,7 @@ export class Task implements TaskGateway {
 
   /** Restores and opens; `JobMasterGateway.taskRunning` tells when that is done. */
   start(): void {
+    if (isTerminal(this.#state)) return;
     this.#transition({ kind: 'start' });
     const done = (next: () => void) => {
       this.#begin = next;
@@ -476,6 +477,8 @@ export class Task implements TaskGateway {
       // Ends the loop over records that may be under way.
       this.#flow.stop = true;
       this.#mailbox = [];
+      // The thread that runs the task lets go of it.
+      this.#wake?.();
     }
   }
 

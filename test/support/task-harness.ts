@@ -128,8 +128,8 @@ export class TaskHarness implements JobMasterGateway {
     return task;
   }
 
-  /** Sends the barriers out. */
-  trigger(kind: SnapshotKind = 'checkpoint'): number {
+  /** Begins a checkpoint; its barriers go out by `inject`. */
+  begin(kind: SnapshotKind = 'checkpoint'): CheckpointBarrier {
     const checkpointId = ++this.#lastId;
     const barrier: CheckpointBarrier = {
       checkpointId,
@@ -141,10 +141,21 @@ export class TaskHarness implements JobMasterGateway {
       [...this.#coordinators].map(([uid, { snapshot }]) => [uid, snapshot()]),
     );
     this.#pending.set(checkpointId, { barrier, acknowledgements: [], enumerators });
+    return barrier;
+  }
+
+  /** Sends the barrier to the tasks of one source, or of all. */
+  inject(barrier: CheckpointBarrier, uid?: string): void {
     for (const task of this.tasks) {
-      if (this.#inputsOf(task.id.vertex).length === 0) task.triggerCheckpoint(barrier);
+      const isRoot = this.#inputsOf(task.id.vertex).length === 0;
+      if (isRoot && (uid === undefined || uid === task.id.vertex)) task.triggerCheckpoint(barrier);
     }
-    return checkpointId;
+  }
+
+  trigger(kind: SnapshotKind = 'checkpoint'): number {
+    const barrier = this.begin(kind);
+    this.inject(barrier);
+    return barrier.checkpointId;
   }
 
   async checkpoint(kind: SnapshotKind = 'checkpoint'): Promise<CompletedCheckpoint> {

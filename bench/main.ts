@@ -1,0 +1,15 @@
+/** Runs a benchmark by name: `npm run bench -- keyed-count [options]`. */
+import { keyedCountMain } from './keyed-count.ts';
+
+const BENCHMARKS: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
+  'keyed-count': keyedCountMain,
+};
+
+const [name = '', ...args] = process.argv.slice(2);
+const run = BENCHMARKS[name];
+if (run === undefined) {
+  console.error(`Usage: npm run bench -- ${Object.keys(BENCHMARKS).join(' | ')} [options]`);
+  process.exitCode = 2;
+} else {
+  await run(args);
+}

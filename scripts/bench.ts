@@ -1,0 +1,2 @@
+// `npm run bench -- <name> [options]`: see bench/main.ts.
+import '../bench/main.ts';
