@@ -10,9 +10,16 @@ interface Output {
 }
 
 const BAR_CELLS = 24;
+/** Progress comes five times a second: the rate is that of the last two seconds. */
+const SAMPLES_MAX = 10;
 const CLEAR_LINE = '\r\u001B[K';
 /** Where there is no terminal, the bar is a line of its own at each such part of the rows. */
 const PLAIN_SHARE = 0.1;
+
+interface Sample {
+  readonly rows: number;
+  readonly atMs: number;
+}
 
 /** Shows a run: what happens as lines, how far it is as a bar below them. */
 export class Display implements RunListener {
@@ -21,8 +28,8 @@ export class Display implements RunListener {
   #done = 0;
   #toldShare = 0;
   #checkpoints = 0;
-  /** For the rate since this process's first rows. */
-  #first: { readonly rows: number; readonly atMs: number } | undefined;
+  /** The last ones of this process, for the rate. */
+  #samples: readonly Sample[] = [];
   #barIsThere = false;
 
   constructor(out: Output, rows: number) {
@@ -68,7 +75,7 @@ export class Display implements RunListener {
   }
 
   rows(done: number, atMs: number): void {
-    this.#first ??= { rows: done, atMs };
+    this.#samples = [...this.#samples, { rows: done, atMs }].slice(-SAMPLES_MAX);
     this.#done = done;
     if (this.#out.isTTY === true) {
       this.#drawBar(atMs);
@@ -81,7 +88,7 @@ export class Display implements RunListener {
   }
 
   killed(pid: number, rows: number, atMs: number): void {
-    this.#first = undefined;
+    this.#samples = [];
     this.#at(atMs, pc.red(pc.bold(`kill -9 ${pid} at ${whole(rows)} rows`)));
   }
 
@@ -107,7 +114,7 @@ export class Display implements RunListener {
     const filled = Math.round((BAR_CELLS * this.#done) / this.#rows);
     const bar = pc.green('█'.repeat(filled)) + pc.dim('░'.repeat(BAR_CELLS - filled));
     const room = (this.#out.columns ?? 80) - BAR_CELLS - 4;
-    const text = `${this.#progress(atMs)}, ${this.#checkpoints} checkpoints`;
+    const text = `${this.#progress(atMs)}, ${this.#checkpoints} checkpoint${this.#checkpoints === 1 ? '' : 's'}`;
     this.#out.write(`${CLEAR_LINE}${bar}  ${text.slice(0, Math.max(0, room))}`);
     this.#barIsThere = true;
   }
@@ -115,9 +122,9 @@ export class Display implements RunListener {
   #progress(atMs: number): string {
     const done = this.#done;
     const percent = Math.floor((100 * done) / this.#rows);
-    const { rows, atMs: firstMs } = this.#first ?? { rows: done, atMs };
-    const seconds = (atMs - firstMs) / 1000;
-    const rate = seconds > 0.5 ? `, ${whole((done - rows) / seconds)} rows/s` : '';
+    const oldest = this.#samples[0] ?? { rows: done, atMs };
+    const seconds = (atMs - oldest.atMs) / 1000;
+    const rate = seconds > 0.5 ? `, ${whole((done - oldest.rows) / seconds)} rows/s` : '';
     return `${percent} %, ${whole(done)} of ${whole(this.#rows)} rows${rate}`;
   }
 
