@@ -300,14 +300,20 @@ export class JobStore {
   }
 }
 
-/** Does what a job that has ended did not come to: its process died behind the name's record. */
+/**
+ * Does what a job that has ended did not come to: its process died behind the name's record, before
+ * or after HEAD said so too, with the last sweep still to do.
+ */
 async function finishEnd(options: OpenJobOptions, record: NameRecord, head: Head): Promise<void> {
   const { store, world, owner } = options;
   const { jobId, lineage, state } = record;
-  if (state === 'running' || head.ended !== undefined) return;
-  const old = await acquireLeadership({ store, jobId, lineage, owner, random: world.random });
-  await old.end(state, { discard: options.discards(state), idsUsedThrough: head.idsThrough });
-  const { epoch } = old;
+  if (state === 'running') return;
+  let { epoch } = head;
+  if (head.ended === undefined) {
+    const old = await acquireLeadership({ store, jobId, lineage, owner, random: world.random });
+    await old.end(state, { discard: options.discards(state), idsUsedThrough: head.idsThrough });
+    epoch = old.epoch;
+  }
   const scope: SweepScope = { pendingIds: new Set(), files: new Set(), nextId: Infinity };
   while ((await sweepJob({ store, jobId, epoch, scope })).more);
 }
