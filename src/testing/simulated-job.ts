@@ -1,6 +1,7 @@
 import type { JobDefinition } from '../api/job-definition.ts';
 import { readHead, readRetained } from '../checkpoint/head.ts';
 import { readHandle } from '../checkpoint/handle-reader.ts';
+import { readNameRecord, type NameRecord } from '../checkpoint/name-record.ts';
 import type { SnapshotMetadata } from '../checkpoint/metadata.ts';
 import { EngineError } from '../common/errors.ts';
 import type { JobEvent, JobResult } from '../cluster/job-events.ts';
@@ -13,7 +14,11 @@ import type { SimulatedProcess, SimulatedWorld } from './simulation/simulated-pr
 import { Simulation, type RunBounds } from './simulation/simulation.ts';
 
 /** Where the simulated machine keeps the job's checkpoints. */
-const CHECKPOINTS = '/checkpoints';
+export const CHECKPOINTS = '/checkpoints';
+
+/** A job, or what makes it for the process that runs it: with its clock, for functions that wait. */
+export type SimulatedJobGiven =
+  JobDefinition<undefined> | ((world: SimulatedWorld) => JobDefinition<undefined>);
 
 export interface SubmitOptions {
   /** Default 1. */
@@ -25,6 +30,8 @@ export interface SubmitOptions {
   readonly allowNonRestoredState?: boolean;
   /** Freezes emitted values and sends them through bytes. Default true. */
   readonly checkMode?: boolean;
+  /** Keeps the checkpoints of a job that finishes, to look into them. Default true. */
+  readonly keepCheckpoints?: boolean;
 }
 
 /** What became of one submission: the job's result, or the death of its process. */
@@ -58,7 +65,7 @@ export class SimulatedJob {
   #process: SimulatedProcess | undefined;
   #running: RunningJob | undefined;
   #ended: Promise<Outcome> | undefined;
-  #jobId: string | undefined;
+  #jobName = '';
 
   constructor(options: { readonly seed: string | number; readonly keepLog?: boolean }) {
     this.simulation = new Simulation(options);
@@ -75,9 +82,9 @@ export class SimulatedJob {
   /**
    * Starts the job in a new process. Resolves when it is deployed, or the process has died.
    *
-   * @throws {EngineError} what keeps the job from starting.
+   * @throws {EngineError} what keeps the job from starting; its process is then gone.
    */
-  async submit(job: JobDefinition<undefined>, options: SubmitOptions = {}): Promise<void> {
+  async submit(job: SimulatedJobGiven, options: SubmitOptions = {}): Promise<void> {
     const process = this.simulation.process('job');
     this.#process = process;
     this.#running = undefined;
@@ -89,19 +96,38 @@ export class SimulatedJob {
     const started = process.start((world) => this.#start(job, options, world));
     const ended = started.then(async (running): Promise<Outcome> => {
       this.#running = running;
-      this.#jobId = running.jobId;
       return { kind: 'ended', result: await running.done };
     });
     ended.catch(() => undefined);
     this.#ended = Promise.race([ended, died]);
-    await this.simulation.run(Promise.race([started, died]));
+    try {
+      await this.simulation.run(Promise.race([started, died]));
+    } catch (error) {
+      process.kill();
+      throw error;
+    }
   }
 
-  #start(
-    job: JobDefinition<undefined>,
+  /**
+   * What an operator does after a crash: submits the job again, unless its last run has ended, since
+   * then that would be a new run. Undefined in that case.
+   *
+   * @throws {EngineError} what keeps the job from starting.
+   */
+  async recover(job: SimulatedJobGiven, options: SubmitOptions = {}): Promise<Outcome | undefined> {
+    const state = (await this.record())?.state;
+    if (state !== undefined && state !== 'running' && state !== 'failed') return undefined;
+    await this.submit(job, options);
+    return this.outcome();
+  }
+
+  async #start(
+    given: SimulatedJobGiven,
     options: SubmitOptions,
     world: SimulatedWorld,
   ): Promise<RunningJob> {
+    const job = typeof given === 'function' ? given(world) : given;
+    this.#jobName = job.name;
     const dynamic = {
       ...SETTINGS,
       'parallelism.default': String(options.parallelism ?? 1),
@@ -115,7 +141,7 @@ export class SimulatedJob {
       from: options.from ?? { kind: 'resume' },
       allowNonRestoredState: options.allowNonRestoredState ?? false,
       checkMode: options.checkMode ?? true,
-      keepCheckpoints: true,
+      keepCheckpoints: options.keepCheckpoints ?? true,
       schedulingRandom: world.random.fork('scheduling'),
       emit: (event) => {
         this.events.push(event);
@@ -172,11 +198,50 @@ export class SimulatedJob {
     return this.#look((world) => readFinishedValues(world.fs, folder));
   }
 
-  /** The metadata of the latest complete checkpoint; undefined if there is none. */
-  latest(): Promise<SnapshotMetadata | undefined> {
+  /** Puts a file on the disk, as an input of the job. */
+  write(path: string, bytes: Uint8Array): Promise<void> {
+    const folder = path.slice(0, path.lastIndexOf('/'));
+    return this.#look(async ({ fs }) => {
+      await fs.makeFolder(folder);
+      const file = await fs.openWrite(path, 'create');
+      await file.write(bytes);
+      await file.sync();
+      await file.close();
+      for (let up = folder; up !== ''; up = up.slice(0, up.lastIndexOf('/'))) {
+        await fs.syncFolder(up);
+      }
+      await fs.syncFolder('/');
+    });
+  }
+
+  /** Cuts a file off, or takes it away (`undefined`): what a repaired disk may have done. */
+  truncate(path: string, sizeBytes: number | undefined): Promise<void> {
+    return this.#look(async ({ fs }) => {
+      if (sizeBytes === undefined) {
+        await fs.remove(path);
+        return;
+      }
+      const file = await fs.openWrite(path, 'append');
+      await file.truncate(sizeBytes);
+      await file.close();
+    });
+  }
+
+  /** What the storage says of the last run of the job's name. */
+  record(): Promise<NameRecord | undefined> {
     return this.#look(async (world) => {
       const store = new FileBlobStore(world.fs, CHECKPOINTS, world.random);
-      const found = await readHead(store, this.#jobId ?? '');
+      return (await readNameRecord(store, this.#jobName))?.record;
+    });
+  }
+
+  /** The metadata of the latest complete checkpoint; undefined if there is none. */
+  async latest(): Promise<SnapshotMetadata | undefined> {
+    const jobId = (await this.record())?.jobId;
+    if (jobId === undefined) return undefined;
+    return this.#look(async (world) => {
+      const store = new FileBlobStore(world.fs, CHECKPOINTS, world.random);
+      const found = await readHead(store, jobId);
       const entry = found?.head.checkpoints.at(-1);
       return entry && (await readRetained(store, entry)).metadata;
     });
@@ -199,8 +264,12 @@ export class SimulatedJob {
     });
   }
 
-  #look<T>(work: (world: SimulatedProcess) => Promise<T>): Promise<T> {
+  async #look<T>(work: (world: SimulatedProcess) => Promise<T>): Promise<T> {
     const process = this.simulation.process('look');
-    return this.simulation.run(process.start(() => work(process)));
+    try {
+      return await this.simulation.run(process.start(() => work(process)));
+    } finally {
+      process.kill();
+    }
   }
 }

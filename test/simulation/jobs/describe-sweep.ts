@@ -1,0 +1,26 @@
+import { describe, expect, it } from 'vitest';
+import { blowAt, crashed, undisturbed, type SweepOptions } from './crash-sweep.ts';
+import type { Topology } from './topology.ts';
+
+const SEED = process.env.SEED ?? '1';
+
+/** One test per topology: a crash at each of its write points. The title says how many there were. */
+export function describeSweep(
+  group: string,
+  topologies: readonly Topology[],
+  { keepCheckpoints = true }: Pick<SweepOptions, 'keepCheckpoints'> = {},
+): void {
+  describe(`${group}, SEED=${SEED}`, () => {
+    const counted: number[] = [];
+    it.each(topologies)('$name: a crash at each write point', async (topology) => {
+      const options = { topology, seed: SEED, keepCheckpoints };
+      const writePoints = await undisturbed(options);
+      expect(writePoints).toBeGreaterThan(80);
+      for (let at = 1; at <= writePoints; at += 1) await crashed(options, blowAt(SEED, at));
+      counted.push(writePoints);
+    });
+
+    it('says how many', ({ annotate }) =>
+      annotate(`${group}: ${counted.reduce((a, b) => a + b, 0)} crash points`));
+  });
+}
