@@ -239,9 +239,10 @@ function contentOf(file: string): string {
 }
 
 describe('a full disk', () => {
+  const unshare = 'unshare';
   const inNamespace = ['-rm', 'bash', '-c'];
   const canMount =
-    spawnSync('unshare', [...inNamespace, 'mount -t tmpfs tmpfs /mnt'], { stdio: 'ignore' })
+    spawnSync(unshare, [...inNamespace, 'mount -t tmpfs tmpfs /mnt'], { stdio: 'ignore' })
       .status === 0;
 
   it.runIf(canMount)('under the checkpoints fails them, then the job', () => {
@@ -252,7 +253,7 @@ describe('a full disk', () => {
     ];
     const script = 'mount -t tmpfs -o size=128k tmpfs "$0" && exec "$@"';
     const { status, stdout, stderr } = spawnSync(
-      'unshare',
+      unshare,
       [
         ...[...inNamespace, script, `${root}/disk`],
         ...[process.execPath, `${REPOSITORY}/bin/tidemark.mjs`, ...job],
