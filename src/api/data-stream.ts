@@ -95,7 +95,7 @@ export class DataStream<T> {
    *
    * @param map Pure, and not async: use `asyncMap` for what waits.
    * @throws {EngineError} `API-001` to `API-005`, `API-015` (`invalid`)
-   * @example `rows.map('to-reading', Reading, (row) => ({ deviceId: row.id, value: Number(row.v) }))`
+   * @example `rows.map('to-payment', Payment, (row) => ({ orderId: row.id, amount: Number(row.amount) }))`
    */
   map<U>(uid: string, map: (value: T) => Sync<U>): DataStream<U>;
   /** With the schema of what it emits, which gives the stream its type. Otherwise as without. */
@@ -174,9 +174,11 @@ export class DataStream<T> {
    * @throws {EngineError} `API-001` to `API-007`, `API-015` (`invalid`)
    * @example
    * ```ts
-   * rows.process('split', (row, { out, side }) => {
-   *   if (row.valid) out.emit(row);
-   *   else side(rejected, row);
+   * const negative = outputTag('negative', Order);
+   *
+   * orders.process('split', (order, { out, side }) => {
+   *   if (order.amount >= 0) out.emit(order);
+   *   else side(negative, order);
    * });
    * ```
    */
@@ -290,7 +292,13 @@ export class DataStream<T> {
    * @example
    * ```ts
    * const rules = mapState('rules', z.string(), Rule);
-   * readings.connect(ruleUpdates.broadcast({ rules })).process('apply-rules', { … });
+   * readings.connect(ruleUpdates.broadcast({ rules })).process('apply-rules', {
+   *   processElement(reading, { broadcast, out }) {
+   *     const limit = broadcast.rules.get(reading.metric)?.limit ?? Infinity;
+   *     if (reading.value > limit) out.emit(reading);
+   *   },
+   *   processBroadcastElement: (rule, { broadcast }) => broadcast.rules.put(rule.metric, rule),
+   * });
    * ```
    */
   broadcast(): DataStream<T>;
@@ -312,7 +320,7 @@ export class DataStream<T> {
    * Ends the stream in a sink.
    *
    * @throws {EngineError} `API-001` to `API-003`, `API-005`, `API-015` (`invalid`)
-   * @example `valid.sinkTo('vitals', vitals(settings))`
+   * @example `readings.sinkTo('vitals', fileSink({ path: 'out/vitals', format: 'json-lines' }))`
    */
   sinkTo<C>(uid: string, sink: Sink<T, C>): DataStreamSink {
     requireUid(uid);
@@ -328,7 +336,7 @@ export class DataStream<T> {
    * What the operator of this stream has emitted to `tag`.
    *
    * @throws {EngineError} `API-012` (`invalid`) if this stream is no operator's main output.
-   * @example `valid.sideOutput(rejected).sinkTo('dlq', deadLetters(settings))`
+   * @example `hourly.sideOutput(late).sinkTo('late', print())`
    */
   sideOutput<U>(tag: OutputTag<U>): DataStream<U> {
     requireTagId((tag as OutputTag<U> | undefined)?.id);
@@ -465,7 +473,7 @@ export class KeyedStream<T, K> {
    *
    * @param reduce Pure; must not change its arguments.
    * @throws {EngineError} `API-001` to `API-005`, `API-011`, `API-015` (`invalid`)
-   * @example `sales.keyBy((s) => s.shop).reduce('total', Sale, (a, b) => ({ ...b, sum: a.sum + b.sum }))`
+   * @example `sales.keyBy((s) => s.shop).reduce('total', Sale, (a, b) => ({ ...b, amount: a.amount + b.amount }))`
    */
   reduce(uid: string, reduce: (a: T, b: T) => Sync<T>): DataStream<T>;
   /** With the schema of the elements, for the state. Otherwise as without. */
@@ -502,8 +510,8 @@ export class KeyedStream<T, K> {
    * const late = outputTag('late', Reading);
    * const hourly = readings
    *   .keyBy((r) => r.deviceId)
-   *   .window('hourly', tumbling(hours(1)), summary, { allowedLatenessMs: minutes(5), lateData: late });
-   * hourly.sideOutput(late).sinkTo('late', files(settings.late));
+   *   .window('hourly', tumbling(hours(1)), count(), { allowedLatenessMs: minutes(5), lateData: late });
+   * hourly.sideOutput(late).sinkTo('late', print());
    * ```
    */
   window<U>(
@@ -618,6 +626,8 @@ export class ConnectedKeyedStreams<A, B, K> {
    * @throws {EngineError} `API-001` to `API-006`, `API-015` (`invalid`)
    * @example Wait for the payment of an order
    * ```ts
+   * const open = valueState('open', Order);
+   *
    * orders.keyBy((o) => o.id).connect(payments.keyBy((p) => p.orderId)).process('match', { open }, Paid, {
    *   processElement1: (order, { state }) => state.open.update(order),
    *   processElement2(payment, { state, out }) {
@@ -742,13 +752,17 @@ export class KeyedBroadcastConnectedStream<T, S, K, B extends BroadcastDescripto
    * @throws {EngineError} `API-001` to `API-006`, `API-015` (`invalid`)
    * @example
    * ```ts
-   * readings.keyBy((r) => r.deviceId).connect(updates.broadcast({ rules })).process('alarm', { last }, Alarm, {
+   * const rules = mapState('rules', z.string(), Rule);
+   * const last = valueState('last', z.number());
+   * const Alarm = z.object({ reading: Reading, last: z.number().optional() });
+   *
+   * readings.keyBy((r) => r.deviceId).connect(ruleUpdates.broadcast({ rules })).process('alarm', { last }, Alarm, {
    *   processElement(reading, { state, broadcast, out }) {
    *     const rule = broadcast.rules.get(reading.metric);
    *     if (rule && reading.value > rule.limit) out.emit({ reading, last: state.last.value() });
    *     state.last.update(reading.value);
    *   },
-   *   processBroadcastElement: (update, { broadcast }) => broadcast.rules.put(update.metric, update),
+   *   processBroadcastElement: (rule, { broadcast }) => broadcast.rules.put(rule.metric, rule),
    * });
    * ```
    */

@@ -18,7 +18,7 @@ export function minutes(count: number): number {
   return Math.round(count * 60_000);
 }
 
-/** @example `boundedOutOfOrderness((row) => row.at, seconds(5))` */
+/** @example `boundedOutOfOrderness((order: Order) => order.at, seconds(5))` */
 export function seconds(count: number): number {
   return Math.round(count * 1000);
 }

@@ -55,6 +55,8 @@ export interface JobOptions<S extends StandardSchema> {
  *
  * @example
  * ```ts
+ * const total = valueState('total', z.number());
+ *
  * export default defineJob('word-count', (env) => {
  *   env
  *     .fromElements('words', ['to', 'be', 'or', 'not', 'to', 'be'])

@@ -44,7 +44,11 @@ export function count<In, K, U>(emit?: Emit<K, U>): WindowFunction<In, K, U> {
  *
  * @example
  * ```ts
- * sum((sale) => sale.amount, (total, { key, window }) => ({ shop: key, hour: window.start, total }))
+ * sales.keyBy((sale) => sale.shop).window(
+ *   'hourly',
+ *   tumbling(hours(1)),
+ *   sum((sale) => sale.amount, (total, { key, window }) => ({ shop: key, hour: window.start, total })),
+ * );
  * ```
  */
 export const sum: NumberWindow = <In, K, U>(select: (value: In) => number, emit?: Emit<K, U>) =>

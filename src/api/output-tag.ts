@@ -11,7 +11,7 @@ import type { AnySchema, InferOutput } from './schemas.ts';
  *
  * @example
  * ```ts
- * const rejected = outputTag('rejected', Rejected);
+ * const rejected = outputTag('rejected', z.object({ row: z.string(), why: z.string() }));
  * ```
  */
 export function outputTag<S extends AnySchema>(id: string, schema: S): OutputTag<InferOutput<S>>;

@@ -43,7 +43,7 @@ export class StreamExecutionEnvironment {
    *
    * @param watermarks How its elements get event time. Default: none.
    * @throws {EngineError} `API-001`, `API-002`, `API-005`, `API-015` (`invalid`)
-   * @example `env.fromSource('cgm', files(path, CgmRow), monotonous((row) => row.at))`
+   * @example `env.fromSource('rows', files('data/rows.csv', Row), monotonous((row) => row.at))`
    */
   fromSource<T, Split, Enum>(
     uid: string,

@@ -16,7 +16,7 @@ export function processingTimeTrigger(): Trigger {
  * it in `purging` to empty the window each time.
  *
  * @throws {EngineError} `API-009` (`invalid`) unless `count` is a whole number of at least 1.
- * @example `window('batches', globalWindow(), total, { trigger: purging(countTrigger(100)) })`
+ * @example `clicks.keyBy((c) => c.user).window('batches', globalWindow(), count(), { trigger: purging(countTrigger(100)) })`
  */
 export function countTrigger(count: number): Trigger {
   requireWhole('count', count, { least: 1, example: '100' });

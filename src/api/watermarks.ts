@@ -19,7 +19,7 @@ export interface WatermarkOptions {
  *
  * @example
  * ```ts
- * env.fromSource('cgm', files(path, CgmRow), monotonous((row) => row.at));
+ * env.fromSource('rows', files('data/rows.csv', Row), monotonous((row) => row.at));
  * ```
  */
 export function monotonous<T>(
@@ -39,7 +39,7 @@ export function monotonous<T>(
  *
  * @example
  * ```ts
- * boundedOutOfOrderness((order) => order.at, seconds(5), { idlenessMs: minutes(1) });
+ * boundedOutOfOrderness((order: Order) => order.at, seconds(5), { idlenessMs: minutes(1) });
  * ```
  */
 export function boundedOutOfOrderness<T>(

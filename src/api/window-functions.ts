@@ -60,7 +60,7 @@ export function aggregateWindow<In, Acc, Out, K, U>(
  * @param reduce Pure; must not change its arguments.
  * @throws {EngineError} `API-004`, `API-005` (`invalid`)
  *
- * @example `window('peak', tumbling(hours(1)), reduceWindow(Reading, (a, b) => (a.value > b.value ? a : b)))`
+ * @example `reduceWindow(Reading, (a, b) => (a.value > b.value ? a : b))`
  */
 export function reduceWindow<S extends AnySchema>(
   element: S,
@@ -91,9 +91,11 @@ export function reduceWindow<T, K, U>(
  *
  * @example The median
  * ```ts
- * processWindow(Reading, Median, (readings, { key, window, out }) => {
- *   const values = readings.map((r) => r.value).sort((a, b) => a - b);
- *   out.emit({ key, hour: window.start, median: values[values.length >> 1] ?? 0 });
+ * const Median = z.object({ hour: z.number(), median: z.number() });
+ *
+ * processWindow(Reading, Median, (elements, { window, out }) => {
+ *   const values = elements.map((r) => r.value).sort((a, b) => a - b);
+ *   out.emit({ hour: window.start, median: values[values.length >> 1] ?? 0 });
  * });
  * ```
  */

@@ -48,8 +48,8 @@ interface Store<T> {
  * process's collection, in a snapshot that is resumed, are not in it.
  *
  * ```ts
- * const results = collect<Summary>();
- * summaries.sinkTo('results', results);
+ * const results = collect<Reading>();
+ * readings.sinkTo('results', results);
  * // … run …
  * results.values();
  * ```

@@ -43,7 +43,7 @@ const OPEN_FILES_MAX = 64;
  * belongs to is complete, and is then whole, durable and never changed again.
  *
  * ```ts
- * vitals.sinkTo('vitals', fileSink({ path: 'out/vitals', format: 'json-lines' }));
+ * readings.sinkTo('readings', fileSink({ path: 'out/readings', format: 'json-lines' }));
  * ```
  *
  * @throws {EngineError} `FIL-010` for an option; when it runs: `FIL-002` to `FIL-005`, `FIL-011` to `FIL-013`.
