@@ -98,8 +98,8 @@ export class SimulatedJob {
       this.#running = running;
       return { kind: 'ended', result: await running.done };
     });
-    ended.catch(() => undefined);
     this.#ended = Promise.race([ended, died]);
+    this.#ended.catch(() => undefined);
     try {
       await this.simulation.run(Promise.race([started, died]));
     } catch (error) {
@@ -115,8 +115,7 @@ export class SimulatedJob {
    * @throws {EngineError} what keeps the job from starting.
    */
   async recover(job: SimulatedJobGiven, options: SubmitOptions = {}): Promise<Outcome | undefined> {
-    const state = (await this.record())?.state;
-    if (state !== undefined && state !== 'running' && state !== 'failed') return undefined;
+    if (await this.isOver()) return undefined;
     await this.submit(job, options);
     return this.outcome();
   }
@@ -225,6 +224,12 @@ export class SimulatedJob {
       await file.truncate(sizeBytes);
       await file.close();
     });
+  }
+
+  /** Whether the last run has ended so that submitting it again begins a new one. */
+  async isOver(): Promise<boolean> {
+    const state = (await this.record())?.state;
+    return state !== undefined && state !== 'running' && state !== 'failed';
   }
 
   /** What the storage says of the last run of the job's name. */

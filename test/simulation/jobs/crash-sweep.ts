@@ -45,7 +45,7 @@ export function blowAt(seed: string, writePoint: number): Blow {
   const random = seededRandom(`${seed} ${writePoint}`);
   return {
     writePoint,
-    moment: pick(random, ['before', 'after']),
+    moment: random.next() < 0.5 ? 'before' : 'after',
     kind: writePoint % 2 === 0 ? 'kill' : 'power',
     parallelism: 1 + randomInt(random, 3),
   };

@@ -1,0 +1,65 @@
+// Runs small jobs in the simulator, with faults that a seed draws: see docs/internals/simulation.md.
+//
+//   SEED=42 npm run simulate             one run, with its story and its log
+//   npm run simulate -- --runs 200       many runs with new seeds; prints how to replay what fails
+//   npm run simulate -- --job windows    only jobs whose name contains the text
+
+import { parseArgs } from 'node:util';
+import { randomHex, systemRandom } from '../src/common/random.ts';
+import { TOPOLOGIES } from '../test/simulation/jobs/index.ts';
+import { randomRun, type RandomRunOptions } from '../test/simulation/jobs/random-run.ts';
+
+const { values } = parseArgs({
+  options: {
+    runs: { type: 'string', default: '100' },
+    job: { type: 'string' },
+    log: { type: 'boolean', default: true },
+  },
+  allowNegative: true,
+});
+
+const seed = process.env.SEED;
+process.exitCode = seed === undefined ? await runMany(Number(values.runs)) : await replay(seed);
+
+/** The seed alone draws the job, unless one is named. */
+function given(name: string): RandomRunOptions {
+  const wanted = values.job;
+  if (wanted === undefined) return { seed: name };
+  const topology = TOPOLOGIES.find((each) => each.name.includes(wanted));
+  if (topology !== undefined) return { seed: name, topology };
+  console.error(`There is no job like '${wanted}'. There are:`);
+  for (const each of TOPOLOGIES) console.error(`  ${each.name}`);
+  process.exit(2);
+}
+
+async function replay(name: string): Promise<number> {
+  const log = values.log ? (line: string) => console.log(line) : undefined;
+  try {
+    const run = await randomRun({ ...given(name), ...(log && { log }) });
+    console.log(`${run.topology.name}: right in the end`);
+    for (const line of run.story) console.log(`  ${line}`);
+    console.log(`trace ${run.machine.simulation.traceHash()}`);
+    return 0;
+  } catch (error) {
+    console.error(error);
+    return 1;
+  }
+}
+
+async function runMany(runs: number): Promise<number> {
+  const base = randomHex(systemRandom, 8);
+  let failed = 0;
+  for (let i = 0; i < runs; i += 1) {
+    const name = `${base}-${i}`;
+    try {
+      await randomRun(given(name));
+    } catch (error) {
+      failed += 1;
+      const job = values.job === undefined ? '' : ` -- --job '${values.job}'`;
+      console.error(error instanceof Error ? error.message : error);
+      console.error(`\n  Replay: SEED=${name} npm run simulate${job}\n`);
+    }
+  }
+  console.log(`${runs} runs, ${failed} failed`);
+  return failed === 0 ? 0 : 1;
+}
