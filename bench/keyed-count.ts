@@ -206,16 +206,18 @@ async function measureBare({ keys, seconds }: KeyedCountOptions): Promise<Round>
   const counts = new Map<number, number>();
   let next = 0;
   let isOver = false;
+  const count = (from: number, to: number): void => {
+    for (let i = from; i < to; i++) {
+      const reading = { key: mix(i) % keys, value: i, ts: Date.now() };
+      const seen = (counts.get(reading.key) ?? 0) + 1;
+      counts.set(reading.key, seen);
+      counter.write({ key: reading.key, count: seen });
+    }
+  };
   const turn = (): void => {
     if (isOver) return;
-    const end = next + BARE_CHUNK;
-    for (let i = next; i < end; i++) {
-      const reading = { key: mix(i) % keys, value: i, ts: Date.now() };
-      const count = (counts.get(reading.key) ?? 0) + 1;
-      counts.set(reading.key, count);
-      counter.write({ key: reading.key, count });
-    }
-    next = end;
+    count(next, next + BARE_CHUNK);
+    next += BARE_CHUNK;
     systemClock.turn(turn);
   };
   turn();

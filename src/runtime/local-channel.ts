@@ -44,8 +44,11 @@ export class LocalChannel {
 
 class PooledBatch implements RecordBatch {
   size = 0;
-  // Filled at once, so that V8 keeps one kind of elements for all batches.
-  readonly values: unknown[] = new Array<unknown>(BATCH_RECORDS_MAX).fill(undefined);
+  /**
+   * A new array each time the batch is used: it is as young as the records, so the collector need
+   * not note each store of a young object into an old one.
+   */
+  values = new Array<unknown>(BATCH_RECORDS_MAX);
   readonly timestamps = new Float64Array(BATCH_RECORDS_MAX);
   readonly hashes = new Int32Array(BATCH_RECORDS_MAX);
 }
@@ -227,7 +230,7 @@ class LocalReader implements ChannelReader {
 
 /** Lets go of the values, so that they can die young. */
 function clear(batch: PooledBatch): void {
-  batch.values.fill(undefined, 0, batch.size);
+  batch.values = new Array<unknown>(BATCH_RECORDS_MAX);
   batch.size = 0;
 }
 

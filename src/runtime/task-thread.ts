@@ -15,8 +15,8 @@ import type { Task } from './task.ts';
 
 /** How long a turn lasts. Shorter: mail and timers are served sooner; longer: less is lost on turns. */
 export const TURN_MS = 2;
-/** Batches per task before the next task has its go. */
-const BATCHES_PER_STEP = 4;
+/** Batches per task before the next task has its go. One: what it made is still in the near cache. */
+const BATCHES_PER_STEP = 1;
 /** Most steps of one turn when they are counted and not timed. */
 const SIMULATED_STEPS_MAX = 8;
 

@@ -35,8 +35,13 @@ const SOURCE_ELEMENTS_PER_POLL = 256;
 /** How long a step encodes for snapshots. More: they are done sooner, records wait longer. */
 const SNAPSHOT_SLICE_MS = 0.5;
 
-/** Rows from which on a table is larger than the processor's near caches. */
-const PREFETCH_ROWS_MIN = 100_000;
+/**
+ * Steps between two such slices while there is input: about half of the time goes to the snapshot,
+ * which keeps it short (each row that is touched before its turn costs extra) and records moving.
+ */
+const STEPS_PER_SNAPSHOT_SLICE = 8;
+/** Rows from which on a table is so much larger than the near caches that prefetching pays. */
+const PREFETCH_ROWS_MIN = 250_000;
 
 /** `idle`: nothing to do before the next wake; `done`: the task has ended, whichever way. */
 export type StepResult = 'progress' | 'idle' | 'done';
@@ -68,6 +73,7 @@ export class Task implements TaskGateway {
   /** What the next step does first: opening has come to an end. */
   #begin: (() => void) | undefined;
   #closing: Promise<unknown> | undefined;
+  #stepsSinceSlice = 0;
   #recordsIn = 0;
   #lateDropped = 0;
 
@@ -138,7 +144,7 @@ export class Task implements TaskGateway {
           if (this.#flow.stop) break;
         }
       }
-      if (this.#snapshots?.drain(SNAPSHOT_SLICE_MS) === true) progress = true;
+      if (this.#drainSnapshots(progress)) progress = true;
     } catch (error) {
       this.#fail(userCodeError(this.#chain?.currentUid() ?? '', error));
     }
@@ -146,6 +152,12 @@ export class Task implements TaskGateway {
     if (progress || this.#mailbox.length > 0) return 'progress';
     this.flush();
     return 'idle';
+  }
+
+  #drainSnapshots(isBusy: boolean): boolean {
+    if (isBusy && ++this.#stepsSinceSlice < STEPS_PER_SNAPSHOT_SLICE) return false;
+    this.#stepsSinceSlice = 0;
+    return this.#snapshots?.drain(SNAPSHOT_SLICE_MS) === true;
   }
 
   #beginRunning(): boolean {
