@@ -31,8 +31,6 @@ RANGES = {
 }
 UNITS = {"glucose": "mg/dL", "isig": "nA", "power": "W", "cadence": "rpm", "speed": "m/s"}
 RIDE_STARTS = datetime.datetime(2010, 5, 1, 8, 0, 0, tzinfo=UTC)
-# The sum of floats depends in its last digits on the order of its terms, and subtasks have no order.
-MEAN_DIGITS = 9
 HOUR = datetime.timedelta(hours=1)
 
 
@@ -120,8 +118,7 @@ def canonical(record):
 
     def plain(value):
         if isinstance(value, dict):
-            rounded = {"mean": float(f"{value['mean']:.{MEAN_DIGITS}g}")} if "mean" in value else {}
-            return {key: plain(inner) for key, inner in sorted({**value, **rounded}.items())}
+            return {key: plain(inner) for key, inner in sorted(value.items())}
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             return float(value)
         return value
