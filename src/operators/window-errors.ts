@@ -3,7 +3,7 @@ import { EngineError } from '../common/errors.ts';
 export function elementWithoutTimestamp(uid: string): EngineError {
   return new EngineError('OPR-101', 'invalid', 'an element has no timestamp', {
     details: { operator: uid },
-    hint: `Give the source watermarks with a timestamp, or call assignTimestamps before '${uid}', or use windows by processing time.`,
+    hint: `Give the source watermarks with a timestamp, or call assignTimestampsAndWatermarks before '${uid}', or use windows by processing time.`,
   });
 }
 

@@ -253,7 +253,7 @@ function readersOf(codec: ColumnCodec, written: TypeSchema | undefined): Readers
     case 'refuse':
       throw new EngineError('SER-011', 'invalid', 'stored values do not fit the type of today', {
         details: { why: resolution.why },
-        hint: 'Keep the older type, or give a migrate function to the state.',
+        hint: 'Keep the older type, or give toSerializer(schema, { migrate }) in place of the schema.',
       });
   }
 }

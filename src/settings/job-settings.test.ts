@@ -80,7 +80,7 @@ describe('problems', () => {
           --sink=\`tape\`: accepts one of files, iceberg (Invalid option: expected one of "files"|"iceberg")
           --verbose=\`maybe\`: accepts true or false (Invalid input: expected boolean, received string)
           HEALTH_API_KEY=\`***\`: accepts text (Too big: expected string to have <=3 characters)
-        Give them behind --, or see -- --help. Variables are named HEALTH_CGM.
+        Give them behind --. Variables are named HEALTH_CGM.
         docs/errors/SET-003.md]
     `);
   });
@@ -93,6 +93,12 @@ describe('problems', () => {
     expect(() => parseJobSettings(z.string(), 'X', { args: [], env: {} })).toThrow(/SET-004/);
     const date = z.object({ from: z.date() });
     expect(() => parseJobSettings(date, 'X', { args: [], env: {} })).toThrow(/SET-004/);
+  });
+
+  it('are a schema that waits', () => {
+    const waiting = z.object({ from: z.string() }).refine(async () => true);
+    const args = ['--from', 'a'];
+    expect(() => parseJobSettings(waiting, 'X', { args, env: {} })).toThrow(/SET-005/);
   });
 });
 

@@ -32,6 +32,7 @@ export function settingsPrefix(jobName: string): string {
  * @param prefix Of the variables: `settingsPrefix(job.name)`.
  * @throws {EngineError} `SET-003` (`invalid`) with every argument and value that cannot be used.
  * @throws {EngineError} `SET-004` (`invalid`) for a schema that cannot be filled from texts.
+ * @throws {EngineError} `SET-005` (`invalid`) for a schema that checks asynchronously.
  *
  * @example
  * ```ts
@@ -72,7 +73,7 @@ export function parseJobSettings<T>(
   }
   const checked = schema?.['~standard'].validate(values);
   if (checked instanceof Promise) {
-    throw new EngineError('SET-004', 'invalid', 'the settings schema is async', {
+    throw new EngineError('SET-005', 'invalid', 'the settings schema is async', {
       hint: 'Use a schema that checks without waiting.',
     });
   }
@@ -168,7 +169,11 @@ function problemOf(
   message: string,
 ): SettingProblem {
   if (field === undefined)
-    return { name: name === '' ? 'settings' : name, got: message, accepts: 'see --help' };
+    return {
+      name: name === '' ? 'settings' : name,
+      got: message,
+      accepts: 'what the schema of the job says',
+    };
   return {
     name: given?.by ?? `${flagOf(field)} or ${variableOf(prefix, field)}`,
     got: given === undefined ? 'missing' : shownValue(field.name, given.texts.join(',')),
@@ -185,7 +190,7 @@ function badJobSettings(
     fields[0] === undefined ? '' : ` Variables are named ${variableOf(prefix, fields[0])}.`;
   return new EngineError('SET-003', 'invalid', "the job's settings cannot be used", {
     details: { count: problems.length },
-    hint: `Correct ${problemList(problems)}\n  Give them behind --, or see -- --help.${example}`,
+    hint: `Correct ${problemList(problems)}\n  Give them behind --.${example}`,
   });
 }
 

@@ -30,7 +30,7 @@ export interface RefusedSchema {
 export function schemaRefused({ uid, state, part, why }: RefusedSchema): EngineError {
   return new EngineError('STA-002', 'invalid', 'stored state does not fit its new type', {
     details: { uid, state, part, why },
-    hint: `Give the field that changed a default or make it optional, give the state "${state}" a migrate function, or rename the state to start it empty.`,
+    hint: `Give the field that changed a default or make it optional, give the state "${state}" toSerializer(schema, { migrate }), or rename the state to start it empty.`,
   });
 }
 
