@@ -288,7 +288,7 @@ export class DataStream<T> {
    * Each element goes to all subtasks of the next operator. With descriptors it can be connected
    * with another stream, whose operator then has that state on each subtask.
    *
-   * @throws {EngineError} `API-006` (`invalid`)
+   * @throws {EngineError} `API-017` to `API-019` (`invalid`)
    * @example
    * ```ts
    * const rules = mapState('rules', z.string(), Rule);
@@ -335,7 +335,8 @@ export class DataStream<T> {
   /**
    * What the operator of this stream has emitted to `tag`.
    *
-   * @throws {EngineError} `API-012` (`invalid`) if this stream is no operator's main output.
+   * @throws {EngineError} `API-012` (`invalid`) for a malformed tag, `API-021` if this stream is no
+   * operator's main output.
    * @example `hourly.sideOutput(late).sinkTo('late', print())`
    */
   sideOutput<U>(tag: OutputTag<U>): DataStream<U> {
@@ -343,7 +344,7 @@ export class DataStream<T> {
     const { builder, operator } = this.#parts;
     if (operator === undefined) {
       throw new EngineError(
-        'API-012',
+        'API-021',
         'invalid',
         'only the stream of an operator has side outputs',
         {
@@ -365,12 +366,12 @@ export class DataStream<T> {
    * Sets the parallelism of the operator that this stream comes from. Default: the job's.
    *
    * @returns The same stream.
-   * @throws {EngineError} `API-010`, `API-015` (`invalid`)
+   * @throws {EngineError} `API-010`, `API-015`, `API-020` (`invalid`)
    */
   setParallelism(parallelism: number): DataStream<T> {
     const { builder, operator } = this.#parts;
     if (operator === undefined) {
-      throw new EngineError('API-010', 'invalid', 'this stream has no operator of its own', {
+      throw new EngineError('API-020', 'invalid', 'this stream has no operator of its own', {
         details: { stream: describeParts(this.#parts), parallelism },
         hint: 'Call setParallelism on the stream that the operator returned.',
       });
@@ -430,7 +431,7 @@ export class KeyedStream<T, K> {
    * @param process A function, an object with `processElement` (`onTimer`, `open`, `close`), or a
    * class of which each subtask makes an object of its own. State lives in `state` only: variables
    * outside and fields of an object are not in any checkpoint.
-   * @throws {EngineError} `API-001` to `API-006`, `API-015` (`invalid`)
+   * @throws {EngineError} `API-001` to `API-005`, `API-015` to `API-019` (`invalid`)
    *
    * @example
    * ```ts
@@ -623,7 +624,7 @@ export class ConnectedKeyedStreams<A, B, K> {
    * One operator for both, with state per key. Emits elements of type `A`, unless a `schema` says
    * otherwise.
    *
-   * @throws {EngineError} `API-001` to `API-006`, `API-015` (`invalid`)
+   * @throws {EngineError} `API-001` to `API-005`, `API-015` to `API-019` (`invalid`)
    * @example Wait for the payment of an order
    * ```ts
    * const open = valueState('open', Order);
@@ -749,7 +750,7 @@ export class KeyedBroadcastConnectedStream<T, S, K, B extends BroadcastDescripto
    * As without a key, and with keyed state and timers for the elements. Emits elements of type `T`,
    * unless a `schema` says otherwise.
    *
-   * @throws {EngineError} `API-001` to `API-006`, `API-015` (`invalid`)
+   * @throws {EngineError} `API-001` to `API-005`, `API-015` to `API-019` (`invalid`)
    * @example
    * ```ts
    * const rules = mapState('rules', z.string(), Rule);

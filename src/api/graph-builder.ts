@@ -63,11 +63,11 @@ export class GraphBuilder {
     });
   }
 
-  /** @throws {EngineError} `API-010`, `API-014` */
+  /** @throws {EngineError} `API-010`, `API-022` */
   seal(): StreamGraph {
     this.#sealed = true;
     if (this.#nodes.size === 0) {
-      throw new EngineError('API-014', 'invalid', 'the job has no operators', {
+      throw new EngineError('API-022', 'invalid', 'the job has no operators', {
         details: { job: this.#jobName },
         hint: 'Start with env.fromSource and end each stream with sinkTo.',
       });

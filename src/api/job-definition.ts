@@ -51,7 +51,7 @@ export interface JobOptions<S extends StandardSchema> {
  * and sinks.
  *
  * @param name Names the job for people, commands and its settings' variables.
- * @throws {EngineError} `API-014` (`invalid`) for a bad name or function.
+ * @throws {EngineError} `API-014` (`invalid`) for a bad name; `API-004`, `API-005` for a bad function.
  *
  * @example
  * ```ts
@@ -94,7 +94,7 @@ export function defineJob(name: string, ...rest: readonly unknown[]): JobDefinit
       const returned = run(env, { settings, flink });
       const built = env.seal();
       if (returned instanceof Promise) {
-        throw new EngineError('API-014', 'invalid', 'the job function is async', {
+        throw new EngineError('API-023', 'invalid', 'the job function is async', {
           details: { job: name },
           hint: 'Build the graph without waiting; read files and open connections in sources, sinks or open().',
         });

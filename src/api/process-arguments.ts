@@ -15,7 +15,7 @@ const METHODS = ['onTimer', 'processElement1', 'processElement2', 'processBroadc
 
 /**
  * @param required The methods that must be there; a plain function is taken as the only one.
- * @throws {EngineError} `API-001`, `API-004`, `API-005`
+ * @throws {EngineError} `API-001`, `API-004`, `API-005`, `API-016`
  */
 export function processGiven<F extends object>(
   uid: string,
@@ -31,7 +31,7 @@ export function processGiven<F extends object>(
     return { process: { [method]: made } as F, newProcess: undefined };
   }
   if (typeof made !== 'object' || (made as unknown) === null) {
-    throw new EngineError('API-005', 'invalid', 'the process function is missing', {
+    throw new EngineError('API-016', 'invalid', 'the process function is missing', {
       details: { uid, got: shown(given), wanted: required.join(', ') },
       hint: `Give ${required.length === 1 ? 'a function, or ' : ''}an object or a class with ${required.join(' and ')} as the last argument.`,
     });
@@ -47,13 +47,14 @@ export function processGiven<F extends object>(
 }
 
 /**
- * @throws {EngineError} `API-006` if two descriptors of the operator have one name
- * @throws {EngineError} `API-006` if something else than a descriptor is among them
+ * @throws {EngineError} `API-017` if there are none, not even an empty object
+ * @throws {EngineError} `API-018` if something else than a descriptor is among them
+ * @throws {EngineError} `API-019` if two descriptors of the operator have one name
  */
 export function requireStates(uid: string, states: unknown): asserts states is StateDescriptors {
   requireUid(uid);
   if (typeof states !== 'object' || states === null) {
-    throw new EngineError('API-006', 'invalid', 'the state descriptors are missing', {
+    throw new EngineError('API-017', 'invalid', 'the state descriptors are missing', {
       details: { uid, got: shown(states) },
       hint: 'Give them as an object after the uid, such as { seen }, or {} if there is no state.',
     });
@@ -62,14 +63,14 @@ export function requireStates(uid: string, states: unknown): asserts states is S
   for (const [field, descriptor] of Object.entries(states as Readonly<Record<string, unknown>>)) {
     const name = nameOf(descriptor);
     if (name === undefined) {
-      throw new EngineError('API-006', 'invalid', 'not a state descriptor', {
+      throw new EngineError('API-018', 'invalid', 'not a state descriptor', {
         details: { uid, field, got: shown(descriptor) },
         hint: 'Make it with valueState, listState, mapState, reducingState or aggregatingState.',
       });
     }
     const other = fieldOf.get(name);
     if (other !== undefined) {
-      throw new EngineError('API-006', 'invalid', 'two states of an operator have one name', {
+      throw new EngineError('API-019', 'invalid', 'two states of an operator have one name', {
         details: { uid, name, first: other, second: field },
         hint: 'Give each descriptor of the operator a name of its own.',
       });

@@ -28,7 +28,8 @@ export class SinkCommitters {
   /**
    * Commits, in order of checkpoints, and says what became of each.
    *
-   * @throws {EngineError} `JOB-003` (`invalid`) for committables of a sink that this job does not have.
+   * @throws {EngineError} `JOB-003` (`invalid`) for committables of a sink that this job does not have,
+   * `JOB-004` if the sink has a committer and no serializer for them.
    */
   async commit(committables: readonly SerializedCommittable[]): Promise<CommitResult[]> {
     const results = new Array<CommitResult>(committables.length).fill('retry');
@@ -80,11 +81,11 @@ export function sinksOf(graph: JobGraph): ReadonlyMap<string, Sink<unknown>> {
 function decode(sink: Sink<unknown>, one: SerializedCommittable | undefined): Stamped<unknown> {
   if (one === undefined || sink.committables === undefined) {
     throw new EngineError(
-      'JOB-003',
+      'JOB-004',
       'invalid',
       'the sink takes no committables, the checkpoint holds some',
       {
-        hint: 'Give the sink its old uid again, or pass --allowNonRestoredState to drop this output.',
+        hint: 'Add committables, the serializer, to this sink; or give another sink another uid.',
       },
     );
   }

@@ -324,9 +324,9 @@ describe('refusals', () => {
     ['a uid that stands twice', 'GRA-001', [...sourceOnly, node('map', 's', ['s'])], 1],
     ['an unknown operator', 'GRA-002', [...sourceOnly, node('map', 'm', ['nobody'])], 1],
     ['an edge forwards', 'GRA-002', [node('map', 'm', ['s']), ...sourceOnly], 1],
-    ['a source with an input', 'GRA-002', [...sourceOnly, node('source', 't', ['s'])], 1],
-    ['an operator without an input', 'GRA-002', [node('map', 'm')], 1],
-    ['one stream twice', 'GRA-002', [...sourceOnly, node('map', 'm', ['s', 's'])], 1],
+    ['a source with an input', 'GRA-005', [...sourceOnly, node('source', 't', ['s'])], 1],
+    ['an operator without an input', 'GRA-005', [node('map', 'm')], 1],
+    ['one stream twice', 'GRA-006', [...sourceOnly, node('map', 'm', ['s', 's'])], 1],
     ['no parallelism', 'GRA-003', sourceOnly, 0],
     ['more subtasks than key groups', 'GRA-003', sourceOnly, 129],
     ['an operator with more', 'GRA-003', [...sourceOnly, node('map', 'm', ['s'], 129)], 1],
@@ -351,7 +351,7 @@ describe('refusals', () => {
   it('a number of key groups that Flink does not have', () => {
     const graph = { jobName: 'test', nodes: sourceOnly };
     expect(() => buildJobGraph(graph, { parallelism: 1, maxParallelism: 32_769 })).toThrow(
-      /GRA-003.*maxParallelism=`32769`/,
+      /GRA-007.*maxParallelism=`32769`/,
     );
   });
 });

@@ -9,15 +9,17 @@ import type { StreamGraph, StreamNode } from './operator-spec.ts';
  * refused for graphs from anywhere.
  *
  * @throws {EngineError} `GRA-001` (`invalid`) if a uid stands twice.
- * @throws {EngineError} `GRA-002` (`invalid`) if an edge comes from no earlier operator, stands
- * twice, or is missing (only sources have none, and they have none).
+ * @throws {EngineError} `GRA-002` (`invalid`) if an edge comes from no earlier operator.
  * @throws {EngineError} `GRA-003` (`invalid`) if a parallelism does not fit.
  * @throws {EngineError} `GRA-004` (`invalid`) if an operator with keyed state has an input without a key.
+ * @throws {EngineError} `GRA-005` (`invalid`) if a source has an edge or another operator has none.
+ * @throws {EngineError} `GRA-006` (`invalid`) if an edge stands twice.
+ * @throws {EngineError} `GRA-007` (`invalid`) if the number of key groups does not fit.
  */
 export function validateStreamGraph(graph: StreamGraph, options: JobGraphOptions): void {
   const { maxParallelism } = options;
   if (!isWithin(maxParallelism, MAX_PARALLELISM_LIMIT)) {
-    throw new EngineError('GRA-003', 'invalid', 'maxParallelism does not fit', {
+    throw new EngineError('GRA-007', 'invalid', 'maxParallelism does not fit', {
       details: { maxParallelism, least: 1, most: MAX_PARALLELISM_LIMIT },
       hint: 'Leave maxParallelism out, or give a whole number from 1 to 32768, for example 128.',
     });
@@ -43,9 +45,8 @@ export function validateStreamGraph(graph: StreamGraph, options: JobGraphOptions
 function requireEdges(node: StreamNode, earlier: ReadonlySet<string>): void {
   const isSource = node.spec.kind === 'source';
   if (isSource !== (node.edges.length === 0)) {
-    const summary = isSource ? 'a source has an input' : 'an operator has no input';
-    throw new EngineError('GRA-002', 'invalid', summary, {
-      details: { uid: node.uid, kind: node.spec.kind },
+    throw new EngineError('GRA-005', 'invalid', 'only sources are without an input', {
+      details: { uid: node.uid, kind: node.spec.kind, inputs: node.edges.length },
       hint: 'Build the graph with env.fromSource and the streams it returns.',
     });
   }
@@ -59,7 +60,7 @@ function requireEdges(node: StreamNode, earlier: ReadonlySet<string>): void {
       });
     }
     if (ids.has(id)) {
-      throw new EngineError('GRA-002', 'invalid', 'an operator reads one stream twice', {
+      throw new EngineError('GRA-006', 'invalid', 'an operator reads one stream twice', {
         details: { uid: node.uid, edge: id },
         hint: 'Put a map between, or leave one of the two out of the union.',
       });
