@@ -3,6 +3,7 @@
  * knows the commands' names and options; what a command needs is loaded when it runs.
  */
 import { Command, Option } from 'commander';
+import type { RunArguments } from './run-arguments.ts';
 
 const program = new Command('tidemark')
   .description('Stateful stream processing for TypeScript.')
@@ -28,15 +29,6 @@ program
     const { runCommand } = await import('./run.ts');
     process.exitCode = await runCommand(job, rest, options);
   });
-
-export interface RunArguments {
-  readonly parallelism?: string;
-  readonly fromSavepoint?: string;
-  readonly fresh?: boolean;
-  readonly allowNonRestoredState?: boolean;
-  readonly D: readonly string[];
-  readonly json?: boolean;
-}
 
 function collect(value: string, before: readonly string[]): readonly string[] {
   return [...before, value];

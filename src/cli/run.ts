@@ -5,7 +5,7 @@ import type { JobEvent, JobResult } from '../cluster/job-events.ts';
 import type { StartFrom } from '../cluster/job-store.ts';
 import type { RunningJob } from '../cluster/run-job.ts';
 import type { SettingsSchema } from '../settings/job-fields.ts';
-import type { RunArguments } from './main.ts';
+import type { RunArguments } from './run-arguments.ts';
 import type { RunReporter } from './run-reporter.ts';
 
 /** Exit codes, by what became of the job; as for shells, 130 is an interrupt. */
