@@ -68,19 +68,15 @@ export interface HistorySummary {
   readonly stateBytes: MetricSummary;
 }
 
-/** Over all completed ones; the quantiles over the last `SAMPLES_MAX`. */
+/** Over all completed ones. */
 export interface MetricSummary {
   readonly count: number;
   readonly sum: number;
   readonly min: number;
   readonly max: number;
-  readonly samples: readonly number[];
 }
 
-/** Enough for the quantiles that Flink shows. */
-export const SAMPLES_MAX = 1000;
-
-const NO_SAMPLES: MetricSummary = { count: 0, sum: 0, min: 0, max: 0, samples: [] };
+const NO_SAMPLES: MetricSummary = { count: 0, sum: 0, min: 0, max: 0 };
 
 export function emptyHistory(finishedMax: number): CheckpointHistory {
   return {
@@ -142,20 +138,6 @@ export function recordDiscarded(
   };
 }
 
-/** The value below which `share` of the samples lie, interpolated as Flink's. `NaN` without samples. */
-export function quantileOf(summary: MetricSummary, share: number): number {
-  const sorted = [...summary.samples].sort((a, b) => a - b);
-  const first = sorted[0];
-  const last = sorted.at(-1);
-  if (first === undefined || last === undefined) return NaN;
-  const position = share * (sorted.length + 1);
-  if (position < 1) return first;
-  if (position >= sorted.length) return last;
-  const lower = sorted[Math.floor(position) - 1] ?? first;
-  const upper = sorted[Math.floor(position)] ?? last;
-  return lower + (position - Math.floor(position)) * (upper - lower);
-}
-
 export interface AckRecord {
   readonly ack: TaskAcknowledgement;
   /** Wall time. */
@@ -194,12 +176,11 @@ export function statisticsOfAcks(acks: Iterable<AckRecord>): {
 }
 
 function addSample(summary: MetricSummary, value: number): MetricSummary {
-  const { count, sum, min, max, samples } = summary;
+  const { count, sum, min, max } = summary;
   return {
     count: count + 1,
     sum: sum + value,
     min: count === 0 ? value : Math.min(min, value),
     max: count === 0 ? value : Math.max(max, value),
-    samples: [...samples, value].slice(-SAMPLES_MAX),
   };
 }
