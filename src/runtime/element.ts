@@ -3,9 +3,6 @@ import type { CheckpointBarrier } from '../contracts/snapshots.ts';
 /** The last watermark of a bounded stream. A safe integer, so that it fits wherever times fit. */
 export const MAX_WATERMARK_MS = Number.MAX_SAFE_INTEGER;
 
-/** A timestamp that is not there, on the inside: in arrays of numbers there is no `undefined`. */
-export const NO_TIMESTAMP = Number.NaN;
-
 /** What travels between the records of a channel, in order with them. */
 export type Control =
   | { readonly kind: 'watermark'; readonly watermarkMs: number }
