@@ -304,18 +304,20 @@ function withIds(before: Head, idsUsedThrough: CheckpointId): Head {
   return { ...before, idsThrough };
 }
 
-/** Creates a file whose content nobody else writes, though an answer be lost. */
+/**
+ * Creates a file whose content nobody else writes, though an answer be lost. What a failed write left
+ * can be read and still be gone after a crash: only a second call says that it is there to stay.
+ */
 async function createOnce(target: BlobStore, path: string, bytes: Uint8Array): Promise<void> {
-  let failure: unknown;
-  try {
-    if ((await target.create(path, bytes)) !== 'taken') return;
-  } catch (error) {
-    failure = error;
-  }
+  const stored = await target.create(path, bytes).catch((error: unknown) => {
+    if (isUnavailable(error)) return target.create(path, bytes);
+    throw error;
+  });
+  if (stored !== 'taken') return;
   const found = await target.read(path);
-  if (found !== undefined && sameBytes(found.bytes, bytes)) return;
-  if (failure instanceof Error) throw failure;
-  throw takenFileError(`${target.url}/${path}`);
+  if (found === undefined || !sameBytes(found.bytes, bytes)) {
+    throw takenFileError(`${target.url}/${path}`);
+  }
 }
 
 /** Takes the marker away. Best effort: the sweep does it otherwise. */

@@ -158,6 +158,9 @@ export function check(problem: string | undefined): void {
 
 /** The error with what it takes to see it again. */
 export function told(error: unknown, how: string): unknown {
-  if (error instanceof Error) error.message = `${how}\n${error.message}`;
+  if (!(error instanceof Error)) return error;
+  const { message } = error;
+  error.message = `${how}\n${message}`;
+  if (error.stack !== undefined) error.stack = error.stack.replace(message, () => error.message);
   return error;
 }

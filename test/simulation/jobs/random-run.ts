@@ -51,7 +51,6 @@ export async function randomRun(options: RandomRunOptions): Promise<RandomRun> {
       seen = await lookAt(run, seen);
     }
     await finish(run);
-    await lookAt(run, seen);
     check(problemOfAll(await visible(machine, topology), topology));
     check(await problemOfState(machine, topology));
   } catch (error) {
@@ -112,10 +111,15 @@ async function finish({ machine, topology, story }: Run): Promise<void> {
   throw told(error, `the last process ended as ${status}`);
 }
 
-/** Nothing wrong, nothing twice, and nothing gone that was there. */
-async function lookAt({ machine, topology }: Run, before: Visible): Promise<Visible> {
+/**
+ * Nothing wrong, nothing twice, and nothing gone that was there; unless power failed, which may take
+ * a name that was never synced from its folder until the job commits it once more.
+ */
+async function lookAt({ machine, topology, story }: Run, before: Visible): Promise<Visible> {
   const seen = await visible(machine, topology);
   check(problemOfPart(seen, topology));
+  const life = story.slice(story.findLastIndex((line) => line.startsWith('life ')));
+  if (life.some((line) => line.includes('power failure'))) return seen;
   for (const [folder, lines] of Object.entries(before)) {
     const gone = lines.filter((line) => seen[folder]?.includes(line) !== true);
     if (gone.length > 0) fail(`${folder} lost ${gone.join(' ')}`);
@@ -174,6 +178,9 @@ const NOTHING = (): void => undefined;
 /** Jobs in which processing time means something, so that a jump of the clock rightly shows. */
 const BY_THE_CLOCK = ['time to live', 'processing-time timers'];
 
+/** Jobs whose inputs come in an order that waits make, which a slow start of a task undoes. */
+const BY_WAITS = ['rules as broadcast state'];
+
 function drawFault({ machine, topology, trip }: Run, random: Random): PlannedFault {
   const { simulation } = machine;
   const { disk, clock } = simulation;
@@ -200,6 +207,7 @@ function drawFault({ machine, topology, trip }: Run, random: Random): PlannedFau
       };
     }
     case 'slow':
+      if (BY_WAITS.includes(topology.name)) return { what: 'nothing', strike: () => NOTHING };
       return {
         what: 'slow disk',
         strike: () => disk.fail({ times: 20, delayMs: 5 + amount * 20 }),
