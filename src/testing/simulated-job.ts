@@ -9,9 +9,10 @@ import type { StartFrom } from '../cluster/job-store.ts';
 import { runJob, type RunningJob } from '../cluster/run-job.ts';
 import { parseSettings } from '../settings/parse-settings.ts';
 import { readKeyedRuns, type KeyedEntry } from '../state/read-keyed-runs.ts';
+import type { BlobStore } from '../storage/blob-store.ts';
 import { FileBlobStore } from '../storage/file-blob-store.ts';
 import type { SimulatedProcess, SimulatedWorld } from './simulation/simulated-process.ts';
-import { Simulation, type RunBounds } from './simulation/simulation.ts';
+import { Simulation, type RunBounds, type SimulationOptions } from './simulation/simulation.ts';
 
 /** Where the simulated machine keeps the job's checkpoints. */
 export const CHECKPOINTS = '/checkpoints';
@@ -19,6 +20,11 @@ export const CHECKPOINTS = '/checkpoints';
 /** A job, or what makes it for the process that runs it: with its clock, for functions that wait. */
 export type SimulatedJobGiven =
   JobDefinition<undefined> | ((world: SimulatedWorld) => JobDefinition<undefined>);
+
+export interface SimulatedJobOptions extends SimulationOptions {
+  /** Puts something between the job and its checkpoints, such as planted bugs. */
+  readonly wrapStore?: (store: BlobStore) => BlobStore;
+}
 
 export interface SubmitOptions {
   /** Default 1. */
@@ -66,9 +72,11 @@ export class SimulatedJob {
   #running: RunningJob | undefined;
   #ended: Promise<Outcome> | undefined;
   #jobName = '';
+  readonly #wrapStore: (store: BlobStore) => BlobStore;
 
-  constructor(options: { readonly seed: string | number; readonly keepLog?: boolean }) {
+  constructor(options: SimulatedJobOptions) {
     this.simulation = new Simulation(options);
+    this.#wrapStore = options.wrapStore ?? ((store) => store);
   }
 
   /** The job in the living process, for requests (savepoints, cancel). */
@@ -136,7 +144,7 @@ export class SimulatedJob {
       job: job.build(undefined, parseSettings({ env: {}, dynamic, cores: 1 })),
       world,
       dataFolder: '/data',
-      store: new FileBlobStore(world.fs, CHECKPOINTS, world.random.fork('store')),
+      store: this.#wrapStore(new FileBlobStore(world.fs, CHECKPOINTS, world.random.fork('store'))),
       from: options.from ?? { kind: 'resume' },
       allowNonRestoredState: options.allowNonRestoredState ?? false,
       checkMode: options.checkMode ?? true,
