@@ -137,6 +137,8 @@ async function submitted(
   return machine.outcome();
 }
 
+type Call = (...given: unknown[]) => unknown;
+
 function leakySource<T, S, E>(source: Source<T, S, E>): Source<T, S, E> {
   return {
     ...source,
@@ -150,7 +152,7 @@ function leakySource<T, S, E>(source: Source<T, S, E>): Source<T, S, E> {
         get: (target, name) => {
           if (name === 'available') return available;
           const value: unknown = Reflect.get(target, name);
-          return typeof value === 'function' ? value.bind(target) : value;
+          return typeof value === 'function' ? (value as Call).bind(target) : value;
         },
       });
     },
@@ -179,10 +181,10 @@ function leakyStore(store: BlobStore): BlobStore {
     get: (target, name) => {
       const value: unknown = Reflect.get(target, name);
       if (typeof value !== 'function') return value;
-      if (name !== 'create') return value.bind(target);
+      if (name !== 'create') return (value as Call).bind(target);
       return async (...given: unknown[]) => {
         await readFile('/dev/null');
-        return Reflect.apply(value, target, given);
+        return Reflect.apply(value, target, given) as unknown;
       };
     },
   });
