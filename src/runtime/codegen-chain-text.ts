@@ -63,16 +63,17 @@ export class ChainText {
       ]),
       '}',
       ...this.#sides(position, now),
+      `class User_${position} {`,
+      ...indent([
+        `emit(v) { emit_${position}(v); }`,
+        ...atMoment(m, `emitAt(v, t)`, `emit_${position}(v);`),
+      ]),
+      '}',
       `const output_${position} = {`,
       ...indent([
-        ...atMoment(m, `emit(v, t)`, `emit_${position}(v);`),
-        ...atMoment(m, `side(tagId, v, t)`, `side_${position}(tagId, v);`),
-        'user: {',
-        ...indent([
-          `emit(v) { emit_${position}(v); },`,
-          ...atMoment(m, `emitAt(v, t)`, `emit_${position}(v);`),
-        ]),
-        '},',
+        ...atMoment(m, `emit(v, t)`, `emit_${position}(v);`, ','),
+        ...atMoment(m, `side(tagId, v, t)`, `side_${position}(tagId, v);`, ','),
+        `user: new User_${position}(),`,
         `userSide(tag, v) { side_${position}(tag.id, v); },`,
         'source: undefined,',
       ]),
@@ -113,7 +114,8 @@ export class ChainText {
     this.#constants.add(`const splits_${position} = d.inline[${position}].splits;`);
     const progress = `splits_${position}.progress`;
     return [
-      `const source_${position} = {`,
+      // A class of its own: code that has seen outputs of several chains can tell them apart by it.
+      `class Source_${position} {`,
       ...indent([
         'emit(v, splitId, timestampMs) {',
         ...indent([
@@ -128,10 +130,11 @@ export class ChainText {
           `at = ${position};`,
           'return !flow.stop;',
         ]),
-        '},',
-        `splitFinished(splitId) { splits_${position}.finished(splitId); },`,
+        '}',
+        `splitFinished(splitId) { splits_${position}.finished(splitId); }`,
       ]),
-      '};',
+      '}',
+      `const source_${position} = new Source_${position}();`,
     ];
   }
 

@@ -1,7 +1,12 @@
 /** Pieces of the text of generated chains. */
 
 /** A method that runs `call` with the moment at `t`. */
-export function atMoment(moment: string, signature: string, call: string): string[] {
+export function atMoment(
+  moment: string,
+  signature: string,
+  call: string,
+  end: '' | ',' = '',
+): string[] {
   return [
     `${signature} {`,
     ...indent([
@@ -10,7 +15,7 @@ export function atMoment(moment: string, signature: string, call: string): strin
       call,
       `${moment}.timestampMs = before;`,
     ]),
-    '},',
+    `}${end}`,
   ];
 }
 

@@ -41,7 +41,7 @@ const SNAPSHOT_SLICE_MS = 0.5;
  */
 const STEPS_PER_SNAPSHOT_SLICE = 8;
 /** Rows from which on a table is so much larger than the near caches that prefetching pays. */
-const PREFETCH_ROWS_MIN = 250_000;
+const PREFETCH_ROWS_MIN = 50_000;
 
 /** `idle`: nothing to do before the next wake; `done`: the task has ended, whichever way. */
 export type StepResult = 'progress' | 'idle' | 'done';
