@@ -82,10 +82,16 @@ export function missingFileError(path: string): EngineError {
 /** The HEAD moved so often, or answered so seldom, that we gave up. */
 export function headBusyError(path: string, tries: number, cause?: unknown): EngineError {
   return new EngineError('CHK-007', 'unavailable', 'the record of the job could not be updated', {
-    details: { path, tries },
+    details: { path, tries, ...answerOf(cause) },
     hint: 'Check that the checkpoint storage answers; the job goes on with its last complete checkpoint.',
     ...(cause === undefined ? {} : { cause }),
   });
+}
+
+/** What the store said last, such as `ENOSPC`: the coordinator's history keeps the message alone. */
+function answerOf(cause: unknown): { readonly answer?: string } {
+  if (!(cause instanceof EngineError)) return {};
+  return { answer: String(cause.details.errno ?? cause.code) };
 }
 
 /** A file that should be new is there already, with other content. */
