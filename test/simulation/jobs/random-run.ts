@@ -162,14 +162,14 @@ const FAULTS = [
   'throw',
 ] as const;
 
-/** Looks until it is so, then acts. */
+/** Looks until it is so, then acts; less and less often, since a job may wait for minutes. */
 function whenever(clock: Clock, isSo: () => boolean, act: () => void): () => void {
   let cancel = NOTHING;
-  const look = (): void => {
+  const look = (afterMs: number): void => {
     if (isSo()) act();
-    else cancel = clock.after(0.05, look);
+    else cancel = clock.after(afterMs, () => look(afterMs * 1.02));
   };
-  look();
+  look(0.05);
   return () => cancel();
 }
 
