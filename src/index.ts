@@ -71,25 +71,31 @@ export {
   type WindowResultContext,
 } from './api/window-functions.ts';
 export { count, max, mean, min, sum } from './api/number-windows.ts';
+export type { EmitResult, NumberWindow } from './api/number-windows.ts';
 
 export type {
+  BroadcastDescriptors,
   BroadcastProcessFunction,
   CoProcessFunction,
   KeyedBroadcastProcessFunction,
   KeyedCoProcessFunction,
   KeyedProcessFunction,
   NonKeyedContext,
+  Nothing,
   OnTimerContext,
   ProcessContext,
   ProcessFunction,
+  ReadOnlyBroadcasts,
   RuntimeContext,
   Sync,
   TimerService,
+  WritableBroadcasts,
 } from './contracts/functions.ts';
 export type { Output, OutputTag, SideOutput } from './contracts/output.ts';
 export type {
   AggregatingState,
   AggregatingStateDescriptor,
+  AnyStateDescriptor,
   BroadcastState,
   ListState,
   ListStateDescriptor,
@@ -100,13 +106,16 @@ export type {
   ReducingStateDescriptor,
   StateDescriptors,
   StateOf,
+  StateTtl,
   StatesOf,
   ValueState,
   ValueStateDescriptor,
 } from './contracts/state.ts';
 export type { WatermarkStrategy } from './contracts/watermark-strategy.ts';
 export type {
+  AggregateFunction,
   CustomTrigger,
+  TimeDomain,
   TimeWindow,
   Trigger,
   TriggerContext,
@@ -116,18 +125,54 @@ export type {
   WindowFunction,
 } from './contracts/windows.ts';
 
-export type { FlinkSettings, SettingName, SettingOrigin } from './settings/flink-settings.ts';
+export type {
+  FlinkSettings,
+  SettingName,
+  SettingOrigin,
+  SettingValues,
+} from './settings/flink-settings.ts';
 
-export { toSerializer, type SchemaOf, type ToSerializerOptions } from './serde/to-serializer.ts';
-export type { Serializer } from './serde/serializer.ts';
+export {
+  toSerializer,
+  type Migrate,
+  type SchemaOf,
+  type ToSerializerOptions,
+} from './serde/to-serializer.ts';
+export type { Resolution, Serializer } from './serde/serializer.ts';
+export type { ByteReader, ByteWriter } from './serde/bytes.ts';
+export type {
+  EnumValue,
+  FieldSchema,
+  ObjectSchema,
+  ScalarKind,
+  ScalarSchema,
+  TupleSchema,
+  TypeSchema,
+} from './serde/type-schema.ts';
+export type {
+  StandardIssue,
+  StandardJsonSchema,
+  StandardJsonSchemaOptions,
+  StandardResult,
+  StandardSchema,
+} from './serde/standard-schema.ts';
 
 export { files, type FilesOptions, type WatchOptions } from './connectors/file/file-source.ts';
 export { fileSink, type FileEncoder, type FileSinkOptions } from './connectors/file/file-sink.ts';
+export type { FileEnumeratorState, FileIdentity, FileSplit } from './connectors/file/file-split.ts';
+export type { PendingFile } from './connectors/file/pending-file.ts';
 export type { FilePosition, InvalidRow, RowOptions } from './connectors/file/row-handler.ts';
 export { rateLimited } from './connectors/generator/rate-limited.ts';
-export { generate, type GenerateOptions } from './connectors/generator/generator-source.ts';
+export {
+  generate,
+  type GenerateOptions,
+  type GeneratorSplit,
+  type GeneratorState,
+} from './connectors/generator/generator-source.ts';
 export { print, type PrintOptions } from './connectors/print/print-sink.ts';
-export { collect, type Collected } from './connectors/collect/collect-sink.ts';
+export { collect, type Collected, type CollectedPart } from './connectors/collect/collect-sink.ts';
+export type { CsvOptions } from './formats/csv-parser.ts';
+export type { CommonParserOptions } from './formats/record-parser.ts';
 
 export type {
   EnumeratorContext,

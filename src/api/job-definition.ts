@@ -1,9 +1,10 @@
 import { EngineError } from '../common/errors.ts';
 import type { Nothing } from '../contracts/functions.ts';
 import type { StreamGraph } from '../graph/operator-spec.ts';
-import type { InferOutput, StandardSchema } from '../serde/standard-schema.ts';
+import type { StandardSchema } from '../serde/standard-schema.ts';
 import type { FlinkSettings } from '../settings/flink-settings.ts';
 import { requireSyncFunction, shown } from './checks.ts';
+import type { InferOutput } from './schemas.ts';
 import { StreamExecutionEnvironment } from './stream-execution-environment.ts';
 
 /** The second argument of a job's function. */
@@ -16,6 +17,7 @@ export interface JobContext<S> {
 
 /** A job as data: what every process that runs a part of it builds from the same module. */
 export interface BuiltJob {
+  /** What the engine runs; its shape may change in any release. @internal */
   readonly graph: StreamGraph;
   /** All settings in force, frozen, with their origins. */
   readonly config: FlinkSettings;

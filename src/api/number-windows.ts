@@ -9,11 +9,14 @@ import { aggregateWindow, type WindowResultContext } from './window-functions.ts
  * of the number, the key and the window; without it the number itself is emitted.
  */
 
-type Emit<K, U> = (result: number, context: WindowResultContext<K>) => Sync<U>;
+/** What is emitted of a window's number. Its context is reused: never keep it. */
+export type EmitResult<K, U> = (result: number, context: WindowResultContext<K>) => Sync<U>;
 
-interface NumberWindow {
+/** A window whose result is a number; `select` takes it from each element. */
+export interface NumberWindow {
   <In>(select: (value: In) => number): WindowFunction<In, unknown, number>;
-  <In, K, U>(select: (value: In) => number, emit: Emit<K, U>): WindowFunction<In, K, U>;
+  /** With `emit`, which makes what is emitted of the number, the key and the window. */
+  <In, K, U>(select: (value: In) => number, emit: EmitResult<K, U>): WindowFunction<In, K, U>;
 }
 
 const FLOAT64 = serializerOf({ kind: 'float64' });
@@ -26,8 +29,8 @@ const MEAN = serializerOf({ kind: 'tuple', of: [{ kind: 'float64' }, { kind: 'fl
  */
 export function count<In>(): WindowFunction<In, unknown, number>;
 /** With `emit`, which makes what is emitted of the number, the key and the window. */
-export function count<In, K, U>(emit: Emit<K, U>): WindowFunction<In, K, U>;
-export function count<In, K, U>(emit?: Emit<K, U>): WindowFunction<In, K, U> {
+export function count<In, K, U>(emit: EmitResult<K, U>): WindowFunction<In, K, U>;
+export function count<In, K, U>(emit?: EmitResult<K, U>): WindowFunction<In, K, U> {
   return aggregateWindow(
     folding(
       'count',
@@ -51,22 +54,32 @@ export function count<In, K, U>(emit?: Emit<K, U>): WindowFunction<In, K, U> {
  * );
  * ```
  */
-export const sum: NumberWindow = <In, K, U>(select: (value: In) => number, emit?: Emit<K, U>) =>
+export const sum: NumberWindow = <In, K, U>(
+  select: (value: In) => number,
+  emit?: EmitResult<K, U>,
+) =>
   aggregateWindow(
     folding('sum', select, 0, (total, value) => total + value),
     emit,
   );
 
 /** The least of a number of each element. */
-export const min: NumberWindow = <In, K, U>(select: (value: In) => number, emit?: Emit<K, U>) =>
-  aggregateWindow(folding('min', select, Infinity, Math.min), emit);
+export const min: NumberWindow = <In, K, U>(
+  select: (value: In) => number,
+  emit?: EmitResult<K, U>,
+) => aggregateWindow(folding('min', select, Infinity, Math.min), emit);
 
 /** The greatest of a number of each element. */
-export const max: NumberWindow = <In, K, U>(select: (value: In) => number, emit?: Emit<K, U>) =>
-  aggregateWindow(folding('max', select, -Infinity, Math.max), emit);
+export const max: NumberWindow = <In, K, U>(
+  select: (value: In) => number,
+  emit?: EmitResult<K, U>,
+) => aggregateWindow(folding('max', select, -Infinity, Math.max), emit);
 
 /** The arithmetic mean of a number of each element. */
-export const mean: NumberWindow = <In, K, U>(select: (value: In) => number, emit?: Emit<K, U>) => {
+export const mean: NumberWindow = <In, K, U>(
+  select: (value: In) => number,
+  emit?: EmitResult<K, U>,
+) => {
   requireSyncFunction(select, { uid: 'mean', what: 'select' });
   const aggregate: AggregateFunction<In, readonly [number, number], number> = {
     accumulator: MEAN,
