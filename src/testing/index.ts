@@ -2,6 +2,19 @@
  * Public helpers to test a job: a virtual clock, harnesses, a faulty store, the simulator.
  * @module
  */
+export {
+  CHECKPOINTS,
+  SimulatedJob,
+  type Outcome,
+  type SimulatedJobGiven,
+  type SimulatedJobOptions,
+  type SubmitOptions,
+} from './simulated-job.ts';
+export type { JobEvent, JobResult, JobStatus } from '../cluster/job-events.ts';
+export type { StartFrom } from '../cluster/job-store.ts';
+export type { Namespace } from '../state/keyed-state-backend.ts';
+export type { KeyedEntry } from '../state/read-keyed-runs.ts';
+export type { BlobEntry, BlobStore, ByteRange, Bytes, Etag } from '../storage/blob-store.ts';
 export { Simulation, type RunBounds, type SimulationOptions } from './simulation/simulation.ts';
 export type { SimulatedProcess, SimulatedWorld } from './simulation/simulated-process.ts';
 export type {

@@ -21,11 +21,13 @@ export const CHECKPOINTS = '/checkpoints';
 export type SimulatedJobGiven =
   JobDefinition<undefined> | ((world: SimulatedWorld) => JobDefinition<undefined>);
 
+/** The simulation's options, and what stands between the job and its storage. */
 export interface SimulatedJobOptions extends SimulationOptions {
   /** Puts something between the job and its checkpoints, such as planted bugs. */
   readonly wrapStore?: (store: BlobStore) => BlobStore;
 }
 
+/** How a job is submitted to the simulated machine. */
 export interface SubmitOptions {
   /** Default 1. */
   readonly parallelism?: number;
@@ -66,7 +68,9 @@ const SETTINGS: Readonly<Record<string, string>> = {
  * ```
  */
 export class SimulatedJob {
+  /** The machine: its clock, its disk, its trace. */
   readonly simulation: Simulation;
+  /** What happened to the job so far, over all processes. */
   readonly events: JobEvent[] = [];
   #process: SimulatedProcess | undefined;
   #running: RunningJob | undefined;
@@ -79,7 +83,7 @@ export class SimulatedJob {
     this.#wrapStore = options.wrapStore ?? ((store) => store);
   }
 
-  /** The job in the living process, for requests (savepoints, cancel). */
+  /** The job in the living process, for requests (savepoints, cancel). @internal */
   get running(): RunningJob {
     if (this.#running !== undefined) return this.#running;
     throw new EngineError('TST-010', 'invalid', 'no job runs in this simulation', {
@@ -240,7 +244,7 @@ export class SimulatedJob {
     return state !== undefined && state !== 'running' && state !== 'failed';
   }
 
-  /** What the storage says of the last run of the job's name. */
+  /** What the storage says of the last run of the job's name. @internal */
   record(): Promise<NameRecord | undefined> {
     return this.#look(async (world) => {
       const store = new FileBlobStore(world.fs, CHECKPOINTS, world.random);
@@ -248,7 +252,7 @@ export class SimulatedJob {
     });
   }
 
-  /** The metadata of the latest complete checkpoint; undefined if there is none. */
+  /** The metadata of the latest complete checkpoint; undefined if there is none. @internal */
   async latest(): Promise<SnapshotMetadata | undefined> {
     const jobId = (await this.record())?.jobId;
     if (jobId === undefined) return undefined;
