@@ -132,7 +132,7 @@ async function requireRefused(
     kind: 'corrupt',
     code: expect.stringMatching(/^\w{3}-\d{3}$/),
   });
-  expect(String((error as Error).message).split('\n').length, what).toBeGreaterThan(2);
+  expect((error as Error).message.split('\n').length, what).toBeGreaterThan(2);
   expect(await machine.jsonLines('/out'), what).toEqual(before);
 }
 
