@@ -175,7 +175,10 @@ function isNumeric(kind: ColumnKind): boolean {
 function rowsOf(shapes: readonly Shape[], slotBytes: number): number {
   const columns = shapes.flatMap(columnsOf);
   const hasHeap = columns.some(({ kind }) => kind === 'string' || kind === 'any');
-  const bytesPerRow = columns.reduce((sum, one) => sum + bytesOf(one.kind) + (one.nullable ? 1 : 0), 1);
+  const bytesPerRow = columns.reduce(
+    (sum, one) => sum + bytesOf(one.kind) + (one.nullable ? 1 : 0),
+    1,
+  );
   const room = slotBytes - COLUMNS_AT - 8 * (2 * columns.length + 1);
   return Math.min(BATCH_RECORDS_MAX, Math.floor(room / (hasHeap ? 2 : 1) / bytesPerRow));
 }

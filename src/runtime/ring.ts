@@ -55,6 +55,8 @@ export function createRing(options: RingOptions = {}): SharedArrayBuffer {
   words[SLOT_BYTES] = slotBytes;
   words[HEAD] = firstSlot;
   words[TAIL] = firstSlot;
+  // Who has not looked yet waits.
+  words[READER_WAITS] = 1;
   return memory;
 }
 
@@ -193,8 +195,13 @@ export class RingConsumer {
   hasSlotOrWait(): boolean {
     if (this.hasSlot()) return true;
     if (Atomics.load(this.#control, READER_WAITS) === 1) return false;
-    Atomics.store(this.#control, READER_WAITS, 1);
+    this.wait();
     return this.hasSlot();
+  }
+
+  /** The writer wakes this thread with the next slot, whether this one sees that there are some or not. */
+  wait(): void {
+    Atomics.store(this.#control, READER_WAITS, 1);
   }
 
   /** Where the slot begins that is read next. */

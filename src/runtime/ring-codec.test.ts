@@ -1,0 +1,176 @@
+/*
+ * Goal: what comes out of a ring is what went in, whatever the records and their order.
+ * Method: random records of several shapes, written in runs and alternating, through a ring with
+ * small slots; the reader takes its turns at random.
+ * Replay: fast-check prints the seed and the path of a failure.
+ */
+import { isDeepStrictEqual } from 'node:util';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { EngineError } from '../common/errors.ts';
+import { isBatch } from './channel.ts';
+import { createRing, RingSlots, type RingOptions } from './ring.ts';
+import { FrameEncoder } from './ring-codec.ts';
+import { RingReader } from './ring-reader.ts';
+import { RingWriter } from './ring-writer.ts';
+import { MISFIT } from './codegen-ring-codec.ts';
+
+interface Pair {
+  readonly writer: RingWriter;
+  readonly reader: RingReader;
+}
+
+function ringPair(options: RingOptions = {}): Pair {
+  const memory = createRing(options);
+  const pair: Pair = {
+    writer: new RingWriter(memory, {
+      wake: () => pair.reader.rung(),
+      announce: (barrier) => pair.reader.announced(barrier),
+    }),
+    reader: new RingReader(memory, () => pair.writer.rung()),
+  };
+  return pair;
+}
+
+function readAll(reader: RingReader, into: unknown[]): void {
+  for (let element = reader.peek(); element !== undefined; element = reader.peek()) {
+    if (isBatch(element)) into.push(...element.values.slice(0, element.size));
+    reader.release();
+  }
+}
+
+function through(records: readonly unknown[], options?: RingOptions): unknown[] {
+  const { writer, reader } = ringPair(options);
+  const read: unknown[] = [];
+  for (const record of records) if (!writer.append(record, 0, 0)) readAll(reader, read);
+  writer.flush();
+  readAll(reader, read);
+  return read;
+}
+
+const scalar = fc.oneof(
+  fc.integer(),
+  fc.double(),
+  fc.string({ unit: 'binary', maxLength: 30 }),
+  fc.string({ maxLength: 30 }),
+  fc.boolean(),
+  fc.constantFrom(null, undefined, -0, 0, Number.NaN, Infinity, '', '\ud800', 2 ** 31, -(2 ** 31)),
+  fc.bigInt(),
+  fc.date(),
+  fc.array(fc.integer(), { maxLength: 3 }),
+  fc.dictionary(fc.string(), fc.integer(), { maxKeys: 2, noNullPrototype: true }),
+  fc.constant(new Map([['a', [1]]])),
+);
+
+/** Names that are awkward in the text of a program, and some that meet often. */
+const fieldName = fc.oneof(
+  fc.constantFrom('a', 'b', 'c', '1', '0', '__proto__', 'constructor', 'toString', "'", '`', '\n'),
+  fc.string({ unit: 'binary', maxLength: 4 }),
+);
+
+/** With many equal shapes, so that columns widen and shapes alternate. */
+const record = fc.oneof(
+  fc.record({ key: scalar, value: fc.integer(), ts: fc.double() }, { noNullPrototype: true }),
+  fc.record({ key: fc.string(), value: scalar }, { requiredKeys: ['key'], noNullPrototype: true }),
+  fc.array(fc.tuple(fieldName, scalar), { maxLength: 4 }).map(fromEntries),
+  scalar,
+);
+
+function fromEntries(entries: readonly (readonly [string, unknown])[]): unknown {
+  const made = {};
+  for (const [name, value] of entries) {
+    const [enumerable, configurable, writable] = [true, true, true];
+    Object.defineProperty(made, name, { value, enumerable, configurable, writable });
+  }
+  return made;
+}
+
+function namesOf(value: unknown): readonly string[] {
+  return typeof value === 'object' && value !== null ? Object.keys(value) : [];
+}
+
+describe('records', () => {
+  it('come out equal to what went in', () => {
+    fc.assert(
+      fc.property(fc.array(record, { maxLength: 60 }), fc.boolean(), (records, small) => {
+        const read = through(records, small ? { slots: 4, slotBytes: 4096 } : {});
+        // `toStrictEqual` takes a field named constructor for the object's class.
+        expect(isDeepStrictEqual(read, records)).toBe(true);
+        expect(read.map(namesOf)).toEqual(records.map(namesOf));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('come out equal with the slots of any size', () => {
+    const texts = fc.array(fc.string({ unit: 'binary', maxLength: 3000 }), { maxLength: 20 });
+    fc.assert(
+      fc.property(texts, fc.constantFrom(4096, 8192), (list, slotBytes) => {
+        const records = list.map((text, n) => ({ n, text }));
+        expect(through(records, { slots: 4, slotBytes })).toStrictEqual(records);
+      }),
+    );
+  });
+
+  it('keep a field that a later record has in addition', () => {
+    const records = [{ a: 1 }, { a: 1, b: 2 }, { b: 2 }, { b: 2, a: 1 }, { a: undefined }];
+    expect(through(records)).toStrictEqual(records);
+  });
+
+  it('are refused when they are no data, and the channel goes on', () => {
+    class Money {
+      readonly cents = 5;
+    }
+    const { writer, reader } = ringPair();
+    writer.append({ a: 1 }, 0, 0);
+    for (const bad of [
+      new Money(),
+      { a: new Money() },
+      () => 1,
+      Symbol('x'),
+      { [Symbol('x')]: 1 },
+    ]) {
+      const code = expect.objectContaining<Partial<EngineError>>({ code: 'RUN-004' });
+      expect(() => writer.append(bad, 0, 0)).toThrow(code);
+    }
+    writer.append({ a: 2 }, 0, 0);
+    writer.flush();
+    const read: unknown[] = [];
+    readAll(reader, read);
+    expect(read).toEqual([{ a: 1 }, { a: 2 }]);
+  });
+
+  it('are refused beyond 64 MiB', () => {
+    const { writer } = ringPair();
+    const code = expect.objectContaining<Partial<EngineError>>({ code: 'RUN-101' });
+    expect(() => writer.append('x'.repeat(2 ** 26 + 1), 0, 0)).toThrow(code);
+  });
+});
+
+describe('schemas', () => {
+  function schemasFor(records: readonly unknown[]): number {
+    const encoder = new FrameEncoder(new RingSlots(createRing()));
+    encoder.begin(0);
+    for (const one of records) {
+      if (encoder.append(one, 0, 0) === MISFIT) {
+        encoder.widen(one);
+        encoder.begin(0);
+        encoder.append(one, 0, 0);
+      } else if (encoder.isFull()) encoder.begin(0);
+    }
+    return encoder.schemas;
+  }
+
+  it('are made once for alternating shapes', () => {
+    const records = Array.from({ length: 1000 }, (_, n) =>
+      n % 2 === 0 ? { kind: 'click', at: n } : { kind: 'view', page: `p${n}`, ms: 0.5 },
+    );
+    expect(schemasFor(records)).toBe(2);
+  });
+
+  it('are few for records that all look different', () => {
+    const records = Array.from({ length: 1000 }, (_, n) => ({ [`field${n}`]: n }));
+    expect(schemasFor(records)).toBe(5);
+    expect(through(records)).toStrictEqual(records);
+  });
+});

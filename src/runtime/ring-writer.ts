@@ -1,0 +1,304 @@
+/**
+ * The writer's end of a channel over a ring. A record goes straight into the columns of the slot
+ * that is being filled; there is no batch of objects in between.
+ *
+ *   open ──close──► closing ──all held back is sent──► closed
+ *    └──────┴────────── the reader is gone ─────────► orphaned: what is written goes nowhere
+ *
+ * Always holds: what is written is taken; what no slot is free for is held back, in order, and while
+ * anything is, no slot is being filled. The channel is writable while nothing is held back and
+ * `SPARE_SLOTS` are free, so what one input record makes seldom has to wait. What is held back is
+ * bounded by what one input record makes, and by `HELD_BACK_MAX`.
+ */
+import { assert } from '../common/assert.ts';
+import type { CheckpointBarrier } from '../contracts/snapshots.ts';
+import type { ChannelWriter, Wake } from './channel.ts';
+import { FULL, MISFIT, TAKEN } from './codegen-ring-codec.ts';
+import type { Control } from './element.ts';
+import { RingProducer, RingSlots } from './ring.ts';
+import { FrameEncoder } from './ring-codec.ts';
+import { channelOverflow } from './ring-errors.ts';
+import {
+  FRAME_PART,
+  FRAME_RECORDS,
+  FRAME_SCHEMA,
+  PART_BYTES_AT,
+  PART_HASH_AT,
+  PART_TIMESTAMP_AT,
+  writeBytes,
+  writeControl,
+} from './ring-frames.ts';
+
+/** Free slots below which the writer is told to stop. */
+const SPARE_SLOTS = 2;
+/** Records and controls that may be held back. */
+const HELD_BACK_MAX = 4_194_304;
+
+/** Stands where something was that is sent. */
+const SENT: Control = { kind: 'end-of-data' };
+
+/** How an end of a ring reaches the thread of the other end. */
+export interface RingPeer {
+  /** Wakes it, so that it looks at its ring again. Several calls may count as one. */
+  readonly wake: () => void;
+  readonly announce: (barrier: CheckpointBarrier) => void;
+}
+
+interface RecordToSend {
+  readonly value: unknown;
+  readonly timestampMs: number;
+  readonly hash: number;
+}
+
+/** A record that is sent in parts; from byte `from` on it is not yet. */
+interface LargeRecord {
+  readonly record: RecordToSend;
+  readonly bytes: Uint8Array;
+  from: number;
+}
+
+export class RingWriter implements ChannelWriter {
+  readonly #slots: RingSlots;
+  readonly #ring: RingProducer;
+  readonly #peer: RingPeer;
+  readonly #encoder: FrameEncoder;
+  #life: 'open' | 'closing' | 'closed' | 'orphaned' = 'open';
+  /** A slot is being filled. */
+  #filling = false;
+  #writable = true;
+  /** Goes out before `#held`. */
+  #large: LargeRecord | undefined;
+  #held: (RecordToSend | Control)[] = [];
+  /** Those before it are sent. */
+  #heldFrom = 0;
+  #wake: Wake | undefined;
+  /** What a record that was held back made go wrong. */
+  #failure: Error | undefined;
+
+  constructor(memory: SharedArrayBuffer, peer: RingPeer) {
+    this.#slots = new RingSlots(memory);
+    this.#peer = peer;
+    this.#ring = new RingProducer(this.#slots, peer.wake);
+    this.#encoder = new FrameEncoder(this.#slots);
+  }
+
+  append(value: unknown, timestampMs: number, hash: number): boolean {
+    if (this.#filling && this.#encoder.append(value, timestampMs, hash) === TAKEN) {
+      if (this.#encoder.isFull()) {
+        this.#publishRecords();
+        this.#settle();
+      }
+      return this.#writable;
+    }
+    if (this.#life === 'orphaned') return true;
+    assert(this.#life === 'open', 'a record is written to a closed channel');
+    this.#sendOrHold({ value, timestampMs, hash });
+    return this.#writable;
+  }
+
+  control(control: Control): void {
+    if (this.#life === 'orphaned') return;
+    assert(this.#life === 'open', 'a control is written to a closed channel');
+    this.#sendOrHold(control);
+  }
+
+  flush(): void {
+    this.#publishRecords();
+    this.#settle();
+  }
+
+  isWritable(): boolean {
+    if (!this.#writable) this.#settle();
+    return this.#writable;
+  }
+
+  announce(barrier: CheckpointBarrier): void {
+    this.#peer.announce(barrier);
+  }
+
+  onWritable(wake: Wake): void {
+    this.#wake = wake;
+  }
+
+  isBroken(): boolean {
+    return this.#ring.isReaderGone();
+  }
+
+  close(): void {
+    if (this.#life === 'closing' || this.#life === 'closed') return;
+    this.#publishRecords();
+    this.#life = 'closing';
+    this.#wake = undefined;
+    this.#settle();
+  }
+
+  /** The other thread has changed something: credit came back, or it reads no more. */
+  rung(): void {
+    if (this.#ring.isReaderGone()) this.#orphan();
+    else if (this.#writable) return;
+    else this.#settleAlone();
+    this.#wake?.();
+  }
+
+  /** The other thread is dead. */
+  peerDied(): void {
+    this.#ring.readerDied();
+    this.rung();
+  }
+
+  #sendOrHold(one: RecordToSend | Control): void {
+    if (this.#isHolding()) this.#settle();
+    if (this.#isHolding() || !this.#send(one)) {
+      const count = this.#held.length - this.#heldFrom;
+      if (count === HELD_BACK_MAX) throw channelOverflow(HELD_BACK_MAX);
+      this.#held.push(one);
+    }
+    this.#settle();
+  }
+
+  #isHolding(): boolean {
+    return this.#large !== undefined || this.#heldFrom < this.#held.length;
+  }
+
+  /** Sends what is held back as far as slots are free; asks to be woken if it has to wait. */
+  #settle(): void {
+    if (this.#life === 'orphaned' || this.#life === 'closed') return;
+    if (this.#failure !== undefined && this.#life === 'open') throw this.#failure;
+    let isHolding = this.#isHolding();
+    if (isHolding) {
+      while (this.#isHolding() && this.#ring.hasFreeOrWait(1)) this.#sendHeld();
+      isHolding = this.#isHolding();
+      // They have waited long enough; nobody may ask for another flush.
+      if (!isHolding) this.#publishRecords();
+    }
+    if (this.#life === 'closing' && !isHolding) {
+      this.#publishRecords();
+      this.#end();
+      return;
+    }
+    this.#writable = this.#ring.hasFreeOrWait(SPARE_SLOTS) && !isHolding;
+    if (!this.#writable && this.#ring.isReaderGone()) this.#orphan();
+  }
+
+  /** Nobody called who could be told of an error: the task's next call is. */
+  #settleAlone(): void {
+    try {
+      this.#settle();
+    } catch (error) {
+      if (!(error instanceof Error)) throw error;
+      this.#failure = error;
+      this.#letGo();
+      if (this.#life === 'closing') this.#end();
+    }
+  }
+
+  /** The reader finds a channel without an end of data broken. */
+  #end(): void {
+    this.#life = 'closed';
+    this.#ring.close();
+  }
+
+  #sendHeld(): void {
+    if (this.#large !== undefined) {
+      this.#sendLarge(this.#large);
+      return;
+    }
+    const one = this.#held[this.#heldFrom];
+    if (one === undefined || !this.#send(one)) return;
+    this.#held[this.#heldFrom] = SENT;
+    this.#heldFrom++;
+    if (this.#heldFrom === this.#held.length) {
+      this.#held = [];
+      this.#heldFrom = 0;
+    }
+  }
+
+  /** False if there is no free slot for it; then no slot is being filled either. */
+  #send(one: RecordToSend | Control): boolean {
+    return 'kind' in one ? this.#sendControl(one) : this.#sendRecord(one);
+  }
+
+  #sendControl(control: Control): boolean {
+    this.#publishRecords();
+    this.#filling = false;
+    if (!this.#ring.hasFree(1)) return false;
+    writeControl(this.#slots, this.#ring.base(), control);
+    this.#ring.publish();
+    return true;
+  }
+
+  #sendRecord(record: RecordToSend): boolean {
+    const { value, timestampMs, hash } = record;
+    const encoder = this.#encoder;
+    for (;;) {
+      if (!this.#filling && !this.#startFilling()) return false;
+      switch (encoder.append(value, timestampMs, hash)) {
+        case TAKEN:
+          if (encoder.isFull()) this.#publishRecords();
+          return true;
+        case MISFIT:
+          this.#publishRecords();
+          this.#filling = false;
+          if (!this.#ring.hasFree(1)) return false;
+          writeBytes(this.#slots, this.#ring.base(), FRAME_SCHEMA, encoder.widen(value));
+          this.#ring.publish();
+          break;
+        case FULL:
+          if (encoder.cursor.row === 0) {
+            this.#filling = false;
+            this.#sendLarge({ record, bytes: encoder.large(value), from: 0 });
+            return true;
+          }
+          this.#publishRecords();
+      }
+    }
+  }
+
+  #startFilling(): boolean {
+    if (!this.#ring.hasFree(1)) return false;
+    this.#encoder.begin(this.#ring.base());
+    this.#filling = true;
+    return true;
+  }
+
+  /** A slot that has no row yet stays as it is. */
+  #publishRecords(): void {
+    const { base, row, heap } = this.#encoder.cursor;
+    if (!this.#filling || row === 0) return;
+    this.#slots.setHeader(base, FRAME_RECORDS, row, heap);
+    this.#filling = false;
+    this.#ring.publish();
+  }
+
+  #sendLarge(large: LargeRecord): void {
+    const { record, bytes } = large;
+    const slots = this.#slots;
+    const partBytes = slots.slotBytes - PART_BYTES_AT;
+    while (large.from < bytes.length && this.#ring.hasFree(1)) {
+      const base = this.#ring.base();
+      const part = bytes.subarray(large.from, large.from + partBytes);
+      slots.setHeader(base, FRAME_PART, part.length, bytes.length);
+      slots.float64[(base + PART_TIMESTAMP_AT) >> 3] = record.timestampMs;
+      slots.int32[(base + PART_HASH_AT) >> 2] = record.hash;
+      slots.bytes.set(part, base + PART_BYTES_AT);
+      large.from += part.length;
+      this.#ring.publish();
+    }
+    this.#large = large.from < bytes.length ? large : undefined;
+  }
+
+  /** A writer never waits for a reader that is gone. */
+  #orphan(): void {
+    if (this.#life === 'closed') return;
+    this.#life = this.#life === 'closing' ? 'closed' : 'orphaned';
+    this.#letGo();
+    this.#writable = true;
+  }
+
+  #letGo(): void {
+    this.#large = undefined;
+    this.#held = [];
+    this.#heldFrom = 0;
+    this.#filling = false;
+  }
+}
