@@ -1,3 +1,7 @@
+/*
+ * Planted once, and found by the sweep: barriers that are not aligned (by the bursts of several
+ * splits); part files of the sink that are not synced before they are committed.
+ */
 import { describe, expect, it } from 'vitest';
 import { blowAt, crashed, undisturbed, type SweepOptions } from './crash-sweep.ts';
 import type { Topology } from './topology.ts';

@@ -123,4 +123,36 @@ const broadcast: Topology = {
   })),
 };
 
-export const JOINED = [union, coProcess, broadcast];
+const BUSY = [600, 500, 400].map((count, source) =>
+  items(count, 9).map(({ key, n, at }) => ({ key, n: 1000 * source + n, at })),
+);
+
+/** Bursts from several splits, so that barriers meet elements that must wait for them. */
+const busy: Topology = {
+  name: 'bursts of several splits',
+  job: () =>
+    defineJob('busy', (env) => {
+      const bursts = BUSY.map((own) =>
+        own.map((value, i) => ({ value, waitMs: i % 100 === 0 ? 12 : 0 })),
+      );
+      env
+        .fromSource('items', scripted(...bursts))
+        .rebalance()
+        .map('same', (item) => item)
+        .keyBy(({ key }) => key)
+        .process('sums', { sums }, (item, { state, out: output }) => {
+          state.sums.update((state.sums.value() ?? 0) + item.n);
+          output.emit(item);
+        })
+        .sinkTo('out', out('/out'));
+    }),
+  output: { '/out': BUSY.flat() },
+  state: [...groupBy(BUSY.flat(), ({ key }) => key)].map(([key, own]) => ({
+    uid: 'sums',
+    state: 'sums',
+    key,
+    value: sum(own.map(({ n }) => n)),
+  })),
+};
+
+export const JOINED = [union, coProcess, broadcast, busy];
