@@ -192,7 +192,8 @@ function misfitTest(v: string, kind: ColumnLayout['column']['kind']): string | u
     case 'none':
       return 'true';
     case 'int32':
-      return `(${v} | 0) !== ${v} || (${v} === 0 && 1 / ${v} < 0)`;
+      // The type first: a bigint cannot be calculated with like this, and an object would be asked.
+      return `typeof ${v} !== 'number' || (${v} | 0) !== ${v} || (${v} === 0 && 1 / ${v} < 0)`;
     case 'float64':
       return `typeof ${v} !== 'number'`;
     case 'boolean':
