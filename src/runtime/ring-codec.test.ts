@@ -140,6 +140,24 @@ describe('records', () => {
     expect(read).toEqual([{ a: 1 }, { a: 2 }]);
   });
 
+  it('are refused late when they had to wait, but not by a flush', () => {
+    const { writer, reader } = ringPair({ slots: 4 });
+    let n = 0;
+    while (writer.append({ n }, 0, 0)) n++;
+    for (let more = 0; more < 1000; more++) writer.append({ n }, 0, 0);
+    writer.append(() => 1, 0, 0);
+    const read: unknown[] = [];
+    readAll(reader, read);
+    writer.flush();
+    readAll(reader, read);
+    writer.flush();
+    expect(read).toHaveLength(n + 1001);
+    const code = expect.objectContaining<Partial<EngineError>>({ code: 'RUN-004' });
+    expect(() => writer.isWritable()).toThrow(code);
+    writer.close();
+    expect(reader.isBroken()).toBe(true);
+  });
+
   it('are refused beyond 64 MiB', () => {
     const { writer } = ringPair();
     const code = expect.objectContaining<Partial<EngineError>>({ code: 'RUN-101' });

@@ -104,7 +104,7 @@ export class RingWriter implements ChannelWriter {
 
   flush(): void {
     this.#publishRecords();
-    this.#settle();
+    this.#settleAlone();
   }
 
   isWritable(): boolean {
@@ -129,7 +129,7 @@ export class RingWriter implements ChannelWriter {
     this.#publishRecords();
     this.#life = 'closing';
     this.#wake = undefined;
-    this.#settle();
+    this.#settleAlone();
   }
 
   /** The other thread has changed something: credit came back, or it reads no more. */
@@ -180,13 +180,18 @@ export class RingWriter implements ChannelWriter {
     if (!this.#writable && this.#ring.isReaderGone()) this.#orphan();
   }
 
-  /** Nobody called who could be told of an error: the task's next call is. */
+  /**
+   * Nobody called who expects an error. A task whose record was held back has been told to stop, so
+   * it asks `isWritable` before it goes on, and is told then.
+   */
   #settleAlone(): void {
+    if (this.#failure !== undefined && this.#life === 'open') return;
     try {
       this.#settle();
     } catch (error) {
       if (!(error instanceof Error)) throw error;
       this.#failure = error;
+      this.#writable = false;
       this.#letGo();
       if (this.#life === 'closing') this.#end();
     }
