@@ -67,4 +67,5 @@ export declare const expected: readonly unknown[];
 export declare function expect(value: unknown): {
   toEqual(expected: unknown): void;
   toMatchObject(expected: object): void;
+  toHaveLength(length: number): void;
 };
