@@ -43,7 +43,7 @@ export class SinkCommitters {
           'the checkpoint holds output of a sink that this job does not have',
           {
             details: { uid, committables: indexes.length },
-            hint: 'Give the sink its old uid again, or pass --allowNonRestoredState to drop this output.',
+            hint: 'Put the old sink back under this uid; or, to drop its output, give the new one another uid and pass --allowNonRestoredState.',
           },
         );
       }
