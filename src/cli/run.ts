@@ -73,6 +73,7 @@ async function start(
     from: startFrom(options),
     allowNonRestoredState: options.allowNonRestoredState === true,
     emit,
+    slots: { module: pathToFileURL(path.resolve(file)).href, settings, flink },
     ...(debug.includes('codegen')
       ? { printChain: (text: string) => process.stderr.write(`${text}\n`) }
       : {}),

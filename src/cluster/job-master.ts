@@ -66,6 +66,7 @@ export class JobMaster {
   #quiesced = false;
   #tasksGone = true;
   #restarts = 0;
+  #hasRun = false;
   #wake: Cancel | undefined;
   readonly #events: (() => void)[] = [];
   #handling = false;
@@ -204,6 +205,7 @@ export class JobMaster {
       });
     }
     if (life.kind === 'canceling') this.#coordinatorSuspends();
+    if (life.kind === 'running') this.#hasRun = true;
     if (life.kind === 'starting' && before.kind === 'waiting') this.#restarts += 1;
     this.#status();
   }
@@ -517,7 +519,7 @@ export class JobMaster {
     await this.#attempt?.cancel();
     await this.#committers.close();
     try {
-      await store.end(END_OF[status], sweepScope(this.#coordinator));
+      await store.end(END_OF[status], sweepScope(this.#coordinator), this.#hasRun);
     } catch (problem) {
       emit({ kind: 'warning', message: messageOf(problem) });
       error ??= problem;

@@ -8,6 +8,7 @@ import type {
 } from '../checkpoint/coordinator-types.ts';
 import { missingFileError } from '../checkpoint/errors.ts';
 import { discardSnapshot, sweepJob, type SweepScope } from '../checkpoint/garbage-collection.ts';
+import { readHandle } from '../checkpoint/handle-reader.ts';
 import { readHead, readRetained, type Head, type HeadCheckpoint } from '../checkpoint/head.ts';
 import {
   filesOfOperators,
@@ -59,10 +60,11 @@ export async function openJob(options: OpenJobOptions): Promise<OpenedJob> {
   const named = from.kind === 'snapshot' ? await findNamed(options, from.path) : undefined;
   const known = await readNameRecord(store, jobName);
   const head = known && (await readHead(store, known.record.jobId))?.head;
+  const record = await fenceOwn(options, named, known?.record);
   const decision = resumeDecision({
     jobName,
     storeUrl: store.url,
-    record: known?.record,
+    record,
     head,
     options: {
       fresh: from.kind === 'fresh',
@@ -94,6 +96,22 @@ export async function openJob(options: OpenJobOptions): Promise<OpenedJob> {
     messages: decision.messages,
     restored: await latestOf(checkpoints, options),
   };
+}
+
+/**
+ * Whoever names a snapshot of the run that did not end means to go on from it: that run is over now.
+ * If its process lives all the same, it cannot complete or commit anything any more.
+ */
+async function fenceOwn(
+  { store, world, owner }: OpenJobOptions,
+  named: NamedSnapshotFound | undefined,
+  record: NameRecord | undefined,
+): Promise<NameRecord | undefined> {
+  if (named === undefined || record?.state !== 'running') return record;
+  const { jobId, lineage } = record;
+  if (named.found.metadata.lineage !== lineage) return record;
+  await acquireLeadership({ store, jobId, lineage, owner, random: world.random });
+  return { ...record, state: 'failed' };
 }
 
 interface NamedSnapshotFound {
@@ -204,6 +222,8 @@ export class JobStore {
       allowNonRestoredState,
       continues: this.#continues(latest),
     });
+    // What is committed cannot be taken back: not before it is certain that the job can go on from here.
+    if (plan.committables.length > 0) await this.#verify(latest, entry.location);
     const { checkpointId, kind, operators } = metadata;
     const from = {
       checkpoint: {
@@ -221,6 +241,16 @@ export class JobStore {
       plan,
       messages: messagesOf(plan),
     };
+  }
+
+  /** @throws {EngineError} `CHK-001`, `CHK-006` (`corrupt`) if a file of the snapshot is damaged or gone. */
+  async #verify({ metadata }: FoundSnapshot, location: SnapshotLocation): Promise<void> {
+    const { store, openStore } = this.#options;
+    const from = storeOf(location, store, openStore);
+    for (const { keyed, operator } of metadata.operators) {
+      for (const { blob } of keyed) await readHandle(from, blob);
+      if (operator !== undefined) await readHandle(from, operator);
+    }
   }
 
   #continues({ metadata }: FoundSnapshot): 'same-job' | 'same-lineage' | 'fork' {
@@ -283,7 +313,7 @@ export class JobStore {
    * record is first: were the checkpoints gone while it still said that the job runs, a submission
    * after a crash would resume from nothing and do everything once more.
    */
-  async end(ended: JobEnd, scope: SweepScope): Promise<void> {
+  async end(ended: JobEnd, scope: SweepScope, hasRun: boolean): Promise<void> {
     const { store, world } = this.#options;
     const { jobId, jobName, lineage, epoch } = this.identity;
     const atMs = world.clock.wallMs();
@@ -292,7 +322,8 @@ export class JobStore {
       { jobName, jobId, lineage, epoch, atMs, state: ended },
     );
     const idsUsedThrough = scope.nextId - 1;
-    const discard = this.#options.discards(ended);
+    // A job that was refused before it ran has not had its chance: what it was to restore stays.
+    const discard = hasRun && this.#options.discards(ended);
     await this.#checkpoints.end(ended, { discard, idsUsedThrough });
     // Nothing will be restored from them again: not even the last ones are needed.
     const nothing: SweepScope = { ...scope, pendingIds: new Set(), files: new Set() };

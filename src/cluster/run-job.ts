@@ -2,24 +2,29 @@ import { hostname } from 'node:os';
 import { pid } from 'node:process';
 import { planOf } from '../graph/plan.ts';
 import { buildJobGraph } from '../graph/build-job-graph.ts';
-import { EngineError } from '../common/errors.ts';
 import { nodeFileSystem } from '../common/node-file-system.ts';
 import { systemClock } from '../common/clock.ts';
 import { systemRandom, type Random } from '../common/random.ts';
 import type { BuiltJob } from '../api/job-definition.ts';
 import type { CoordinatedVertex, CoordinatorSettings } from '../checkpoint/coordinator-types.ts';
 import { discardsCheckpoints, type JobEnd } from '../checkpoint/retention.ts';
+import type { SnapshotIdentity } from '../checkpoint/metadata.ts';
 import type { World } from '../contracts/source.ts';
 import type { JobGraph } from '../graph/job-graph.ts';
 import type { FlinkSettings } from '../settings/flink-settings.ts';
 import { restartStrategyOf } from '../settings/restart-strategy.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
-import { FileBlobStore } from '../storage/file-blob-store.ts';
 import type { JobEvent, JobResult } from './job-events.ts';
+import type { Deployment } from './deployment.ts';
 import { JobMaster } from './job-master.ts';
 import { LocalDeployment } from './local-deployment.ts';
+import { requireBuilt } from './require-built.ts';
+import { Slot } from './slot.ts';
+import { SlotDeployment, SlotPool } from './slot-deployment.ts';
+import type { JobSource } from './slot-protocol.ts';
 import { TaskStorage } from './task-storage.ts';
 import type { TaskSettings } from '../runtime/task-options.ts';
+import { openStore } from './open-store.ts';
 import { JobStore, openJob, type StartFrom } from './job-store.ts';
 
 export interface RunJobOptions {
@@ -39,6 +44,8 @@ export interface RunJobOptions {
   readonly printChain?: (text: string) => void;
   /** Keeps the checkpoints of a job that finishes, to look into them. */
   readonly keepCheckpoints?: boolean;
+  /** Runs the tasks in worker threads, which get the job from here. Default: in this thread. */
+  readonly slots?: JobSource;
 }
 
 /** A job that runs in this thread. */
@@ -66,13 +73,14 @@ export const defaultWorld: World = {
 export async function runJob(options: RunJobOptions): Promise<RunningJob> {
   const { job, world, emit } = options;
   const { config } = job;
-  const openStore = (url: string): BlobStore => storeAt(url, world);
+  requireBuilt(config);
+  const openOther = (url: string): BlobStore => openStore(url, world);
   const store =
-    options.store ?? openStore(config.checkpointStorage ?? `${options.dataFolder}/checkpoints`);
+    options.store ?? openOther(config.checkpointStorage ?? `${options.dataFolder}/checkpoints`);
   const jobName = job.graph.jobName;
   const opening = {
     store,
-    openStore,
+    openStore: openOther,
     jobName,
     world,
     from: options.from,
@@ -98,39 +106,87 @@ export async function runJob(options: RunJobOptions): Promise<RunningJob> {
     messages: opened.messages,
     restoredCheckpoint: restored?.metadata.checkpointId,
   });
-  const deployment = {
-    jobGraph,
-    world,
-    storage: new TaskStorage({ jobId, lineage, epoch }, (url) =>
-      url === undefined ? store : openStore(url),
-    ),
-    settings: taskSettings(options),
-    schedulingRandom: options.schedulingRandom,
-    printChain: options.printChain,
-  };
+  const identity = { jobId, jobName, lineage, epoch, planHash, maxParallelism };
+  const place = placeOf(options, { jobGraph, store, openOther, identity });
+  if (
+    maxParallelism !== config.maxParallelism &&
+    config.origins.maxParallelism.kind !== 'default'
+  ) {
+    const message = `The maximum parallelism stays ${maxParallelism}, as the snapshot has it; ${config.maxParallelism} has no effect.`;
+    emit({ kind: 'warning', message });
+  }
   const master = new JobMaster({
     jobGraph,
     world,
     store: new JobStore({
       ...opening,
       ...opened,
-      identity: { jobId, jobName, lineage, epoch, planHash, maxParallelism },
+      identity,
       vertices: verticesOf(jobGraph),
     }),
     coordinator: coordinatorSettings(config),
     restart: restartStrategyOf(config),
-    makeDeployment: () => new LocalDeployment(deployment),
+    makeDeployment: place.makeDeployment,
     allowNonRestoredState: options.allowNonRestoredState,
     emit,
   });
   return {
     jobId,
     master,
-    done: master.run(),
+    done: master.run().finally(place.close),
     cancel: () => {
       master.cancel();
     },
     recordsRead: () => master.recordsRead(),
+  };
+}
+
+interface Place {
+  readonly makeDeployment: () => Deployment;
+  /** After the job's end. */
+  readonly close: () => Promise<void>;
+}
+
+/** Where the tasks run: in worker threads if the job can be loaded there, else in this thread. */
+function placeOf(
+  options: RunJobOptions,
+  planned: {
+    readonly jobGraph: JobGraph;
+    readonly store: BlobStore;
+    readonly openOther: (url: string) => BlobStore;
+    readonly identity: SnapshotIdentity;
+  },
+): Place {
+  const { world, slots: job, schedulingRandom, printChain } = options;
+  const { jobGraph, store, openOther, identity } = planned;
+  const settings = taskSettings(options);
+  if (job === undefined) {
+    const storage = new TaskStorage(identity, (url) =>
+      url === undefined ? store : openOther(url),
+    );
+    const local = { jobGraph, world, storage, settings, schedulingRandom, printChain };
+    return {
+      makeDeployment: () => new LocalDeployment(local),
+      close: () => Promise.resolve(),
+    };
+  }
+  const { planHash, maxParallelism } = identity;
+  const data = {
+    job,
+    planHash,
+    parallelism: options.job.config.parallelism,
+    maxParallelism,
+    storageUrl: store.url,
+    identity,
+    tasks: settings,
+    debugCodegen: printChain !== undefined,
+  };
+  const pool = new SlotPool(
+    (slot) => new Slot({ slot, ...data }, options.job.config.taskStuckTimeoutMs),
+  );
+  return {
+    makeDeployment: () => new SlotDeployment(jobGraph, pool),
+    close: () => pool.close(),
   };
 }
 
@@ -167,16 +223,4 @@ function verticesOf(graph: JobGraph): CoordinatedVertex[] {
       pointwise: partitioner.kind === 'forward',
     })),
   }));
-}
-
-/** @throws {EngineError} `JOB-001` (`invalid`) for a scheme that this release has no store for. */
-function storeAt(url: string, { fs, random }: World): BlobStore {
-  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase();
-  if (scheme === undefined) return new FileBlobStore(fs, url, random);
-  if (scheme === 'file')
-    return new FileBlobStore(fs, decodeURI(url.replace(/^file:(\/\/[^/]*)?/i, '')), random);
-  throw new EngineError('JOB-001', 'invalid', 'there is no storage for this kind of URL', {
-    details: { url },
-    hint: 'Use a file:// URL or a folder for execution.checkpointing.dir; s3:// and hdfs:// are not built yet.',
-  });
 }

@@ -6,6 +6,9 @@ import type { TaskId } from '../runtime/gateways.ts';
 import type { SnapshotTarget } from '../state/keyed-state-backend.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 
+/** Enough of a job's id to tell the jobs of one lineage apart. */
+const JOB_ID_CHARS = 12;
+
 /** Whose snapshots a task writes. Plain data. */
 export interface WriterIdentity {
   readonly jobId: string;
@@ -24,10 +27,14 @@ export class TaskStorage {
     this.#open = open;
   }
 
-  /** Unique per lineage, leadership, attempt and subtask; begins with the lineage; safe in file names. */
+  /**
+   * Unique per job, leadership, attempt and subtask; begins with the lineage; safe in file names. The
+   * job is named, since one that starts from another's snapshot goes on with that one's lineage.
+   */
   writerId({ vertex, subtask, attempt }: TaskId): string {
-    const { lineage, epoch } = this.#identity;
-    return `${lineage}-${epoch}-${attempt}-${vertex.replaceAll(/[^\w-]+/g, '_')}-${subtask}`;
+    const { lineage, jobId, epoch } = this.#identity;
+    const job = jobId.slice(0, JOB_ID_CHARS);
+    return `${lineage}-${job}-${epoch}-${attempt}-${vertex.replaceAll(/[^\w-]+/g, '_')}-${subtask}`;
   }
 
   /** Where the files of one operator subtask go. */

@@ -11,6 +11,11 @@ export function userCodeError(uid: string, cause: unknown): unknown {
   });
 }
 
+/** Whether an error only says that another task is gone. */
+export function isChannelBroken(error: unknown): boolean {
+  return error instanceof EngineError && error.code === 'RUN-002';
+}
+
 export function channelBroken(channel: string): EngineError {
   return new EngineError('RUN-002', 'unavailable', 'a task that sends records here is gone', {
     details: { channel },

@@ -6,6 +6,7 @@
  * committables up to its checkpoint that no confirmed checkpoint has taken over.
  */
 import type { Clock } from '../common/clock.ts';
+import { EngineError } from '../common/errors.ts';
 import type {
   BlobHandle,
   CheckpointBarrier,
@@ -221,7 +222,10 @@ export class TaskSnapshots {
         mail(() => {
           if (!this.#running.has(checkpointId)) return;
           this.#cancel(checkpointId);
-          jobMaster.decline(id, checkpointId, error);
+          // What cannot be written now cannot be written later, either: the value is still there.
+          if (error instanceof EngineError && error.kind === 'invalid')
+            this.#options.fail('', error);
+          else jobMaster.decline(id, checkpointId, error);
         });
       },
     );

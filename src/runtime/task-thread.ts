@@ -27,6 +27,8 @@ export interface TaskThreadOptions {
    * which task is next. Default: `TURN_MS` by the clock, in turn.
    */
   readonly random?: Random | undefined;
+  /** Told which task is stepped now, and `undefined` behind a turn's last step: to name one that is stuck. */
+  readonly onStep?: ((task: Task | undefined) => void) | undefined;
 }
 
 interface Entry {
@@ -37,13 +39,15 @@ interface Entry {
 export class TaskThread {
   readonly #clock: Clock;
   readonly #random: Random | undefined;
+  readonly #onStep: ((task: Task | undefined) => void) | undefined;
   #entries: Entry[] = [];
   #next = 0;
   #scheduled = false;
 
-  constructor({ clock, random }: TaskThreadOptions) {
+  constructor({ clock, random, onStep }: TaskThreadOptions) {
     this.#clock = clock;
     this.#random = random;
+    this.#onStep = onStep;
   }
 
   /** Takes a task over and starts it. It leaves by itself when it has ended. */
@@ -80,12 +84,14 @@ export class TaskThread {
       if (isOver()) break;
       entry = this.#pick();
     }
+    this.#onStep?.(undefined);
     for (const { task } of this.#entries) task.flush();
     if (this.#entries.some(({ ready }) => ready)) this.#schedule();
   }
 
   #step(entry: Entry): void {
     entry.ready = false;
+    this.#onStep?.(entry.task);
     const result = entry.task.step(BATCHES_PER_STEP);
     if (result === 'progress') entry.ready = true;
     else if (result === 'done') this.#entries = this.#entries.filter((one) => one !== entry);

@@ -279,6 +279,13 @@ export const FLINK_SETTINGS = {
     default: 200,
     doc: 'How often sources send a watermark. Short: windows fire sooner. Long: less work.',
   }),
+  taskStuckTimeoutMs: setting({
+    env: 'TIDEMARK_TASK_STUCK_TIMEOUT_MS',
+    key: 'tidemark.task.stuck-timeout',
+    type: durationMs({ least: 100 }),
+    default: 60_000,
+    doc: 'A slot whose thread gives no sign of life for so long is ended, and its tasks have failed. Short: long calls in user code count as stuck. Long: an endless loop holds the job up.',
+  }),
   ...CHECKPOINT_TABLE,
   ...RESTART_TABLE,
 } as const;

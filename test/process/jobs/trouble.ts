@@ -1,0 +1,57 @@
+/** Counts by key; one element makes trouble in the thread of its slot, once or each time. */
+import { existsSync, writeFileSync } from 'node:fs';
+import { defineJob, fileSink, generate, setupCheckpointAndRecovery, valueState } from 'tidemark';
+import { z } from 'zod';
+
+const TroubleSettings = z.object({
+  out: z.string(),
+  count: z.number().default(2_000),
+  kind: z.enum(['none', 'throw', 'exit', 'memory', 'loop', 'reject']),
+  /** A file that is made before the trouble: with it there is none. Absent: trouble each time. */
+  once: z.string().optional(),
+});
+const Count = z.object({ key: z.number(), count: z.number() });
+const count = valueState('count', z.number());
+
+function makeTrouble(kind: z.infer<typeof TroubleSettings>['kind']): void {
+  switch (kind) {
+    case 'none':
+      return;
+    case 'throw':
+      throw new TypeError('this element is poison');
+    case 'exit':
+      // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- in a worker it returns.
+      process.exit(3);
+      return;
+    case 'memory': {
+      const hoard: unknown[] = [];
+      // Small pieces: large ones may end the whole process before the slot's thread can be ended.
+      for (;;) hoard.push({ number: hoard.length, half: hoard.length / 3 });
+    }
+    case 'loop':
+      for (;;);
+    case 'reject':
+      void Promise.reject(new RangeError('nobody waits for this'));
+  }
+}
+
+export default defineJob('trouble', { settings: TroubleSettings }, (env, { settings, flink }) => {
+  setupCheckpointAndRecovery(env, flink);
+  const { kind, once, out } = settings;
+  env
+    .fromSource(
+      'numbers',
+      generate(settings.count, (n) => n, { rowsPerSecond: 2_000 }),
+    )
+    .keyBy((n) => n % 10)
+    .process('count', { count }, Count, (n, { key, state, out: to }) => {
+      if (n === settings.count / 2 && !(once !== undefined && existsSync(once))) {
+        if (once !== undefined) writeFileSync(once, '');
+        makeTrouble(kind);
+      }
+      const next = (state.count.value() ?? 0) + 1;
+      state.count.update(next);
+      to.emit({ key, count: next });
+    })
+    .sinkTo('counts', fileSink({ path: out, format: 'json-lines' }));
+});

@@ -1,0 +1,73 @@
+/*
+ * Goal: whatever user code does to the thread of its slot, the job's process lives, says what was
+ * wrong and where, and goes on from its latest checkpoint with nothing lost or doubled; no process
+ * is left behind.
+ * Method: the real command with a job whose 1,000th element throws, exits, hoards memory, loops for
+ * ever, or rejects a promise that nobody waits for; once, and each time.
+ */
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { finishedFiles } from '../support/finished-lines.ts';
+import { runTidemark, settings, type Run } from '../support/tidemark-process.ts';
+
+let root: string;
+
+beforeEach(() => {
+  root = fs.mkdtempSync(path.join(os.tmpdir(), 'tidemark-slots-'));
+});
+
+afterEach(() => {
+  fs.rmSync(root, { recursive: true });
+});
+
+function run(parallelism: number, ...job: readonly string[]): Promise<Run> {
+  const engine = settings({
+    'execution.checkpointing.dir': `${root}/checkpoints`,
+    'execution.checkpointing.interval': '50ms',
+    'execution.checkpointing.min-pause': '0',
+    'restart-strategy.type': 'fixed-delay',
+    'restart-strategy.fixed-delay.attempts': '2',
+    'restart-strategy.fixed-delay.delay': '10ms',
+    'tidemark.task.stuck-timeout': '2s',
+  });
+  const args = ['run', 'test/process/jobs/trouble.ts', '-p', String(parallelism), ...engine];
+  const env = { NODE_OPTIONS: '--max-old-space-size=256' };
+  return runTidemark([...args, '--', '--out', `${root}/out`, ...job], { env });
+}
+
+function counts(): string[] {
+  return finishedFiles(`${root}/out`)
+    .flatMap((file) => fs.readFileSync(file, 'utf8').split('\n'))
+    .filter((line) => line !== '')
+    .sort();
+}
+
+const EXPECTED = Array.from({ length: 2_000 }, (_, n) =>
+  JSON.stringify({ key: n % 10, count: Math.floor(n / 10) + 1 }),
+).sort();
+
+const TROUBLES = [
+  ['throw', 'this element is poison'],
+  ['exit', 'JOB-009'],
+  ['memory', 'JOB-007'],
+  ['loop', 'JOB-010'],
+  ['reject', 'JOB-008'],
+] as const;
+
+describe.each([1, 2])('with %i slots', (parallelism) => {
+  it.each(TROUBLES)('%s once: the job goes on', async (kind, what) => {
+    const { code, stdout } = await run(parallelism, '--kind', kind, '--once', `${root}/done`);
+    expect(stdout).toContain(what);
+    expect(code).toBe(0);
+    expect(counts()).toEqual(EXPECTED);
+  });
+});
+
+it.each(TROUBLES)('%s each time: the job fails with the reason', async (kind, what) => {
+  const { code, stderr } = await run(2, '--kind', kind);
+  expect(code).toBe(1);
+  expect(stderr).toContain(what);
+  if (kind === 'loop' || kind === 'throw') expect(stderr).toContain('count');
+});
