@@ -12,16 +12,15 @@ import {
   type Setting,
   type SettingName,
 } from '../src/settings/flink-settings.ts';
+import { UNBUILT } from '../src/cluster/require-built.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '..');
 const PAGE = 'docs/reference/settings.md';
 
 /** What can be set and does nothing yet. */
 const WITHOUT_EFFECT: Partial<Record<SettingName, string>> = {
-  unalignedCheckpoints: 'Checkpoints are always aligned.',
   alignedCheckpointTimeoutMs: 'Checkpoints are always aligned.',
   savepointDirectory: 'No command takes a savepoint.',
-  stateBackend: 'State is always in memory.',
   incrementalCheckpoints: 'Checkpoints always write what has changed.',
   failoverStrategy: 'A failed task always restarts the whole job.',
 };
@@ -29,8 +28,8 @@ const WITHOUT_EFFECT: Partial<Record<SettingName, string>> = {
 /** Where a name says nothing about whether somebody acts on it. */
 const DECLARING = ['settings/flink-settings.ts', 'api/'];
 
-/** Without effect, although the name stands in the code: the coordinator knows them, and nobody asks it. */
-const MENTIONED: ReadonlySet<SettingName> = new Set(['unalignedCheckpoints', 'savepointDirectory']);
+/** Without effect, although the name stands in the code: the coordinator knows it, and nobody asks it. */
+const MENTIONED: ReadonlySet<SettingName> = new Set(['savepointDirectory']);
 
 const HEAD = `# Settings
 
@@ -80,7 +79,11 @@ function entry(name: SettingName): string {
     ...(hasWords ? [] : [`- Default: ${code(String(value))}`]),
   ];
   const effect = note === undefined ? '' : `\n**Has no effect yet.** ${note}\n`;
-  return `### ${name}\n\n${doc}\n${effect}\n${lines.join('\n')}\n`;
+  const refused = UNBUILT.filter((each) => each.name === name).map(
+    ({ value }) =>
+      `\n${code(String(value))} is **not built yet**: refused with [\`JOB-011\`](../errors/JOB-011.md).\n`,
+  );
+  return `### ${name}\n\n${doc}\n${effect}${refused.join('')}\n${lines.join('\n')}\n`;
 }
 
 function code(text: string): string {

@@ -6,7 +6,7 @@ import {
 } from '../settings/flink-settings.ts';
 
 /** Values that are known and right, of parts that this release does not have. */
-const UNBUILT: readonly {
+export const UNBUILT: readonly {
   readonly name: SettingName;
   readonly value: unknown;
   readonly instead: string;
