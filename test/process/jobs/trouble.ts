@@ -20,7 +20,7 @@ function makeTrouble(kind: z.infer<typeof TroubleSettings>['kind']): void {
     case 'throw':
       throw new TypeError('this element is poison');
     case 'exit':
-      // eslint-disable-next-line @typescript-eslint/no-unnecessary-condition -- in a worker it returns.
+      // In a worker it returns.
       process.exit(3);
       return;
     case 'memory': {
