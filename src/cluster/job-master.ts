@@ -460,7 +460,12 @@ export class JobMaster {
     action: ActionOf<'store-metadata'> | ActionOf<'move-head'> | ActionOf<'reserve-ids'>,
   ): void {
     this.#inBackground(async () => {
-      this.#coordinatorEvent(await this.#options.store.perform(action));
+      const answer = await this.#options.store.perform(action);
+      // Whether the checkpoint is complete is not known until the storage answers: it is asked again.
+      if (answer.kind === 'head-failed' && answer.outcome === 'unknown') {
+        this.#options.emit({ kind: 'warning', message: answer.message });
+      }
+      this.#coordinatorEvent(answer);
     }, 'warn');
   }
 

@@ -135,7 +135,6 @@ export class RingWriter implements ChannelWriter {
   /** The other thread has changed something: credit came back, or it reads no more. */
   rung(): void {
     if (this.#ring.isReaderGone()) this.#orphan();
-    else if (this.#writable) return;
     else this.#settleAlone();
     this.#wake?.();
   }
@@ -186,8 +185,11 @@ export class RingWriter implements ChannelWriter {
    */
   #settleAlone(): void {
     if (this.#failure !== undefined && this.#life === 'open') return;
+    const before = this.#writable;
     try {
       this.#settle();
+      // A task that was told to stop would otherwise hear of it from nobody: a flush has found room.
+      if (!before && this.#writable) this.#wake?.();
     } catch (error) {
       if (!(error instanceof Error)) throw error;
       this.#failure = error;

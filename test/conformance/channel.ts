@@ -37,6 +37,7 @@ export function channelConformance(name: string, make: MakeChannel): void {
       it('takes records beyond its room and says so', () => takesOverdraft(make));
       it('takes controls when it is full', () => takesControlsWhenFull(make));
       it('wakes the writer when there is room again', () => wakesWriter(make));
+      it('wakes the writer though a flush has found the room before', () => wakesFlushed(make));
       it('wakes the reader when something came', () => wakesReader(make));
     });
     describe('barriers', () => {
@@ -204,6 +205,21 @@ async function wakesWriter(make: MakeChannel): Promise<void> {
   await settle();
   expect(wake).not.toHaveBeenCalled();
   readAll(reader);
+  await settle();
+  expect(wake).toHaveBeenCalled();
+  expect(writer.isWritable()).toBe(true);
+}
+
+// A thread flushes all its tasks before it waits. One that had been told to stop then found room in the
+// ring, took itself for writable, and passed the wake-up over: the job stood still.
+async function wakesFlushed(make: MakeChannel): Promise<void> {
+  const { writer, reader, settle } = await make();
+  const wake = vi.fn();
+  writer.onWritable(wake);
+  fill(writer);
+  await settle();
+  readAll(reader);
+  writer.flush();
   await settle();
   expect(wake).toHaveBeenCalled();
   expect(writer.isWritable()).toBe(true);

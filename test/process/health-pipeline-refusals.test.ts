@@ -2,10 +2,9 @@
  * Goal: whatever is wrong with a job, its settings, its input, its checkpoints or its disk, `tidemark
  * run` says so with a code and a hint and the right exit code, and nothing wrong reaches a sink.
  * Method: the real command with small jobs that are broken in one way each; every file that a
- * checkpoint needs, with one bit flipped or cut short; a checkpoint folder on a full disk.
+ * checkpoint needs, with one bit flipped or cut short. A full disk is simulated: test/simulation/bad-input.test.ts.
  * Replay: SEED=<printed> npm run test:process -- health-pipeline-refusals. The seed gives the bits.
  */
-import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -14,7 +13,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { randomInt, systemRandom } from '../../src/common/random.ts';
 import { seededRandom } from '../../src/testing/simulation/seeded-random.ts';
 import { finishedFiles } from '../support/finished-lines.ts';
-import { REPOSITORY, runTidemark, settings, startTidemark } from '../support/tidemark-process.ts';
+import { runTidemark, settings, startTidemark } from '../support/tidemark-process.ts';
 
 const JOBS = 'test/process/jobs';
 /** Of `tidemark run`: the job failed; the job was not started. */
@@ -237,34 +236,3 @@ function newestBody(checkpoints: string, name: string): boolean {
 function contentOf(file: string): string {
   return fs.readFileSync(file, 'latin1');
 }
-
-describe('a full disk', () => {
-  const unshare = 'unshare';
-  const inNamespace = ['-rm', 'bash', '-c'];
-  const canMount =
-    spawnSync(unshare, [...inNamespace, 'mount -t tmpfs tmpfs /mnt'], { stdio: 'ignore' })
-      .status === 0;
-
-  it.runIf(canMount)('under the checkpoints fails them, then the job', () => {
-    fs.mkdirSync(`${root}/disk`);
-    const job = [
-      ...['run', `${JOBS}/totals.ts`, ...quick(`${root}/disk/checkpoints`)],
-      ...['--', '--out', `${root}/out`, '--keys', '100000'],
-    ];
-    const script = 'mount -t tmpfs -o size=128k tmpfs "$0" && exec "$@"';
-    const { status, stdout, stderr } = spawnSync(
-      unshare,
-      [
-        ...[...inNamespace, script, `${root}/disk`],
-        ...[process.execPath, `${REPOSITORY}/bin/tidemark.mjs`, ...job],
-      ],
-      { cwd: REPOSITORY, encoding: 'utf8', timeout: 60_000 },
-    );
-
-    expect(status, stdout + stderr).toBe(FAILED);
-    expect(stdout + stderr).toMatch(/\bSTO-\d{3}: /);
-    expect(stdout + stderr).toContain('ENOSPC');
-    expect(stderr).toContain('CHK-009: ');
-    expect(stderr).toMatch(HINT);
-  });
-});

@@ -6,7 +6,7 @@ import { z } from 'zod';
 const TroubleSettings = z.object({
   out: z.string(),
   count: z.number().default(2_000),
-  kind: z.enum(['none', 'throw', 'exit', 'memory', 'loop', 'reject']),
+  kind: z.enum(['none', 'throw', 'exit', 'loop', 'reject']),
   /** A file that is made before the trouble: with it there is none. Absent: trouble each time. */
   once: z.string().optional(),
 });
@@ -23,11 +23,6 @@ function makeTrouble(kind: z.infer<typeof TroubleSettings>['kind']): void {
       // In a worker it returns.
       process.exit(3);
       return;
-    case 'memory': {
-      const hoard: unknown[] = [];
-      // Small pieces: large ones may end the whole process before the slot's thread can be ended.
-      for (;;) hoard.push({ number: hoard.length, half: hoard.length / 3 });
-    }
     case 'loop':
       for (;;);
     case 'reject':
