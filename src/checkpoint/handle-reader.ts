@@ -1,6 +1,6 @@
 import { crc32 } from '../common/crc32.ts';
 import type { BlobHandle } from '../contracts/snapshots.ts';
-import type { BlobStore } from '../storage/blob-store.ts';
+import type { BlobStore, ByteRange } from '../storage/blob-store.ts';
 import { corruptFileError, missingFileError } from './errors.ts';
 
 /**
@@ -19,8 +19,29 @@ export async function readHandle(store: BlobStore, handle: BlobHandle): Promise<
   return bytes;
 }
 
-async function readBlob(store: BlobStore, path: string, url: string): Promise<Uint8Array> {
-  const found = await store.read(path);
+/**
+ * A part of a blob, not checked: whoever asks for parts has checksums of them.
+ *
+ * @throws {EngineError} `CHK-006` (`corrupt`) if the file is not there.
+ */
+export async function readHandleRange(
+  store: BlobStore,
+  handle: BlobHandle,
+  range: ByteRange,
+): Promise<Uint8Array> {
+  if (handle.kind === 'blob') {
+    return readBlob(store, handle.path, `${store.url}/${handle.path}`, range);
+  }
+  return inline(handle).subarray(range.offset, range.offset + range.length);
+}
+
+async function readBlob(
+  store: BlobStore,
+  path: string,
+  url: string,
+  range?: ByteRange,
+): Promise<Uint8Array> {
+  const found = await store.read(path, range);
   if (found === undefined) throw missingFileError(url);
   return found.bytes;
 }

@@ -53,7 +53,7 @@ export class LocalDeployment implements Deployment {
           outputsOf: (edge) => exchange.outputsOf(edge, subtask).map(({ writer }) => writer),
           restore: restore && {
             operators: restoreOf(restore.plan, id),
-            read: storage.reader(restore.location),
+            ...storage.reader(restore.location),
           },
         });
         tasks.set(taskKey(id), task);

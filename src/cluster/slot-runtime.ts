@@ -119,7 +119,7 @@ export class SlotRuntime {
         outputsOf: (edge) => exchange.outputsOf(edge),
         restore: restore && {
           operators: new Map(restore.operators),
-          read: this.#storage.reader(restore.location),
+          ...this.#storage.reader(restore.location),
         },
       });
       this.#tasks.set(taskKey(id), task);

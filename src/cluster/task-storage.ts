@@ -1,8 +1,8 @@
-import { readHandle } from '../checkpoint/handle-reader.ts';
+import { readHandle, readHandleRange } from '../checkpoint/handle-reader.ts';
 import { SnapshotWriter } from '../checkpoint/snapshot-writer.ts';
 import { assert } from '../common/assert.ts';
-import type { BlobHandle, CheckpointBarrier, SnapshotLocation } from '../contracts/snapshots.ts';
-import type { TaskId } from '../runtime/gateways.ts';
+import type { CheckpointBarrier, SnapshotLocation } from '../contracts/snapshots.ts';
+import type { TaskId, TaskRestore } from '../runtime/gateways.ts';
 import type { SnapshotTarget } from '../state/keyed-state-backend.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 
@@ -52,8 +52,11 @@ export class TaskStorage {
     });
   }
 
-  /** Reads the files of a snapshot, checked. */
-  reader({ storeUrl }: SnapshotLocation): (handle: BlobHandle) => Promise<Uint8Array> {
-    return (handle) => readHandle(this.#open(storeUrl), handle);
+  /** Reads the files of a snapshot: whole and checked, or parts of them. */
+  reader({ storeUrl }: SnapshotLocation): Pick<TaskRestore, 'read' | 'readRange'> {
+    return {
+      read: (handle) => readHandle(this.#open(storeUrl), handle),
+      readRange: (handle, range) => readHandleRange(this.#open(storeUrl), handle, range),
+    };
   }
 }

@@ -105,6 +105,11 @@ export class OperatorTimers implements TimerService {
     const { flow, mail } = this.#context;
     for (let fired = 0; timers.peek() <= untilMs; fired++) {
       if (flow.stop) return false;
+      if (!timers.isReady()) {
+        // Restored state that is not there yet: the task is woken when it has come.
+        flow.stop = true;
+        return false;
+      }
       if (fired === TIMERS_PER_SLICE) {
         flow.stop = true;
         // Nobody else would wake the task for the rest.

@@ -4,6 +4,7 @@ import type {
   OperatorRestore,
   TaskAcknowledgement,
 } from '../contracts/snapshots.ts';
+import type { RestoreOptions } from '../state/keyed-state-backend.ts';
 import type { OperatorEvent } from './operator.ts';
 
 /** One execution of one subtask. */
@@ -43,4 +44,6 @@ export interface JobMasterGateway {
 export interface TaskRestore {
   readonly operators: ReadonlyMap<string, OperatorRestore>;
   readonly read: (handle: BlobHandle) => Promise<Uint8Array>;
+  /** A part of a blob, unchecked; without it blobs are read whole. */
+  readonly readRange?: RestoreOptions['readRange'];
 }

@@ -45,10 +45,15 @@ export function makeOperators(options: TaskOptions, services: TaskServices): Tas
   return made;
 }
 
-/** Restores the state of all operators. */
+/**
+ * Restores the state of all operators. Large keyed state goes on loading afterwards.
+ *
+ * @param onArrival Called when bytes have come that loading waited for.
+ */
 export async function restoreOperators(
   options: TaskOptions,
   operators: readonly TaskOperator[],
+  onArrival: () => void,
 ): Promise<void> {
   const { restore } = options;
   if (restore === undefined) return;
@@ -62,6 +67,9 @@ export async function restoreOperators(
         checkpointId: from.checkpointId,
         reusableBase: from.reusableBase,
         read: restore.read,
+        // The task knows the keys of a batch only where it enters the chain.
+        readRange: operators[0]?.keyed === keyed ? restore.readRange : undefined,
+        onArrival,
       });
       undeclared.push(...restored.undeclared);
     }

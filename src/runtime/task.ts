@@ -35,11 +35,15 @@ const SOURCE_ELEMENTS_PER_POLL = 256;
 /** How long a step encodes for snapshots. More: they are done sooner, records wait longer. */
 const SNAPSHOT_SLICE_MS = 0.5;
 
+/** The same for loading restored state: beside records, and without any. */
+const LOAD_SLICE_MS = 0.5;
+const LOAD_IDLE_SLICE_MS = 2;
+
 /**
  * Steps between two such slices while there is input: about half of the time goes to the snapshot,
  * which keeps it short (each row that is touched before its turn costs extra) and records moving.
  */
-const STEPS_PER_SNAPSHOT_SLICE = 8;
+const STEPS_PER_SLICE = 8;
 /** Rows from which on a table is so much larger than the near caches that prefetching pays. */
 const PREFETCH_ROWS_MIN = 50_000;
 
@@ -73,6 +77,8 @@ export class Task implements TaskGateway {
   /** What the next step does first: opening has come to an end. */
   #begin: (() => void) | undefined;
   #closing: Promise<unknown> | undefined;
+  /** Restored state is still being loaded. */
+  #isLoading = false;
   #stepsSinceSlice = 0;
   #recordsIn = 0;
   #lateDropped = 0;
@@ -144,7 +150,7 @@ export class Task implements TaskGateway {
           if (this.#flow.stop) break;
         }
       }
-      if (this.#drainSnapshots(progress)) progress = true;
+      if (this.#runSlice(progress)) progress = true;
     } catch (error) {
       this.#fail(userCodeError(this.#chain?.currentUid() ?? '', error));
     }
@@ -154,10 +160,20 @@ export class Task implements TaskGateway {
     return 'idle';
   }
 
-  #drainSnapshots(isBusy: boolean): boolean {
-    if (isBusy && ++this.#stepsSinceSlice < STEPS_PER_SNAPSHOT_SLICE) return false;
+  /** What is done beside records; false if there was nothing to do. */
+  #runSlice(isBusy: boolean): boolean {
+    if (isBusy && ++this.#stepsSinceSlice < STEPS_PER_SLICE) return false;
     this.#stepsSinceSlice = 0;
+    // No snapshot gets on before all that was restored is verified.
+    if (this.#isLoading) return this.#load(isBusy ? LOAD_SLICE_MS : LOAD_IDLE_SLICE_MS);
     return this.#snapshots?.drain(SNAPSHOT_SLICE_MS) === true;
+  }
+
+  /** Goes on with a restore; false if that is not possible before more bytes are there. */
+  #load(budgetMs: number): boolean {
+    const progress = this.#backends.map((keyed) => keyed.loadSlice(budgetMs));
+    this.#isLoading = progress.some((one) => one !== 'loaded');
+    return !this.#isLoading || progress.includes('loading');
   }
 
   #beginRunning(): boolean {
@@ -228,7 +244,10 @@ export class Task implements TaskGateway {
     });
     const operators = this.#operators;
     this.#backends = operators.flatMap(({ keyed }) => keyed ?? []);
-    await restoreOperators(options, operators);
+    await restoreOperators(options, operators, () => {
+      this.#wake?.();
+    });
+    this.#isLoading = this.#backends.some((keyed) => !keyed.verified);
     const { checkMode } = options.settings;
     const chain = new Chain({
       vertex: options.vertex,
@@ -344,10 +363,17 @@ export class Task implements TaskGateway {
       this.#control(channel, element);
       return true;
     }
+    if (this.#isLoading && !this.#isReady(element)) return false;
     this.#recordsIn += element.size;
     for (const keyed of this.#backends) keyed.beginBatch();
     this.#prefetch(element);
     return this.#continueBatch({ batch: element, channel, next: 0 });
+  }
+
+  /** Whether the restored state of a batch's keys is there, be it not loaded yet. */
+  #isReady(batch: RecordBatch): boolean {
+    const head = this.#operators[0]?.keyed;
+    return head === undefined || head.ready(batch.hashes, 0, batch.size);
   }
 
   /** Of a large table most rows are not in the processor's caches: loads them side by side. */

@@ -7,6 +7,8 @@ export interface DeclaredState {
   readonly descriptor: AnyStateDescriptor | 'timers';
   readonly codec: RowCodec;
   readonly table: Table;
+  /** Another table that is made of the rows of `table`. */
+  readonly directory?: Table;
   /** Takes a row that was restored into the state's own index. */
   readonly index: (row: number) => void;
   readonly remove: (row: number) => void;

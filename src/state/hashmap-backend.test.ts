@@ -9,7 +9,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { MODEL_CHANGES } from './keyed-state-content.ts';
-import { KeyedStateModel, MODEL_NAMESPACES } from './keyed-state-model.ts';
+import { KeyedStateModel, MODEL_NAMESPACES, type ModelTuning } from './keyed-state-model.ts';
 
 const KEY_SETS: readonly (readonly unknown[])[] = [
   [0, 1, 2, 3, -4, 5, 1_000_000],
@@ -51,6 +51,7 @@ const operation = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('fire' as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('read' as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('fail' as const), to: fc.nat(5) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('load' as const), steps: fc.nat(6) }) },
 );
 
 type Operation = typeof operation extends fc.Arbitrary<infer T> ? T : never;
@@ -96,12 +97,62 @@ async function perform(model: KeyedStateModel, op: Operation): Promise<void> {
       expect(actual).toEqual(expected);
       return;
     }
+    case 'load':
+      model.load(op.steps);
+      return;
     case 'fail': {
       const same = op.to >= PARALLELISMS.length;
       const parallelism = same ? model.subtasks.length : (PARALLELISMS[op.to] ?? 1);
       await model.fail(parallelism);
     }
   }
+}
+
+function isAsMaps(tuning: ModelTuning, numRuns: number): Promise<void> {
+  return fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...KEY_SETS),
+      fc.constantFrom(1, 2, 3),
+      fc.array(operation, { minLength: 10, maxLength: 150 }),
+      async (keys, parallelism, operations) => {
+        const model = new KeyedStateModel(keys, parallelism, tuning);
+        for (const op of operations) await perform(model, op);
+        const { actual, expected } = model.compareRunning();
+        expect(actual).toEqual(expected);
+        model.barrier('checkpoint', false);
+        await finish(model);
+      },
+    ),
+    { numRuns },
+  );
+}
+
+/** The same in rounds, each of which begins with a restore of all that there was. */
+function isAsMapsAfterRestores(tuning: ModelTuning, numRuns: number): Promise<void> {
+  return fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...KEY_SETS),
+      fc.array(fc.array(operation, { minLength: 10, maxLength: 40, size: 'max' }), {
+        minLength: 2,
+        maxLength: 5,
+        size: 'max',
+      }),
+      async (keys, rounds) => {
+        const model = new KeyedStateModel(keys, 2, tuning);
+        for (const [round, operations] of rounds.entries()) {
+          for (const op of operations) await perform(model, op);
+          await finish(model);
+          model.barrier('checkpoint', false);
+          await finish(model);
+          model.confirm();
+          await model.fail(PARALLELISMS[round % 4] ?? 2);
+        }
+        const { actual, expected } = model.compareRunning();
+        expect(actual).toEqual(expected);
+      },
+    ),
+    { numRuns },
+  );
 }
 
 describe('hashmap backend', () => {
@@ -112,23 +163,21 @@ describe('hashmap backend', () => {
   ])(
     'is what plain Maps are, rewriting $leastBytes bytes and $share of the changes',
     { timeout: 60_000 },
-    async (rewrite) => {
-      await fc.assert(
-        fc.asyncProperty(
-          fc.constantFrom(...KEY_SETS),
-          fc.constantFrom(1, 2, 3),
-          fc.array(operation, { minLength: 10, maxLength: 150 }),
-          async (keys, parallelism, operations) => {
-            const model = new KeyedStateModel(keys, parallelism, { rewrite });
-            for (const op of operations) await perform(model, op);
-            const { actual, expected } = model.compareRunning();
-            expect(actual).toEqual(expected);
-            model.barrier('checkpoint', false);
-            await finish(model);
-          },
-        ),
-        { numRuns: 120 },
-      );
+    (rewrite) => isAsMaps({ rewrite }, 120),
+  );
+
+  test.each([
+    { ranges: false, sliceRows: 1, share: 0 },
+    { ranges: true, sliceRows: 1, share: 0.5 },
+    { ranges: true, sliceRows: 64, share: 0 },
+  ])(
+    'is what plain Maps are while it loads: $sliceRows rows at a time, by ranges: $ranges',
+    { timeout: 60_000 },
+    async ({ ranges, sliceRows, share }) => {
+      const rewrite = { leastBytes: 0, share, checkpointsMax: 1000 };
+      const tuning = { rewrite, ranges, sliceRows, lazyBytes: 0, wholeBytes: 0 };
+      await isAsMaps(tuning, 40);
+      await isAsMapsAfterRestores(tuning, 80);
     },
   );
 });

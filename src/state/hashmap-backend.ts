@@ -18,6 +18,7 @@ import { FILE_BYTES } from './keyed-run-format.ts';
 import type {
   BackendOptions,
   KeyedStateBackend,
+  LoadProgress,
   Namespace,
   RestoreOptions,
   RestoreResult,
@@ -27,6 +28,8 @@ import type {
 } from './keyed-state-backend.ts';
 import { HeapListState, TtlListState, type ListRow } from './list-state.ts';
 import { HeapMapState } from './map-state.ts';
+import { SLICE_ROWS, type LazyLoader } from './lazy-loader.ts';
+import { LAZY_BYTES, restoreLazily, WHOLE_BYTES } from './lazy-restore.ts';
 import { restoreTables } from './restore.ts';
 import { rowCodecOf, timerCodec } from './row-codec.ts';
 import { appendRuns, RunChain, type RewritePolicy } from './run-chain.ts';
@@ -47,6 +50,12 @@ const ASSUMED_ROW_BYTES = 24;
 export interface BackendTuning {
   readonly rewrite?: RewritePolicy;
   readonly fileBytes?: number;
+  /** Restores of fewer bytes are loaded before the first record. Default: `LAZY_BYTES`. */
+  readonly lazyBytes?: number;
+  /** Smaller files are read whole where ranges can be read. Default: `WHOLE_BYTES`. */
+  readonly wholeBytes?: number;
+  /** Rows that are loaded for a key that is looked for. Default: `SLICE_ROWS`. */
+  readonly sliceRows?: number;
   /** Bugs that a test plants, to see that it would find them. */
   readonly plants?: BackendPlants;
 }
@@ -71,6 +80,8 @@ export class HashmapBackend implements KeyedStateBackend {
   #cleanupRow = 0;
   #epoch = 1;
   #snapshots = 0;
+  /** What is still to be loaded of a restore. */
+  #loader: LazyLoader | undefined;
   #running: HashmapSnapshot | undefined;
   #runningId: CheckpointId | undefined;
 
@@ -86,11 +97,13 @@ export class HashmapBackend implements KeyedStateBackend {
     const table = this.#table(descriptor.ttl !== undefined);
     const codec = rowCodecOf(descriptor);
     if (descriptor.kind === 'map') {
-      const map = new HeapMapState(table, this.#table(false), this.#clock, descriptor.ttl);
+      const directory = this.#table(false);
+      const map = new HeapMapState(table, directory, this.#clock, descriptor.ttl);
       this.#add({
         descriptor,
         codec,
         table,
+        directory,
         index: (row) => map.link(row),
         remove: (row) => map.removeRow(row),
       });
@@ -110,7 +123,10 @@ export class HashmapBackend implements KeyedStateBackend {
     const known = this.#timers.get(name);
     if (known !== undefined) return known;
     const table = this.#table(false);
-    const timers = new HeapTimerTable(table);
+    const timers = new HeapTimerTable(
+      table,
+      (hash) => this.#loader?.isReady(Int32Array.of(hash), 0, 1) !== false,
+    );
     this.#add({
       descriptor: 'timers',
       codec: timerCodec(name),
@@ -176,6 +192,7 @@ export class HashmapBackend implements KeyedStateBackend {
       fileBytes: this.#tuning.fileBytes ?? FILE_BYTES,
       writeEmpty: base !== undefined && base.runs.length > 0 && !unchanged,
       monotonicMs: this.#options.monotonicMs,
+      load: (budgetMs) => this.loadSlice(budgetMs) === 'loaded',
       stored: (added) => {
         const runs = appendRuns(base?.runs ?? [], added);
         const { checkpointId } = barrier;
@@ -206,19 +223,39 @@ export class HashmapBackend implements KeyedStateBackend {
     assert(this.rows() === 0 && this.#snapshots === 0, 'restore comes before the first record');
     this.#clock.nowMs = this.#options.nowMs();
     const states = [...this.#states.values()];
-    const { uid, range, maxParallelism } = this.#options;
-    const context = this.#context;
-    const result = await restoreTables({
+    const { uid, range, maxParallelism, monotonicMs } = this.#options;
+    const from = {
       ...options,
       uid,
       range,
       maxParallelism,
       states,
-      context,
+      context: this.#context,
       nowMs: this.#clock.nowMs,
-    });
+      monotonicMs,
+      lazyBytes: this.#tuning.lazyBytes ?? LAZY_BYTES,
+      wholeBytes: this.#tuning.wholeBytes ?? WHOLE_BYTES,
+      sliceRows: this.#tuning.sliceRows ?? SLICE_ROWS,
+    };
+    const lazy = await restoreLazily(from);
+    this.#loader = lazy?.loader;
+    const result = lazy ?? (await restoreTables(from));
     if (result.base !== undefined) this.#chain.restoreBase(result.base);
     return { undeclared: result.undeclared, rows: this.rows() };
+  }
+
+  loadSlice(budgetMs: number): LoadProgress {
+    const progress = this.#loader?.loadSlice(budgetMs) ?? 'loaded';
+    if (progress === 'loaded') this.#loader = undefined;
+    return progress;
+  }
+
+  get verified(): boolean {
+    return this.#loader === undefined;
+  }
+
+  ready(hashes: Int32Array, from: number, count: number): boolean {
+    return this.#loader === undefined || this.#loader.isReady(hashes, from, count);
   }
 
   schemas(): readonly StateSchema[] {
@@ -234,6 +271,7 @@ export class HashmapBackend implements KeyedStateBackend {
   close(): void {
     this.#running?.cancel();
     this.#running = undefined;
+    this.#loader?.close();
     this.#states.clear();
     this.#timers.clear();
     this.#expiring = [];
@@ -352,9 +390,11 @@ export class HashmapBackend implements KeyedStateBackend {
     const { range } = this.#options;
     const groupBytes = new Float64Array(range.end - range.start + 1);
     const states = [...this.#states.values()];
-    for (const { table, rowBytes } of states) {
+    for (const state of states) {
+      const { table, rowBytes } = state;
       for (let i = 0; i < groupBytes.length; i++) {
-        groupBytes[i] = (groupBytes[i] ?? 0) + (table.groupRows[i] ?? 0) * rowBytes;
+        const rows = Math.max(table.groupRows[i] ?? 0, this.#loader?.rowsOf(state, i) ?? 0);
+        groupBytes[i] = (groupBytes[i] ?? 0) + rows * rowBytes;
       }
     }
     if (!isBase) return { full: new Uint8Array(groupBytes.length).fill(1), groupBytes };

@@ -31,6 +31,8 @@ export interface HashmapSnapshotOptions {
   /** Write a file even if it has no rows, because it supersedes older ones. */
   readonly writeEmpty: boolean;
   readonly monotonicMs: () => number;
+  /** Goes on with a restore that is still loading; true when all of it is loaded and verified. */
+  readonly load: (budgetMs: number) => boolean;
   /** What the caller makes of the new files; called once, after all are stored. */
   readonly stored: (added: readonly KeyedRunHandle[]) => readonly KeyedRunHandle[];
   /** Bytes and rows of a state's blocks, to learn how large its rows are. */
@@ -66,6 +68,8 @@ export class HashmapSnapshot implements RunningSnapshot {
   drain(budgetMs: number): boolean {
     const { monotonicMs } = this.#options;
     const until = monotonicMs() + budgetMs;
+    // What is not verified gets into no snapshot.
+    if (this.isEncoding && !this.#isLoaded(budgetMs)) return false;
     while (this.#state === 'encoding') {
       if (this.#storing >= STORING_MAX) return false;
       if (this.#step() || monotonicMs() >= until) break;
@@ -73,8 +77,12 @@ export class HashmapSnapshot implements RunningSnapshot {
     return !this.isEncoding;
   }
 
-  /** Encodes all the rest now, however long it takes. */
+  /**
+   * Encodes all the rest now, however long it takes. Gives up if a restore waits for bytes, which
+   * cannot be had at once.
+   */
   drainAll(): void {
+    if (this.isEncoding && !this.#isLoaded(Infinity)) this.cancel();
     while (this.#state === 'encoding') this.#step();
   }
 
@@ -104,6 +112,15 @@ export class HashmapSnapshot implements RunningSnapshot {
       this.fail(error);
     }
     return true;
+  }
+
+  #isLoaded(budgetMs: number): boolean {
+    try {
+      return this.#options.load(budgetMs);
+    } catch (error) {
+      this.fail(error);
+      throw error;
+    }
   }
 
   #release(): void {

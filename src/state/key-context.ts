@@ -64,6 +64,14 @@ export class KeyContext {
     this.serial++;
   }
 
+  /** Goes back to a key and namespace that were current before. */
+  resume(key: unknown, hash: number, namespace: Namespace): void {
+    this.setNamespace(namespace);
+    this.key = key;
+    this.hash = hash;
+    this.serial++;
+  }
+
   /** Makes all tables look their rows up again. */
   invalidate(): void {
     this.serial++;

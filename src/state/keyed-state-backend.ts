@@ -12,11 +12,21 @@ import type { AnyStateDescriptor, StateOf } from '../contracts/state.ts';
 export type Namespace = { readonly start: number; readonly end: number } | undefined;
 
 /**
+ * How far a restore is: `loaded` is all of it, and all of it verified; `loading` goes on with the next
+ * call; `waiting` for bytes, and `onArrival` tells when it can go on.
+ */
+export type LoadProgress = 'loaded' | 'loading' | 'waiting';
+
+/**
  * The keyed state of one operator subtask. The task sets the current key (and for windows the
  * namespace) and then hands control to user code, which reads and writes through the state objects.
  *
  * Life: `declare` all states → `restore` if there is something → use. Snapshots are taken between
  * records: `snapshot` starts one (cheap), `drain` is called between batches until it says done.
+ *
+ * A large restore resolves when its indexes are verified, and loads while records are processed:
+ * `loadSlice` is called between batches until it says `loaded`. What is read before has been verified
+ * as well, but what is not read yet may be damaged: so no snapshot is ready before all is.
  */
 export interface KeyedStateBackend {
   /** Makes the state of a descriptor; all of them before `restore` and before the first record. */
@@ -57,8 +67,22 @@ export interface KeyedStateBackend {
    */
   restore(options: RestoreOptions): Promise<RestoreResult>;
 
+  /**
+   * Goes on with a restore for about `budgetMs`.
+   * @throws {EngineError} `STA-001` (`corrupt`), or what reading the store throws. The task must fail:
+   * each later call, each lookup of what is not loaded and each snapshot throws it again.
+   */
+  loadSlice(budgetMs: number): LoadProgress;
+  /** All that was restored has been verified and loaded. */
+  readonly verified: boolean;
+  /**
+   * Whether the state of these key hashes can be used without waiting for bytes. If not, they are asked
+   * for, and `onArrival` tells when to ask again. Throws as `loadSlice` does.
+   */
+  ready(hashes: Int32Array, from: number, count: number): boolean;
+
   schemas(): readonly StateSchema[];
-  /** For metrics: number of live rows over all states. */
+  /** For metrics: number of live rows over all states; while a restore loads, of those loaded. */
   rows(): number;
   close(): void;
 }
@@ -68,11 +92,24 @@ export interface RestoreOptions {
   readonly checkpointId: CheckpointId;
   readonly reusableBase: boolean;
   readonly read: (handle: BlobHandle) => Promise<Uint8Array>;
+  /**
+   * A part of a blob, unchecked. With it the restore does not wait for all bytes, and whoever sets a
+   * key asks `ready` before. Default: files are read whole.
+   */
+  readonly readRange?: ((handle: BlobHandle, range: BlobRange) => Promise<Uint8Array>) | undefined;
+  /** Called when bytes have come for which `loadSlice` or `ready` waited, or could not be read. */
+  readonly onArrival?: (() => void) | undefined;
+}
+
+export interface BlobRange {
+  readonly offset: number;
+  readonly length: number;
 }
 
 export interface RestoreResult {
   /** States in the snapshot that no one declares now. Their rows were not loaded. */
   readonly undeclared: readonly StateSchema[];
+  /** Loaded so far. */
   readonly rows: number;
 }
 
@@ -121,6 +158,8 @@ export interface TimerTable {
   delete(timestampMs: number): void;
   /** The earliest timer's time, `Infinity` if there is none. */
   peek(): number;
+  /** Whether the state of the earliest timer's key can be used without waiting: see `ready`. */
+  isReady(): boolean;
   /**
    * Takes the earliest timer off, makes its key and namespace current, and returns its time.
    * Equal times come in a fixed order (by key hash, key, namespace) so that runs are repeatable.

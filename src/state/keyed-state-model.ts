@@ -91,6 +91,11 @@ export function modelDescriptors(ttlMs: number) {
   } as const satisfies Record<string, AnyStateDescriptor>;
 }
 
+export interface ModelTuning extends BackendTuning {
+  /** Files are read by ranges. */
+  readonly ranges?: boolean;
+}
+
 export interface Finished {
   readonly id: number;
   readonly kind: SnapshotKind;
@@ -117,13 +122,13 @@ export class KeyedStateModel {
   /** Not yet confirmed or aborted, oldest first. */
   pending: Finished[] = [];
   confirmed: Finished | undefined;
-  readonly tuning: BackendTuning;
+  readonly tuning: ModelTuning;
   #content: Content = new Map();
   #steps = 0;
   #checkpoints = 0;
   #stored = 0;
 
-  constructor(keys: readonly unknown[], parallelism: number, tuning: BackendTuning) {
+  constructor(keys: readonly unknown[], parallelism: number, tuning: ModelTuning) {
     this.keys = keys;
     this.tuning = tuning;
     this.subtasks = this.#start(parallelism);
@@ -244,9 +249,30 @@ export class KeyedStateModel {
         checkpointId: from.id,
         reusableBase: reuse && from.kind !== 'savepoint' && from.parallelism === parallelism,
         read: async (handle) => this.read(handle),
+        readRange:
+          this.tuning.ranges === true
+            ? async (handle, { offset, length }) =>
+                (await this.read(handle)).subarray(offset, offset + length)
+            : undefined,
       });
+      await this.#ready(backend);
     }
     return subtasks;
+  }
+
+  /** Goes on with restores, one step for each unit. */
+  load(steps: number): void {
+    for (const { backend } of this.subtasks) backend.loadSlice(steps);
+  }
+
+  /** Waits until the bytes of all keys are there. */
+  async #ready(backend: HashmapBackend): Promise<void> {
+    const hashes = Int32Array.from(this.keys, keyHash);
+    for (let i = 0; i < 1_000; i++) {
+      if (backend.ready(hashes, 0, hashes.length)) return;
+      await Promise.resolve();
+    }
+    assert(false, 'the bytes of a key do not come');
   }
 
   async read(handle: BlobHandle): Promise<Uint8Array> {

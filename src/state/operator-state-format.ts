@@ -6,7 +6,7 @@ import { ByteReader, ByteWriter } from '../serde/bytes.ts';
 import { decodeColumn, encodeColumn, readColumn, writeColumn } from '../serde/columns.ts';
 import type { Serializer } from '../serde/serializer.ts';
 import { corruptSnapshot, newerFormat, schemaRefused, valueNotStored } from './errors.ts';
-import { fileNameOf } from './keyed-run-reader.ts';
+import { fileNameOf } from './keyed-run-parts.ts';
 
 /** `TMKO`, low byte first. */
 const MAGIC = 0x4f4b4d54;

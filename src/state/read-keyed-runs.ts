@@ -2,8 +2,9 @@
 import { keyGroupOf } from '../common/key-groups.ts';
 import type { BlobHandle, KeyedRunHandle, StateSchema } from '../contracts/snapshots.ts';
 import { encodeKey } from '../serde/key-serializer.ts';
+import type { DecodedBlock } from './block-rows.ts';
 import { compareRows, type RowName } from './canonical-order.ts';
-import { KeyedRunReader, type DecodedBlock } from './keyed-run-reader.ts';
+import { KeyedRunReader } from './keyed-run-reader.ts';
 import type { Namespace } from './keyed-state-backend.ts';
 import type { ListRow } from './list-state.ts';
 import { rawRowsOf } from './row-codec.ts';

@@ -8,7 +8,9 @@ import { maxParallelismChanged } from './errors.ts';
 import type { DeclaredState } from './declared-state.ts';
 import type { KeyContext } from './key-context.ts';
 import { keyHash } from '../common/key-hash.ts';
-import { KeyedRunReader, rangesMeet, type DecodedBlock } from './keyed-run-reader.ts';
+import type { DecodedBlock } from './block-rows.ts';
+import { rangesMeet } from './keyed-run-parts.ts';
+import { KeyedRunReader } from './keyed-run-reader.ts';
 import type { RestoreOptions } from './keyed-state-backend.ts';
 import { storedRowsOf, type StoredRows } from './row-codec.ts';
 import { isSuperseded, lastFull, type ConfirmedBase } from './run-chain.ts';
@@ -35,25 +37,41 @@ export interface RestoredTables {
 const RESTORED_EPOCH = 0;
 
 export async function restoreTables(options: RestoreTablesOptions): Promise<RestoredTables> {
-  const { range, handles, checkpointId } = options;
-  const runs = handles
-    .filter(({ keyGroups }) => rangesMeet(keyGroups, range))
-    .toSorted((a, b) => a.checkpointId - b.checkpointId);
+  const runs = runsFor(options);
   const last = lastFull(runs);
   const undeclared = new Map<string, StateSchema>();
-  for (const { table } of options.states) table.epoch = RESTORED_EPOCH;
+  beginTables(options.states);
   for (const run of runs) await restoreRun(run, last, undeclared, options);
   options.context.setNamespace(undefined);
-  const isBase =
-    options.reusableBase &&
-    undeclared.size === 0 &&
-    runs.every(({ keyGroups: { start, end } }) => start >= range.start && end <= range.end);
-  for (const state of options.states) finishState(state, isBase, options);
+  const base = baseOf(runs, undeclared.size === 0, options);
+  for (const state of options.states) finishState(state, base !== undefined, options);
   options.context.setNamespace(undefined);
-  return {
-    undeclared: [...undeclared.values()],
-    base: isBase ? { checkpointId, epoch: RESTORED_EPOCH, runs } : undefined,
-  };
+  return { undeclared: [...undeclared.values()], base };
+}
+
+/** The runs that have something of the range, oldest first. */
+export function runsFor({ handles, range }: RestoreTablesOptions): KeyedRunHandle[] {
+  return handles
+    .filter(({ keyGroups }) => rangesMeet(keyGroups, range))
+    .toSorted((a, b) => a.checkpointId - b.checkpointId);
+}
+
+/** The runs as what the next checkpoint may be a delta against, if it may. */
+export function baseOf(
+  runs: readonly KeyedRunHandle[],
+  allDeclared: boolean,
+  { reusableBase, range, checkpointId }: RestoreTablesOptions,
+): ConfirmedBase | undefined {
+  const isBase =
+    reusableBase &&
+    allDeclared &&
+    runs.every(({ keyGroups: { start, end } }) => start >= range.start && end <= range.end);
+  return isBase ? { checkpointId, epoch: RESTORED_EPOCH, runs } : undefined;
+}
+
+/** From now on rows are restored into the tables; `finishState` ends it. */
+export function beginTables(states: readonly DeclaredState[]): void {
+  for (const { table } of states) table.epoch = RESTORED_EPOCH;
 }
 
 async function restoreRun(
@@ -66,8 +84,7 @@ async function restoreRun(
   const reader = new KeyedRunReader(await options.read(run.blob), run);
   const stored = reader.header.maxParallelism;
   if (stored !== maxParallelism) throw maxParallelismChanged(uid, stored, maxParallelism);
-  const wanted = (group: number) =>
-    group >= range.start && group <= range.end && !isSuperseded(run, group, last);
+  const wanted = wantedOf(run, last, range);
   const codecs = new Map<number, StoredRows | undefined>();
   for (const [number, entry] of reader.blocks.entries()) {
     const written = reader.schemaOf(entry);
@@ -85,12 +102,21 @@ async function restoreRun(
   }
 }
 
+/** Tells which key groups count in a run. */
+export function wantedOf(
+  run: KeyedRunHandle,
+  last: ReadonlyMap<number, CheckpointId>,
+  range: KeyGroupRange,
+): (group: number) => boolean {
+  return (group) => group >= range.start && group <= range.end && !isSuperseded(run, group, last);
+}
+
 function anyWanted(first: number, last: number, wanted: (group: number) => boolean): boolean {
   for (let group = first; group <= last; group++) if (wanted(group)) return true;
   return false;
 }
 
-function applyBlock(
+export function applyBlock(
   block: DecodedBlock,
   state: DeclaredState,
   wanted: (group: number) => boolean,
@@ -128,31 +154,46 @@ function rowFor(table: Table, state: DeclaredState, sub: unknown, make: boolean)
   return row >= 0 || !make ? row : table.createSub(sub, hash);
 }
 
+export interface FinishOptions {
+  readonly context: KeyContext;
+  readonly nowMs: number;
+}
+
 /** Drops what has expired, builds the state's own index, and begins the first epoch. */
-function finishState(
-  state: DeclaredState,
-  isBase: boolean,
-  { context, nowMs }: RestoreTablesOptions,
-): void {
-  const { table, descriptor } = state;
+export function finishState(state: DeclaredState, isBase: boolean, options: FinishOptions): void {
+  const { table } = state;
   table.seal(RESTORED_EPOCH + 1);
   table.forgetUntil(RESTORED_EPOCH);
-  const ttlMs = descriptor === 'timers' ? undefined : descriptor.ttl?.ttlMs;
+  const each = { ...options, isBase };
   for (let row = 0; row < table.rowCount; row++) {
-    if (!table.isLive(row)) continue;
-    if (isBase) table.markHeld(row);
-    context.setKey(table.keys[row], table.rowHash[row] ?? 0);
-    context.setNamespace(table.namespaceOf(row));
-    state.index(row);
-    if (table.expiry === undefined) continue;
-    const expiresMs = table.expiry[row] ?? Infinity;
-    // A tombstone, so that the base cannot bring it back whatever the clock says next time.
-    if (expiresMs <= nowMs) state.remove(row);
-    else if (expiresMs === Infinity && ttlMs !== undefined) {
-      // Written before the state had a time to live: it begins now, and must not begin again.
-      table.expiry[row] = nowMs + ttlMs;
-      table.markDirty(row);
-    }
+    if (table.isLive(row)) finishRow(state, row, each);
   }
-  if (ttlMs === undefined) table.expiry = undefined;
+  if (ttlOf(state) === undefined) table.expiry = undefined;
+}
+
+/** The same for one live row; of a restore that goes on, when the row is loaded. */
+export function finishRow(
+  state: DeclaredState,
+  row: number,
+  { context, nowMs, isBase }: FinishOptions & { readonly isBase: boolean },
+): void {
+  const { table } = state;
+  if (isBase) table.markHeld(row);
+  context.setKey(table.keys[row], table.rowHash[row] ?? 0);
+  context.setNamespace(table.namespaceOf(row));
+  state.index(row);
+  if (table.expiry === undefined) return;
+  const expiresMs = table.expiry[row] ?? Infinity;
+  const ttlMs = ttlOf(state);
+  // A tombstone, so that the base cannot bring it back whatever the clock says next time.
+  if (expiresMs <= nowMs) state.remove(row);
+  else if (expiresMs === Infinity && ttlMs !== undefined) {
+    // Written before the state had a time to live: it begins now, and must not begin again.
+    table.expiry[row] = nowMs + ttlMs;
+    table.markDirty(row);
+  }
+}
+
+function ttlOf({ descriptor }: DeclaredState): number | undefined {
+  return descriptor === 'timers' ? undefined : descriptor.ttl?.ttlMs;
 }

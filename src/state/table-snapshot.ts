@@ -76,7 +76,6 @@ export class TableSnapshot implements ImageKeeper {
   readonly codec: RowCodec;
   readonly #options: TableSnapshotOptions;
   readonly #lists: readonly DirtyList[];
-  readonly #rowsAtBarrier: number;
   readonly #images: RowImage[] = [];
   readonly #imageOf = new Map<number, number>();
   /** Rows, or -1 - image; first as they were found, then by key group. */
@@ -92,7 +91,6 @@ export class TableSnapshot implements ImageKeeper {
     this.table = table;
     this.codec = options.codec;
     this.#lists = full.every((is) => is === 1) ? [] : table.dirtySince(since);
-    this.#rowsAtBarrier = table.rowCount;
     this.#groupStart = new Int32Array(range.end - range.start + 2);
     table.draining = number;
     table.keeper = options.plants.keepNoImages === true ? { keep: () => undefined } : this;
@@ -177,9 +175,11 @@ export class TableSnapshot implements ImageKeeper {
     return table.rowEpoch[row]! > this.#options.since;
   }
 
+  /** Also rows that a restore has loaded since the barrier; new ones are of a later epoch. */
   *#listFullGroups(): Generator<void> {
-    for (let from = 0; from < this.#rowsAtBarrier; from += SCAN_STEP) {
-      this.#listFullRows(from, Math.min(from + SCAN_STEP, this.#rowsAtBarrier));
+    const { rowCount } = this.table;
+    for (let from = 0; from < rowCount; from += SCAN_STEP) {
+      this.#listFullRows(from, Math.min(from + SCAN_STEP, rowCount));
       yield;
     }
   }

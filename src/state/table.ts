@@ -46,6 +46,12 @@ export interface ImageKeeper {
   keep(row: number): void;
 }
 
+/** Restored rows that are not in the table yet. */
+export interface UnloadedRows {
+  /** Brings the rows of a hash into their tables; false if they are there. */
+  load(hash: number): boolean;
+}
+
 export interface TableOptions {
   readonly context: KeyContext;
   readonly range: KeyGroupRange;
@@ -86,6 +92,8 @@ export class Table {
   /** Number of the snapshot that has not yet taken all its images; 0: none. */
   draining = 0;
   keeper: ImageKeeper | undefined = undefined;
+  /** While a restore goes on: whoever finds no row asks here before there is none. */
+  unloaded: UnloadedRows | undefined = undefined;
 
   /** Row of the current key and namespace as of `serial`; -1: none. */
   row = -1;
@@ -121,17 +129,16 @@ export class Table {
     if (this.serial === context.serial) return this.row;
     this.serial = context.serial;
     const kind = context.voidKind;
-    if (this.#plain) {
-      if (kind === KEYS_INT) return (this.row = this.#findInt(context.hash));
-      if (kind === KEYS_STRING) return (this.row = this.#findString(context.hash, context.key));
+    let row: number;
+    if (this.#plain && kind === KEYS_INT) row = this.#findInt(context.hash);
+    else if (this.#plain && kind === KEYS_STRING) {
+      row = this.#findString(context.hash, context.key);
+    } else row = this.#findCurrent();
+    if (row < 0 && this.unloaded?.load(context.hash) === true) {
+      this.serial = context.serial;
+      row = this.#findCurrent();
     }
-    return (this.row = this.#find(
-      context.hash ^ context.namespaceHash,
-      context.key,
-      context.namespace,
-      undefined,
-      false,
-    ));
+    return (this.row = row);
   }
 
   /** Makes the row after `locate` found none. The caller sets its value at once. */
@@ -145,23 +152,39 @@ export class Table {
 
   /** The live row of the current key and namespace with this `sub`; -1: none. */
   locateSub(sub: unknown, subHash: number): number {
-    const context = this.context;
-    return this.#find(
-      mixSub(context.hash ^ context.namespaceHash, subHash),
-      context.key,
-      context.namespace,
-      sub,
-      false,
-    );
+    const { hash, namespaceHash, key, namespace } = this.context;
+    const mixed = mixSub(hash ^ namespaceHash, subHash);
+    const row = this.#find(mixed, key, namespace, sub, false);
+    if (row >= 0 || this.unloaded?.load(hash) !== true) return row;
+    return this.#find(mixed, key, namespace, sub, false);
   }
 
   /** Makes the row after `locateSub` found none. The caller sets its value at once. */
   createSub(sub: unknown, subHash: number): number {
     const context = this.context;
-    if (!this.#subsStructured && (typeof sub === 'object' ? sub !== null : sub !== sub)) {
-      this.#subsStructured = true;
-    }
+    this.#noteSub(sub);
     return this.#create(mixSub(context.hash ^ context.namespaceHash, subHash), sub);
+  }
+
+  /** Makes room for rows that will be restored, so that it need not grow while records wait. */
+  reserve(rows: number): void {
+    while (this.rowHash.length < rows) this.#growRows();
+    while (2 * rows > this.slots.length >>> 1) this.#growSlots();
+  }
+
+  /**
+   * Makes a row that was restored, after it was not found: it is no change, and belongs to the epoch
+   * before all others. It never takes a free row, which may be in the list of a later epoch.
+   */
+  createLoaded(sub: unknown, subHash: number): number {
+    const { hash, namespaceHash } = this.context;
+    this.#noteSub(sub);
+    this.liveRows++;
+    this.groupRows[this.#ownGroup(hash)]!++;
+    const mixed = hash ^ namespaceHash;
+    const row = this.#append();
+    this.#fill(row, sub === undefined ? mixed : mixSub(mixed, subHash), sub);
+    return row;
   }
 
   /** Deletes a live row: frees it, or leaves a tombstone where a base may hold it. */
@@ -272,6 +295,17 @@ export class Table {
     this.prefetchSum = sum;
   }
 
+  #findCurrent(): number {
+    const { hash, namespaceHash, key, namespace } = this.context;
+    return this.#find(hash ^ namespaceHash, key, namespace, undefined, false);
+  }
+
+  #noteSub(sub: unknown): void {
+    if (!this.#subsStructured && (typeof sub === 'object' ? sub !== null : sub !== sub)) {
+      this.#subsStructured = true;
+    }
+  }
+
   /** Int32 keys outside windows: the hash alone decides. */
   #findInt(hash: number): number {
     const slots = this.slots;
@@ -356,8 +390,14 @@ export class Table {
   }
 
   #insert(mixed: number, sub: unknown): number {
-    const { key, hash, namespace } = this.context;
     const row = this.#freeCount > 0 ? this.#free[--this.#freeCount]! : this.#append();
+    this.#fill(row, mixed, sub);
+    if (this.rowEpoch[row] !== this.epoch) this.markDirty(row);
+    return row;
+  }
+
+  #fill(row: number, mixed: number, sub: unknown): void {
+    const { key, hash, namespace } = this.context;
     this.keys[row] = key === 0 ? 0 : key;
     this.rowHash[row] = hash;
     this.rowMixed[row] = mixed;
@@ -372,8 +412,6 @@ export class Table {
     }
     if (this.subs !== undefined) this.subs[row] = sub;
     this.#place(mixed, row + 1);
-    if (this.rowEpoch[row] !== this.epoch) this.markDirty(row);
-    return row;
   }
 
   #append(): number {

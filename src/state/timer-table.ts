@@ -15,9 +15,12 @@ export class HeapTimerTable implements TimerTable {
   #rows = new Int32Array(16);
   #position = new Int32Array(16);
   #size = 0;
+  readonly #isReady: (hash: number) => boolean;
 
-  constructor(table: Table) {
+  /** @param isReady Whether the state of a key hash can be used: it may still be loading. */
+  constructor(table: Table, isReady: (hash: number) => boolean = () => true) {
     this.#table = table;
+    this.#isReady = isReady;
   }
 
   register(timestampMs: number): void {
@@ -39,6 +42,10 @@ export class HeapTimerTable implements TimerTable {
 
   peek(): number {
     return this.#size === 0 ? Infinity : (this.#times[0] ?? Infinity);
+  }
+
+  isReady(): boolean {
+    return this.#size === 0 || this.#isReady(this.#table.rowHash[this.#rows[0] ?? 0] ?? 0);
   }
 
   poll(): number {

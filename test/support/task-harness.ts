@@ -25,8 +25,8 @@ import { DEFAULT_TASK_SETTINGS, type TaskSettings } from '../../src/runtime/task
 import { TaskThread } from '../../src/runtime/task-thread.ts';
 import { Task } from '../../src/runtime/task.ts';
 import { ByteReader, ByteWriter } from '../../src/serde/bytes.ts';
-import { HashmapBackend } from '../../src/state/hashmap-backend.ts';
-import type { SnapshotTarget } from '../../src/state/keyed-state-backend.ts';
+import { HashmapBackend, type BackendTuning } from '../../src/state/hashmap-backend.ts';
+import type { BlobRange, SnapshotTarget } from '../../src/state/keyed-state-backend.ts';
 import { ManualClock } from './manual-clock.ts';
 
 export interface HarnessOptions {
@@ -41,6 +41,10 @@ export interface HarnessOptions {
   /** Makes storing a snapshot's file fail. */
   readonly store?: (barrier: CheckpointBarrier, uid: string) => Promise<void>;
   readonly printChain?: (text: string) => void;
+  /** For the keyed backends. */
+  readonly tuning?: BackendTuning;
+  /** Restores by ranges of files, each after this; it may fail. */
+  readonly beforeRange?: () => Promise<void>;
 }
 
 export interface CompletedCheckpoint {
@@ -297,7 +301,7 @@ export class TaskHarness implements JobMasterGateway {
             world: this.#world,
             jobMaster: this,
             createOperator,
-            createKeyedBackend: (options) => new HashmapBackend(options),
+            createKeyedBackend: (options) => new HashmapBackend(options, this.#options.tuning),
             snapshotTarget: (barrier, uid) => this.#target(barrier, uid, subtask),
             restore: this.#restore(),
             settings: { ...DEFAULT_TASK_SETTINGS, ...this.#options.settings },
@@ -338,7 +342,16 @@ export class TaskHarness implements JobMasterGateway {
         });
       }
     }
-    return { operators, read: async (handle: BlobHandle) => this.#read(handle) };
+    const { beforeRange } = this.#options;
+    const readRange = async (handle: BlobHandle, { offset, length }: BlobRange) => {
+      await beforeRange?.();
+      return this.#read(handle).subarray(offset, offset + length);
+    };
+    return {
+      operators,
+      read: async (handle: BlobHandle) => this.#read(handle),
+      ...(beforeRange === undefined ? {} : { readRange }),
+    };
   }
 
   #read(handle: BlobHandle): Uint8Array {
