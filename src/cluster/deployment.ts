@@ -6,13 +6,18 @@ import type { OperatorRestore } from '../contracts/snapshots.ts';
 /** What the tasks of an attempt start from. */
 export interface DeployRequest {
   readonly attempt: number;
+  /** The vertices to deploy: a region of the job, with all that it exchanges records with. */
+  readonly vertices: readonly string[];
   /** Undefined: without state. */
   readonly restore: { readonly plan: RestorePlan; readonly location: SnapshotLocation } | undefined;
   /** What the tasks report to. */
   readonly jobMaster: JobMasterGateway;
 }
 
-/** Where the tasks of one attempt run, and how they are reached: in this thread, or in slots. */
+/**
+ * Where the tasks of one attempt of a region run, and how they are reached: in this thread, or in
+ * slots. Several deployments of a job live side by side, one for each of its regions.
+ */
 export interface Deployment {
   /** Makes all tasks and lets them run. Failures on the way are reported, not thrown. */
   deploy(request: DeployRequest): ReadonlyMap<string, TaskGateway>;
