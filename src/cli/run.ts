@@ -3,7 +3,7 @@ import { pathToFileURL } from 'node:url';
 import type { JobDefinition } from '../api/job-definition.ts';
 import type { JobEvent, JobResult } from '../cluster/job-events.ts';
 import type { StartFrom } from '../cluster/job-store.ts';
-import type { RunningJob } from '../cluster/run-job.ts';
+import type { RunningJob } from '../cluster/lead-job.ts';
 import type { SettingsSchema } from '../settings/job-fields.ts';
 import type { RunArguments } from './run-arguments.ts';
 import type { RunReporter } from './run-reporter.ts';
