@@ -46,7 +46,7 @@ export interface LeadJobOptions {
   readonly keepCheckpoints?: boolean | undefined;
   /** Builds the job for the number of key groups that its snapshot has. */
   readonly planFor: (maxParallelism: number) => PlannedJob | Promise<PlannedJob>;
-  readonly placeFor: (job: LedJob) => JobPlace;
+  readonly placeFor: (job: LedJob) => JobPlace | Promise<JobPlace>;
 }
 
 /** A job that this process leads. */
@@ -107,7 +107,7 @@ export async function leadJob(options: LeadJobOptions): Promise<RunningJob> {
   });
   const identity = { jobId, jobName, lineage, epoch, planHash, maxParallelism };
   warnOfMaxParallelism(config, maxParallelism, emit);
-  const place = options.placeFor({ plan, planHash, identity, store });
+  const place = await options.placeFor({ plan, planHash, identity, store });
   const master = new JobMaster({
     plan,
     world,
