@@ -12,7 +12,6 @@ import type {
   CoordinatorSettings,
   CoordinatorState,
   Moment,
-  TaskRef,
   TriggerOutcome,
   UserRequest,
 } from '../checkpoint/coordinator-types.ts';
@@ -20,12 +19,12 @@ import type { World } from '../contracts/source.ts';
 import type { ExecutionPlan } from '../graph/execution-plan.ts';
 import type { OperatorCoordinators } from './coordinator/operator-coordinators.ts';
 import type { Deployment } from './deployment.ts';
-import { Attempt, type AttemptListener } from './attempt.ts';
+import type { AttemptListener } from './attempt.ts';
 import type { JobEvent, JobResult } from './job-events.ts';
-import type { JobStore, Restored } from './job-store.ts';
+import type { JobStore } from './job-store.ts';
+import { RegionAttempts } from './region-attempts.ts';
 import {
   END_OF,
-  includesRegion,
   isTerminal,
   statusOf,
   stepJobLife,
@@ -65,12 +64,9 @@ export class JobMaster {
   #life: JobLife = { kind: 'starting', attempt: 0, down: 'all' };
   #failures: FailureHistory = [];
   #coordinator: CoordinatorState;
-  /** By the number of their region. */
-  readonly #attempts = new Map<number, Attempt>();
+  readonly #attempts: RegionAttempts;
   /** Reads what to restore. */
   #deploying = false;
-  /** Attempts that are being cancelled. */
-  #cancelling = 0;
   #quiesced = false;
   /** The attempt of which it was told that all tasks run. */
   #announced = -1;
@@ -95,16 +91,21 @@ export class JobMaster {
       firstId: store.firstId,
       idsThrough: store.idsThrough,
     });
-    options.coordinators.listen({
+    const { plan, makeDeployment, coordinators } = options;
+    this.#attempts = new RegionAttempts({
+      plan,
+      makeDeployment,
+      coordinators,
+      listenerOf: (region, isCurrent) => this.#listener(region, isCurrent),
+    });
+    coordinators.listen({
       send: (uid, attempt, subtask, event) => {
         this.#do(() => {
-          const target = this.#attemptOf(uid);
-          if (target?.number === attempt) target.operatorEvent(uid, subtask, event);
+          this.#attempts.operatorEvent(uid, attempt, subtask, event);
         });
       },
       failed: (error, uid) => {
-        const region = uid === undefined ? undefined : this.#regionOf(uid);
-        this.#fail(error, region);
+        this.#fail(error, uid === undefined ? undefined : this.#attempts.regionOf(uid));
       },
     });
   }
@@ -152,9 +153,7 @@ export class JobMaster {
 
   /** Records that the sources have emitted, in the attempts that run now. */
   recordsRead(): number {
-    let sum = 0;
-    for (const attempt of this.#attempts.values()) sum += attempt.recordsRead();
-    return sum;
+    return this.#attempts.recordsRead();
   }
 
   // --- events in, actions out -------------------------------------------------------------------
@@ -247,7 +246,7 @@ export class JobMaster {
         this.#coordinatorEvent({ kind: 'inputs-ended' });
         return;
       case 'finish-tasks':
-        for (const attempt of this.#attempts.values()) attempt.finish();
+        this.#attempts.finish();
         return;
       case 'cancel-tasks':
         this.#cancelTasks(action.regions);
@@ -272,45 +271,21 @@ export class JobMaster {
         this.#deploying = false;
       });
       if (this.#isOver(number)) return;
-      plan.regions.forEach((vertices, region) => {
-        if (!includesRegion(regions, region)) return;
-        this.#attempts.set(region, this.#newAttempt(number, region, vertices, restored));
-      });
+      this.#attempts.make(number, regions, restored);
       for (const message of restored.messages) emit({ kind: 'warning', message });
       this.#coordinatorEvent({ kind: 'restored', attempt: number, from: restored.from });
     }, 'fail');
-  }
-
-  #newAttempt(
-    number: number,
-    region: number,
-    ids: readonly string[],
-    restored: Restored,
-  ): Attempt {
-    const { plan, makeDeployment, coordinators } = this.#options;
-    const attempt: Attempt = new Attempt({
-      number,
-      vertices: plan.vertices.filter(({ id }) => ids.includes(id)),
-      deployment: makeDeployment(),
-      coordinators,
-      restored,
-      listener: this.#listener(region, () => this.#attempts.get(region) === attempt),
-    });
-    return attempt;
   }
 
   /** The restored output is committed. */
   #startTasks(): void {
     const life = this.#life;
     if (life.kind !== 'starting') return;
-    const starting = [...this.#attempts].filter(([region]) => includesRegion(life.down, region));
-    const sinks = this.#options.plan.vertices
-      .filter(({ id }) => starting.some(([, attempt]) => attempt.has(id)))
-      .flatMap(({ operators }) => operators.filter(({ kind }) => kind === 'sink'));
+    const { attempt, down } = life;
     this.#inBackground(async () => {
-      await this.#options.coordinators.abortLeftovers(sinks.map(({ uid }) => uid));
-      if (this.#isOver(life.attempt)) return;
-      for (const [, attempt] of starting) attempt.start();
+      await this.#options.coordinators.abortLeftovers(this.#attempts.sinksOf(down));
+      if (this.#isOver(attempt)) return;
+      this.#attempts.start(down);
     }, 'fail');
   }
 
@@ -322,10 +297,10 @@ export class JobMaster {
     return true;
   }
 
-  #listener(region: number, isMine: () => boolean): AttemptListener {
+  #listener(region: number, isCurrent: () => boolean): AttemptListener {
     const mine = (work: () => void): void => {
       this.#do(() => {
-        if (isMine()) work();
+        if (isCurrent()) work();
       });
     };
     return {
@@ -351,15 +326,13 @@ export class JobMaster {
 
   /** Whether all tasks of all regions have come one step further. */
   #tasksChanged(): void {
-    const attempts = [...this.#attempts.values()];
-    if (attempts.length < this.#options.plan.regions.length) return;
+    const attempts = this.#attempts;
     const life = this.#life;
     if (!attempts.every(({ isRunning }) => isRunning)) return;
     if (life.kind === 'starting' && this.#announced !== life.attempt) {
       this.#announced = life.attempt;
       const { vertices } = this.#options.store;
-      const tasks = attempts.flatMap((attempt) => attempt.tasks());
-      this.#coordinatorEvent({ kind: 'tasks-running', vertices, tasks });
+      this.#coordinatorEvent({ kind: 'tasks-running', vertices, tasks: attempts.tasks() });
       this.#lifeEvent({ kind: 'tasks-running' });
     }
     if (attempts.every(({ hasEnded }) => hasEnded)) this.#lifeEvent({ kind: 'inputs-ended' });
@@ -370,43 +343,23 @@ export class JobMaster {
 
   /** The coordinator gives up what is under way; the tasks of these regions go. */
   #cancelTasks(regions: Regions): void {
-    const going = [...this.#attempts].filter(([region]) => includesRegion(regions, region));
-    const vertices = this.#options.plan.regions.flatMap((ids, region) =>
-      includesRegion(regions, region) ? ids : [],
-    );
+    const vertices = this.#attempts.verticesOf(regions);
     this.#quiesced = false;
     this.#coordinatorEvent({ kind: 'suspend', reason: 'task-failed', vertices });
-    for (const [region, attempt] of going) {
-      this.#cancelling += 1;
-      this.#inBackground(async () => {
-        await attempt.cancel().finally(() => {
-          this.#cancelling -= 1;
-          if (this.#attempts.get(region) === attempt) this.#attempts.delete(region);
-          this.#maybeGone();
-        });
-      }, 'warn');
-    }
+    this.#inBackground(async () => {
+      await this.#attempts.cancel(regions, () => {
+        this.#maybeGone();
+      });
+    }, 'warn');
     this.#maybeGone();
   }
 
   #maybeGone(): void {
     this.#do(() => {
       // What is still being read to be restored will see that nobody wants it.
-      if (this.#deploying || this.#cancelling > 0 || !this.#quiesced) return;
+      if (this.#deploying || this.#attempts.areCancelling || !this.#quiesced) return;
       this.#lifeEvent({ kind: 'tasks-gone' });
     });
-  }
-
-  #regionOf(uid: string): number | undefined {
-    const { plan } = this.#options;
-    const vertex = plan.vertices.find(({ operators }) => operators.some((one) => one.uid === uid));
-    const region = plan.regions.findIndex((ids) => vertex !== undefined && ids.includes(vertex.id));
-    return region === -1 ? undefined : region;
-  }
-
-  #attemptOf(uid: string): Attempt | undefined {
-    const region = this.#regionOf(uid);
-    return region === undefined ? undefined : this.#attempts.get(region);
   }
 
   // --- the coordinator --------------------------------------------------------------------------
@@ -417,17 +370,17 @@ export class JobMaster {
         this.#takeCoordinatorState(action);
         return;
       case 'send-barriers':
-        this.#forEach(action.to, (attempt, task) => {
+        this.#attempts.forEach(action.to, (attempt, task) => {
           attempt.triggerCheckpoint(action.barrier, task, action.location);
         });
         return;
       case 'notify-complete':
-        this.#forEach(action.to, (attempt, task) => {
+        this.#attempts.forEach(action.to, (attempt, task) => {
           attempt.notifyComplete(action.checkpointId, task);
         });
         return;
       case 'notify-aborted':
-        this.#forEach(action.to, (attempt, task) => {
+        this.#attempts.forEach(action.to, (attempt, task) => {
           attempt.notifyAborted(action.checkpointId, task);
         });
         return;
@@ -470,14 +423,6 @@ export class JobMaster {
   #reply(requestId: string, outcome: TriggerOutcome): void {
     this.#replies.get(requestId)?.(outcome);
     this.#replies.delete(requestId);
-  }
-
-  #forEach(tasks: readonly TaskRef[], work: (attempt: Attempt, task: TaskRef) => void): void {
-    for (const task of tasks) {
-      for (const attempt of this.#attempts.values()) {
-        if (attempt.number === task.attempt && attempt.has(task.vertex)) work(attempt, task);
-      }
-    }
   }
 
   /** What enumerators assign behind their state is held back until the barriers have gone out. */
@@ -573,7 +518,7 @@ export class JobMaster {
     const status = statusOf(life) as JobResult['status'];
     let error = life.kind === 'failed' ? life.cause : undefined;
     while (this.#background.size > 0) await Promise.all(this.#background);
-    await Promise.all([...this.#attempts.values()].map((attempt) => attempt.cancel()));
+    await this.#attempts.cancel('all', () => undefined);
     await this.#options.coordinators.close();
     try {
       await store.end(END_OF[status], sweepScope(this.#coordinator), this.#hasRun);

@@ -32,7 +32,12 @@ export class LocalDeployment implements Deployment {
     this.#thread = new TaskThread({ clock: world.clock, random: schedulingRandom });
   }
 
-  deploy({ attempt, vertices, restore, jobMaster }: DeployRequest): ReadonlyMap<string, TaskGateway> {
+  deploy({
+    attempt,
+    vertices,
+    restore,
+    jobMaster,
+  }: DeployRequest): ReadonlyMap<string, TaskGateway> {
     const { jobGraph, storage, printChain, schedulingRandom, world, settings } = this.#options;
     const exchange = new LocalExchange(jobGraph);
     const tasks = new Map<string, Task>();

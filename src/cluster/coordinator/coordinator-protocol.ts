@@ -40,7 +40,10 @@ export interface CoordinatedJob {
 /** Each is answered by what it maps to. */
 export interface CoordinatorCalls {
   readonly describe: { readonly call: JobRequest; readonly answer: DescribedJob };
-  readonly plan: { readonly call: { readonly maxParallelism: number }; readonly answer: PlannedJob };
+  readonly plan: {
+    readonly call: { readonly maxParallelism: number };
+    readonly answer: PlannedJob;
+  };
   /** Before any of the following. */
   readonly lead: { readonly call: CoordinatedJob; readonly answer: undefined };
   readonly 'stop-sources': {

@@ -16,7 +16,11 @@ import type {
   JobRequest,
   ToCoordinator,
 } from './coordinator-protocol.ts';
-import type { CoordinatorListener, OperatorCoordinators, SourceStart } from './operator-coordinators.ts';
+import type {
+  CoordinatorListener,
+  OperatorCoordinators,
+  SourceStart,
+} from './operator-coordinators.ts';
 
 /** How often the thread is asked for a sign of life. */
 const PING_MS = 1000;

@@ -4,7 +4,11 @@ import type { SerializedCommittable } from '../../contracts/snapshots.ts';
 import type { Source, World } from '../../contracts/source.ts';
 import type { JobGraph } from '../../graph/job-graph.ts';
 import type { OperatorEvent } from '../../runtime/operator.ts';
-import type { CoordinatorListener, OperatorCoordinators, SourceStart } from './operator-coordinators.ts';
+import type {
+  CoordinatorListener,
+  OperatorCoordinators,
+  SourceStart,
+} from './operator-coordinators.ts';
 import { SinkCommitters, sinksOf } from './sink-committers.ts';
 import { SourceCoordinator } from './source-coordinator.ts';
 
