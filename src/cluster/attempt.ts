@@ -56,7 +56,12 @@ export class Attempt {
     for (const vertex of jobGraph.vertices) this.#addSource(vertex);
     const { plan, from } = restored;
     const restore = plan && from && { plan, location: from.checkpoint.location };
-    this.#tasks = deployment.deploy({ attempt, restore, jobMaster: this.#gateway() });
+    this.#tasks = deployment.deploy({
+      attempt,
+      vertices: jobGraph.vertices.map(({ id }) => id),
+      restore,
+      jobMaster: this.#gateway(),
+    });
     for (const source of this.#sources.values()) {
       source.start().catch((error: unknown) => {
         this.#fail(error);

@@ -3,7 +3,7 @@ import { isJobDefinition, type JobDefinition } from '../api/job-definition.ts';
 import { buildJobGraph } from '../graph/build-job-graph.ts';
 import type { JobGraph } from '../graph/job-graph.ts';
 import { planOf } from '../graph/plan.ts';
-import type { SlotData } from './slot-protocol.ts';
+import type { SlotData } from './task-manager/slot-protocol.ts';
 
 /**
  * Imports a job's module.

@@ -10,6 +10,7 @@ import type { CoordinatedVertex, CoordinatorSettings } from '../checkpoint/coord
 import { discardsCheckpoints, type JobEnd } from '../checkpoint/retention.ts';
 import type { SnapshotIdentity } from '../checkpoint/metadata.ts';
 import type { World } from '../contracts/source.ts';
+import { executionPlanOf } from '../graph/execution-plan.ts';
 import type { JobGraph } from '../graph/job-graph.ts';
 import type { FlinkSettings } from '../settings/flink-settings.ts';
 import { restartStrategyOf } from '../settings/restart-strategy.ts';
@@ -19,9 +20,8 @@ import type { Deployment } from './deployment.ts';
 import { JobMaster } from './job-master.ts';
 import { LocalDeployment } from './local-deployment.ts';
 import { requireBuilt } from './require-built.ts';
-import { Slot } from './slot.ts';
-import { SlotDeployment, SlotPool } from './slot-deployment.ts';
-import type { JobSource } from './slot-protocol.ts';
+import { startTaskManagers } from './job-manager/start-task-managers.ts';
+import type { JobSource } from './task-manager/slot-protocol.ts';
 import { TaskStorage } from './task-storage.ts';
 import type { TaskSettings } from '../runtime/task-options.ts';
 import { openStore } from './open-store.ts';
@@ -44,7 +44,7 @@ export interface RunJobOptions {
   readonly printChain?: (text: string) => void;
   /** Keeps the checkpoints of a job that finishes, to look into them. */
   readonly keepCheckpoints?: boolean;
-  /** Runs the tasks in worker threads, which get the job from here. Default: in this thread. */
+  /** Runs the tasks in processes of their own, which get the job from here. Default: in this thread. */
   readonly slots?: JobSource;
 }
 
@@ -107,7 +107,7 @@ export async function runJob(options: RunJobOptions): Promise<RunningJob> {
     restoredCheckpoint: restored?.metadata.checkpointId,
   });
   const identity = { jobId, jobName, lineage, epoch, planHash, maxParallelism };
-  const place = placeOf(options, { jobGraph, store, openOther, identity });
+  const place = await placeOf(options, { jobGraph, store, openOther, identity });
   if (
     maxParallelism !== config.maxParallelism &&
     config.origins.maxParallelism.kind !== 'default'
@@ -147,8 +147,8 @@ interface Place {
   readonly close: () => Promise<void>;
 }
 
-/** Where the tasks run: in worker threads if the job can be loaded there, else in this thread. */
-function placeOf(
+/** Where the tasks run: in TaskManagers if the job can be loaded there, else in this thread. */
+async function placeOf(
   options: RunJobOptions,
   planned: {
     readonly jobGraph: JobGraph;
@@ -156,7 +156,7 @@ function placeOf(
     readonly openOther: (url: string) => BlobStore;
     readonly identity: SnapshotIdentity;
   },
-): Place {
+): Promise<Place> {
   const { world, slots: job, schedulingRandom, printChain } = options;
   const { jobGraph, store, openOther, identity } = planned;
   const settings = taskSettings(options);
@@ -181,13 +181,14 @@ function placeOf(
     tasks: settings,
     debugCodegen: printChain !== undefined,
   };
-  const pool = new SlotPool(
-    (slot) => new Slot({ slot, ...data }, options.job.config.taskStuckTimeoutMs),
-  );
-  return {
-    makeDeployment: () => new SlotDeployment(jobGraph, pool),
-    close: () => pool.close(),
-  };
+  const pool = await startTaskManagers({
+    config: options.job.config,
+    world,
+    plan: executionPlanOf(jobGraph),
+    slotData: data,
+    emit: options.emit,
+  });
+  return { makeDeployment: () => pool.makeDeployment(), close: () => pool.close() };
 }
 
 function taskSettings({ job, checkMode, allowNonRestoredState }: RunJobOptions): TaskSettings {
