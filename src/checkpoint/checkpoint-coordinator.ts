@@ -46,6 +46,7 @@ import type {
   CoordinatorSettings,
   CoordinatorState,
   CoordinatorStep,
+  TaskRef,
 } from './coordinator-types.ts';
 import type { SnapshotIdentity } from './metadata.ts';
 import { countsAsFailure } from './checkpoint-failure.ts';
@@ -151,7 +152,7 @@ const HANDLERS: {
   'tasks-running': tasksRunning,
   'task-finished': taskFinished,
   'inputs-ended': inputsEnded,
-  suspend: (draft, { reason }) => suspend(draft, reason),
+  suspend,
   restored,
   close,
 };
@@ -259,16 +260,23 @@ function inputsEnded(draft: Draft): void {
   enqueue(draft, { kind: 'end' });
 }
 
-function suspend(draft: Draft, reason: 'task-failed' | 'suspended'): void {
+function suspend(draft: Draft, { reason, vertices }: Event<'suspend'>): void {
   const { mode } = draft.state;
-  if (mode.kind === 'ended' || mode.kind === 'closed' || mode.kind === 'quiescing') return;
+  if (mode.kind === 'ended' || mode.kind === 'closed') return;
+  const gone = vertices && new Set(vertices);
+  const stays = ([, { vertex }]: [string, TaskRef]): boolean => gone?.has(vertex) === false;
+  const tasks = new Map([...draft.state.tasks].filter(stays));
+  if (mode.kind === 'quiescing') {
+    update(draft, { tasks });
+    return;
+  }
   abortAll(draft, reason);
   if (mode.kind === 'finishing' && mode.requestId !== undefined) {
     replyStoppedLate(draft, mode.requestId, mode.url);
   }
   setMode(draft, { kind: 'quiescing' });
   setTimers(draft, { periodicMs: Infinity, endMs: Infinity, commitMs: Infinity });
-  update(draft, { tasks: new Map() });
+  update(draft, { tasks });
 }
 
 /** Also for a job that ends otherwise: `suspend` first and wait, to end with everything settled. */

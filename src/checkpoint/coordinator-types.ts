@@ -150,8 +150,15 @@ export type CoordinatorEventBody =
   | (TaskRef & { readonly kind: 'task-finished' })
   /** All sources have ended and every operator has flushed: the last checkpoint may be taken. */
   | { readonly kind: 'inputs-ended' }
-  /** A task failed, or the job is restarted for another reason. Wait for `quiesced`. */
-  | { readonly kind: 'suspend'; readonly reason: 'task-failed' | 'suspended' }
+  /**
+   * A task failed, or the job is restarted for another reason. Wait for `quiesced`. `vertices` are
+   * those whose tasks are gone, by default all; the others go on and are told how checkpoints end.
+   */
+  | {
+      readonly kind: 'suspend';
+      readonly reason: 'task-failed' | 'suspended';
+      readonly vertices?: readonly string[];
+    }
   /** What the next attempt starts from. Wait for `restored-committed` before starting its tasks. */
   | {
       readonly kind: 'restored';

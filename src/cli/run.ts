@@ -1,10 +1,8 @@
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { JobDefinition } from '../api/job-definition.ts';
 import type { JobEvent, JobResult } from '../cluster/job-events.ts';
 import type { StartFrom } from '../cluster/job-store.ts';
-import type { RunningJob } from '../cluster/run-job.ts';
-import type { SettingsSchema } from '../settings/job-fields.ts';
+import type { RunningJob } from '../cluster/lead-job.ts';
 import type { RunArguments } from './run-arguments.ts';
 import type { RunReporter } from './run-reporter.ts';
 
@@ -49,34 +47,21 @@ async function start(
   emit: (event: JobEvent) => void,
 ): Promise<RunningJob> {
   const { dynamicProperties, parseSettings } = await import('../settings/parse-settings.ts');
-  const { parseJobSettings, settingsPrefix } = await import('../settings/job-settings.ts');
-  const { runJob, defaultWorld } = await import('../cluster/run-job.ts');
+  const { defaultWorld } = await import('../cluster/run-job.ts');
+  const { runInCluster } = await import('../cluster/run-in-cluster.ts');
   const dynamic = { ...dynamicProperties(options.D) };
   if (options.parallelism !== undefined) dynamic['parallelism.default'] = options.parallelism;
-  const flink = parseSettings({ env: process.env, dynamic });
-  const job = await importJob(file);
-  const settings = parseJobSettings(
-    job.settingsSchema as SettingsSchema<unknown> | undefined,
-    settingsPrefix(job.name),
-    {
-      args: jobArguments,
-      env: process.env,
-    },
-  );
   const debug = (process.env['TIDEMARK_DEBUG'] ?? '').split(',');
-  const built = job.build(settings, flink);
-  for (const message of built.config.warnings) emit({ kind: 'warning', message });
-  return runJob({
-    job: built,
+  return runInCluster({
+    module: await moduleOf(file),
+    arguments: jobArguments,
+    flink: parseSettings({ env: process.env, dynamic }),
     world: defaultWorld,
     dataFolder: path.resolve('.tidemark'),
     from: startFrom(options),
     allowNonRestoredState: options.allowNonRestoredState === true,
     emit,
-    slots: { module: pathToFileURL(path.resolve(file)).href, settings, flink },
-    ...(debug.includes('codegen')
-      ? { printChain: (text: string) => process.stderr.write(`${text}\n`) }
-      : {}),
+    debugCodegen: debug.includes('codegen'),
   });
 }
 
@@ -86,23 +71,15 @@ function startFrom(options: RunArguments): StartFrom {
   return { kind: 'snapshot', path: options.fromSavepoint };
 }
 
-/** @throws {EngineError} `CLI-001`, `CLI-002` (`invalid`) if there is no such module, or no job in it. */
-async function importJob(file: string): Promise<JobDefinition> {
+/** @throws {EngineError} `CLI-001` (`invalid`) if there is no such module. */
+async function moduleOf(file: string): Promise<string> {
   const { EngineError } = await import('../common/errors.ts');
-  const { isJobDefinition } = await import('../api/job-definition.ts');
   const { existsSync } = await import('node:fs');
   const full = path.resolve(file);
-  if (!existsSync(full)) {
-    throw new EngineError('CLI-001', 'invalid', 'there is no such job file', {
-      details: { file: full },
-      hint: 'Give the path of a module whose default export is defineJob(…), such as job.ts.',
-    });
-  }
-  const module = (await import(pathToFileURL(full).href)) as { readonly default?: unknown };
-  if (isJobDefinition(module.default)) return module.default;
-  throw new EngineError('CLI-002', 'invalid', 'the module has no job as its default export', {
+  if (existsSync(full)) return pathToFileURL(full).href;
+  throw new EngineError('CLI-001', 'invalid', 'there is no such job file', {
     details: { file: full },
-    hint: "Write export default defineJob('my-job', (env) => { … }) in it.",
+    hint: 'Give the path of a module whose default export is defineJob(…), such as job.ts.',
   });
 }
 

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { EngineError } from '../common/errors.ts';
 import { isTerminal, stepJobLife, type JobLife, type JobLifeEvent } from './job-life.ts';
 import type { RestartStrategy } from './restart-strategy.ts';
@@ -21,7 +21,7 @@ const NEXT: Record<Kind, Record<JobLifeEvent['kind'], Kind>> = {
   ending:    { 'tasks-running': 'ending',    'inputs-ended': 'ending',    'last-checkpoint-complete': 'closing',   'tasks-finished': 'ending',    failure: 'failing',   'tasks-gone': 'ending',    'delay-over': 'ending',    cancel: 'canceling' },
   closing:   { 'tasks-running': 'closing',   'inputs-ended': 'closing',   'last-checkpoint-complete': 'closing',   'tasks-finished': 'finished',  failure: 'failing',   'tasks-gone': 'closing',   'delay-over': 'closing',   cancel: 'closing' },
   failing:   { 'tasks-running': 'failing',   'inputs-ended': 'failing',   'last-checkpoint-complete': 'failing',   'tasks-finished': 'failing',   failure: 'failing',   'tasks-gone': 'waiting',   'delay-over': 'failing',   cancel: 'canceling' },
-  waiting:   { 'tasks-running': 'waiting',   'inputs-ended': 'waiting',   'last-checkpoint-complete': 'waiting',   'tasks-finished': 'waiting',   failure: 'waiting',   'tasks-gone': 'waiting',   'delay-over': 'starting',  cancel: 'canceled' },
+  waiting:   { 'tasks-running': 'waiting',   'inputs-ended': 'waiting',   'last-checkpoint-complete': 'waiting',   'tasks-finished': 'waiting',   failure: 'failing',   'tasks-gone': 'waiting',   'delay-over': 'starting',  cancel: 'canceling' },
   canceling: { 'tasks-running': 'canceling', 'inputs-ended': 'canceling', 'last-checkpoint-complete': 'canceling', 'tasks-finished': 'canceling', failure: 'canceling', 'tasks-gone': 'canceled',  'delay-over': 'canceling', cancel: 'canceling' },
   finished:  { 'tasks-running': 'finished',  'inputs-ended': 'finished',  'last-checkpoint-complete': 'finished',  'tasks-finished': 'finished',  failure: 'finished',  'tasks-gone': 'finished',  'delay-over': 'finished',  cancel: 'finished' },
   failed:    { 'tasks-running': 'failed',    'inputs-ended': 'failed',    'last-checkpoint-complete': 'failed',    'tasks-finished': 'failed',    failure: 'failed',    'tasks-gone': 'failed',    'delay-over': 'failed',    cancel: 'failed' },
@@ -29,29 +29,35 @@ const NEXT: Record<Kind, Record<JobLifeEvent['kind'], Kind>> = {
 };
 
 const STATES: Record<Kind, JobLife> = {
-  starting: { kind: 'starting', attempt: 1 },
+  starting: { kind: 'starting', attempt: 1, down: new Set([0]) },
   running: { kind: 'running', attempt: 1 },
   ending: { kind: 'ending', attempt: 1 },
   closing: { kind: 'closing', attempt: 1 },
   failing: {
     kind: 'failing',
     attempt: 1,
+    down: new Set([0]),
     cause: new TypeError('x'),
     next: { kind: 'restart', delayMs: 0 },
   },
-  waiting: { kind: 'waiting', attempt: 1, cause: undefined },
+  waiting: { kind: 'waiting', attempt: 1, down: new Set([0]), cause: undefined },
   canceling: { kind: 'canceling', attempt: 1 },
   finished: { kind: 'finished' },
   failed: { kind: 'failed', cause: undefined },
   canceled: { kind: 'canceled' },
 };
 
+function failure(...regions: number[]): JobLifeEvent {
+  const error = new TypeError('x');
+  return { kind: 'failure', error, regions: new Set(regions), atMs: 5, chance: 0 };
+}
+
 const EVENTS: Record<JobLifeEvent['kind'], JobLifeEvent> = {
   'tasks-running': { kind: 'tasks-running' },
   'inputs-ended': { kind: 'inputs-ended' },
   'last-checkpoint-complete': { kind: 'last-checkpoint-complete' },
   'tasks-finished': { kind: 'tasks-finished' },
-  failure: { kind: 'failure', error: new TypeError('x'), atMs: 5, chance: 0 },
+  failure: failure(1),
   'tasks-gone': { kind: 'tasks-gone' },
   'delay-over': { kind: 'delay-over' },
   cancel: { kind: 'cancel' },
@@ -66,11 +72,55 @@ for (const life of Object.values(STATES)) {
   }
 }
 
+describe('regions', () => {
+  const step = (life: JobLife, event: JobLifeEvent, failures: readonly number[] = []) =>
+    stepJobLife(life, event, failures, STRATEGY);
+
+  it('takes down and deploys again only what failed', () => {
+    const failing = step(STATES.running, failure(1));
+    expect(failing.actions).toEqual([{ kind: 'cancel-tasks', regions: new Set([1]) }]);
+    const waiting = step(failing.life, EVENTS['tasks-gone'], failing.failures);
+    const starting = step(waiting.life, EVENTS['delay-over'], waiting.failures);
+    expect(starting.actions).toEqual([{ kind: 'deploy', attempt: 2, regions: new Set([1]) }]);
+  });
+
+  it('lets a second one join while the first is stopped, as one failure', () => {
+    const first = step(STATES.running, failure(1));
+    const second = step(first.life, failure(2), first.failures);
+    expect(second.actions).toEqual([{ kind: 'cancel-tasks', regions: new Set([2]) }]);
+    expect(second.life).toMatchObject({ kind: 'failing', down: new Set([1, 2]) });
+    expect(second.failures).toEqual([5]);
+    expect(step(second.life, failure(1), second.failures).actions).toEqual([]);
+  });
+
+  it('counts one that fails while another waits, and deploys both together', () => {
+    const second = step(STATES.waiting, failure(2), [1]);
+    expect(second.actions).toEqual([{ kind: 'cancel-tasks', regions: new Set([2]) }]);
+    expect(second.failures).toEqual([1, 5]);
+    expect(second.life).toMatchObject({ kind: 'failing', down: new Set([0, 2]) });
+  });
+
+  it('does not take down again what is down already', () => {
+    expect(step(STATES.waiting, failure(0)).life).toBe(STATES.waiting);
+  });
+
+  it('stops what was being deployed along with what failed', () => {
+    const failing = step(STATES.starting, failure(2));
+    expect(failing.actions).toEqual([{ kind: 'cancel-tasks', regions: new Set([0, 2]) }]);
+  });
+
+  it('takes all down when tasks have closed, or no restart is left', () => {
+    const all = [{ kind: 'cancel-tasks', regions: 'all' }];
+    expect(step(STATES.closing, failure(1)).actions).toEqual(all);
+    expect(step(STATES.running, failure(1), [1, 2]).actions).toEqual(all);
+  });
+});
+
 it('gives up at once on what a restart cannot mend', () => {
   const error = new EngineError('CHK-001', 'corrupt', 'x');
   const failing = stepJobLife(
     STATES.running,
-    { kind: 'failure', error, atMs: 0, chance: 0 },
+    { kind: 'failure', error, regions: new Set([1]), atMs: 0, chance: 0 },
     [],
     STRATEGY,
   );
@@ -82,7 +132,7 @@ it('deploys an attempt only after the tasks of the one before are gone', () => {
   const event = fc.constantFrom(...Object.values(EVENTS));
   fc.assert(
     fc.property(fc.array(event, { maxLength: 60 }), (events) => {
-      let life: JobLife = { kind: 'starting', attempt: 0 };
+      let life: JobLife = { kind: 'starting', attempt: 0, down: 'all' };
       let failures: readonly number[] = [];
       let deployed = true;
       for (const next of events) {

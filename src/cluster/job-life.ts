@@ -9,6 +9,9 @@ import {
   type RestartStrategy,
 } from './restart-strategy.ts';
 
+/** Numbers of the job's regions in its plan, or all of them. What is down has no running task. */
+export type Regions = ReadonlySet<number> | 'all';
+
 /**
  * The life of a job under its JobMaster, as a pure state machine.
  *
@@ -19,21 +22,30 @@ import {
  *      │                                          └─no restart left──► failed
  *      └──cancel (from any state before closing)──► canceling ──tasks gone──► canceled
  *
- * Invariant: tasks of an attempt are deployed only after all tasks of the one before are gone, so
- * two attempts never write at the same time.
+ * A failure takes regions down; the others go on. One that fails while others are down joins them,
+ * and all are deployed together, from one checkpoint.
+ *
+ * Invariant: tasks of a region are deployed only after all tasks that it had before are gone, so two
+ * attempts never write at the same time.
  */
 export type JobLife =
-  | { readonly kind: 'starting'; readonly attempt: number }
+  | { readonly kind: 'starting'; readonly attempt: number; readonly down: Regions }
   | { readonly kind: 'running'; readonly attempt: number }
   | { readonly kind: 'ending'; readonly attempt: number }
   | { readonly kind: 'closing'; readonly attempt: number }
   | {
       readonly kind: 'failing';
       readonly attempt: number;
+      readonly down: Regions;
       readonly cause: unknown;
       readonly next: RestartDecision;
     }
-  | { readonly kind: 'waiting'; readonly attempt: number; readonly cause: unknown }
+  | {
+      readonly kind: 'waiting';
+      readonly attempt: number;
+      readonly down: Regions;
+      readonly cause: unknown;
+    }
   | { readonly kind: 'canceling'; readonly attempt: number }
   | { readonly kind: 'finished' }
   | { readonly kind: 'failed'; readonly cause: unknown }
@@ -47,6 +59,8 @@ export type JobLifeEvent =
   | {
       readonly kind: 'failure';
       readonly error: unknown;
+      /** What cannot go on. */
+      readonly regions: Regions;
       readonly atMs: number;
       readonly chance: number;
     }
@@ -56,11 +70,13 @@ export type JobLifeEvent =
 
 /** What the JobMaster must do. */
 export type JobLifeAction =
-  /** Commit what the restored checkpoint holds, then deploy all tasks under this attempt. */
-  | { readonly kind: 'deploy'; readonly attempt: number }
+  /** Commit what the restored checkpoint holds, then deploy all tasks of the regions under this attempt. */
+  | { readonly kind: 'deploy'; readonly attempt: number; readonly regions: Regions }
   | { readonly kind: 'take-last-checkpoint' }
   | { readonly kind: 'finish-tasks' }
-  | { readonly kind: 'cancel-tasks' }
+  /** Also those that are on their way to be deployed. Answer `tasks-gone` when all of them are. */
+  | { readonly kind: 'cancel-tasks'; readonly regions: Regions }
+  /** Replaces an earlier one. */
   | { readonly kind: 'wait'; readonly delayMs: number }
   | { readonly kind: 'done' };
 
@@ -138,47 +154,96 @@ export function stepJobLife(
     case 'tasks-gone':
       return stepTasksGone(life, failures);
     case 'delay-over':
-      return life.kind === 'waiting'
-        ? to(
-            { kind: 'starting', attempt: life.attempt + 1 },
-            { kind: 'deploy', attempt: life.attempt + 1 },
-          )
-        : stay;
+      return life.kind === 'waiting' ? deploy(life, failures) : stay;
     case 'cancel':
       return stepCancel(life, failures);
   }
 }
 
+function deploy(
+  { attempt, down }: Extract<JobLife, { kind: 'waiting' }>,
+  failures: FailureHistory,
+): JobLifeStep {
+  const next = attempt + 1;
+  return {
+    life: { kind: 'starting', attempt: next, down },
+    failures,
+    actions: [{ kind: 'deploy', attempt: next, regions: down }],
+  };
+}
+
+type Failure = Extract<JobLifeEvent, { kind: 'failure' }>;
+
 function stepFailure(
   life: JobLife,
-  event: Extract<JobLifeEvent, { kind: 'failure' }>,
+  event: Failure,
   failures: FailureHistory,
   strategy: RestartStrategy,
 ): JobLifeStep {
+  const fail = (down: Regions, cancel: Regions): JobLifeStep => {
+    const attempt = 'attempt' in life ? life.attempt : 0;
+    return failing({ attempt, event, failures, strategy, down, cancel });
+  };
   switch (life.kind) {
-    case 'starting':
+    case 'starting': {
+      const down = union(life.down, event.regions);
+      return fail(down, down);
+    }
     case 'running':
     case 'ending':
-    case 'closing': {
-      const history = [...failures, event.atMs].slice(-FAILURES_KEPT_MAX);
-      const next: RestartDecision = isRecoverable(event.error)
-        ? decideRestart(strategy, history, event.chance)
-        : { kind: 'give-up', why: 'a restart cannot mend this' };
+      return fail(event.regions, event.regions);
+    // Tasks that have closed cannot go on.
+    case 'closing':
+      return fail('all', 'all');
+    case 'waiting': {
+      const added = without(event.regions, life.down);
+      if (added === undefined) break;
+      return fail(union(life.down, added), added);
+    }
+    // What breaks in a region while its tasks are being stopped follows from the first failure. One
+    // in another region has mostly the same cause, such as a slot in which both had tasks: it goes
+    // down with the first, and does not count by itself.
+    case 'failing': {
+      const added = without(event.regions, life.down);
+      if (added === undefined) break;
       return {
-        life: { kind: 'failing', attempt: life.attempt, cause: event.error, next },
-        failures: history,
-        actions: [{ kind: 'cancel-tasks' }],
+        life: { ...life, down: union(life.down, added) },
+        failures,
+        actions: [{ kind: 'cancel-tasks', regions: added }],
       };
     }
-    // The first failure is the cause; what breaks while tasks are being stopped follows from it.
-    case 'failing':
-    case 'waiting':
     case 'canceling':
     case 'finished':
     case 'failed':
     case 'canceled':
-      return { life, failures, actions: [] };
+      break;
   }
+  return { life, failures, actions: [] };
+}
+
+interface FailingOptions {
+  readonly attempt: number;
+  readonly event: Failure;
+  readonly failures: FailureHistory;
+  readonly strategy: RestartStrategy;
+  readonly down: Regions;
+  readonly cancel: Regions;
+}
+
+function failing(options: FailingOptions): JobLifeStep {
+  const { attempt, event, failures, strategy } = options;
+  const history = [...failures, event.atMs].slice(-FAILURES_KEPT_MAX);
+  const next: RestartDecision = isRecoverable(event.error)
+    ? decideRestart(strategy, history, event.chance)
+    : { kind: 'give-up', why: 'a restart cannot mend this' };
+  const isOver = next.kind === 'give-up';
+  const down = isOver ? 'all' : options.down;
+  const regions = isOver ? 'all' : options.cancel;
+  return {
+    life: { kind: 'failing', attempt, down, cause: event.error, next },
+    failures: history,
+    actions: [{ kind: 'cancel-tasks', regions }],
+  };
 }
 
 function stepTasksGone(life: JobLife, failures: FailureHistory): JobLifeStep {
@@ -190,7 +255,7 @@ function stepTasksGone(life: JobLife, failures: FailureHistory): JobLifeStep {
     return { life: { kind: 'failed', cause: life.cause }, failures, actions: [{ kind: 'done' }] };
   }
   return {
-    life: { kind: 'waiting', attempt: life.attempt, cause: life.cause },
+    life: { kind: 'waiting', attempt: life.attempt, down: life.down, cause: life.cause },
     failures,
     actions: [{ kind: 'wait', delayMs: life.next.delayMs }],
   };
@@ -201,15 +266,13 @@ function stepCancel(life: JobLife, failures: FailureHistory): JobLifeStep {
     case 'starting':
     case 'running':
     case 'ending':
+    case 'failing':
+    case 'waiting':
       return {
         life: { kind: 'canceling', attempt: life.attempt },
         failures,
-        actions: [{ kind: 'cancel-tasks' }],
+        actions: [{ kind: 'cancel-tasks', regions: 'all' }],
       };
-    case 'failing':
-      return { life: { kind: 'canceling', attempt: life.attempt }, failures, actions: [] };
-    case 'waiting':
-      return { life: { kind: 'canceled' }, failures, actions: [{ kind: 'done' }] };
     // The last checkpoint is complete: the job has finished in all but name.
     case 'closing':
     case 'canceling':
@@ -218,4 +281,20 @@ function stepCancel(life: JobLife, failures: FailureHistory): JobLifeStep {
     case 'canceled':
       return { life, failures, actions: [] };
   }
+}
+
+export function includesRegion(regions: Regions, region: number): boolean {
+  return regions === 'all' || regions.has(region);
+}
+
+function union(a: Regions, b: Regions): Regions {
+  return a === 'all' || b === 'all' ? 'all' : new Set([...a, ...b]);
+}
+
+/** What is in `regions` and not in `others`; undefined if that is nothing. */
+function without(regions: Regions, others: Regions): Regions | undefined {
+  if (others === 'all') return undefined;
+  if (regions === 'all') return regions;
+  const rest = [...regions].filter((region) => !others.has(region));
+  return rest.length === 0 ? undefined : new Set(rest);
 }

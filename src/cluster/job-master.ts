@@ -12,37 +12,42 @@ import type {
   CoordinatorSettings,
   CoordinatorState,
   Moment,
-  SnapshotLocation,
+  TaskRef,
   TriggerOutcome,
   UserRequest,
 } from '../checkpoint/coordinator-types.ts';
 import type { World } from '../contracts/source.ts';
-import type { JobGraph } from '../graph/job-graph.ts';
+import type { ExecutionPlan } from '../graph/execution-plan.ts';
+import type { OperatorCoordinators } from './coordinator/operator-coordinators.ts';
 import type { Deployment } from './deployment.ts';
-import { Attempt } from './attempt.ts';
+import { Attempt, type AttemptListener } from './attempt.ts';
 import type { JobEvent, JobResult } from './job-events.ts';
-import type { JobStore } from './job-store.ts';
+import type { JobStore, Restored } from './job-store.ts';
 import {
   END_OF,
+  includesRegion,
   isTerminal,
   statusOf,
   stepJobLife,
   type JobLife,
   type JobLifeAction,
   type JobLifeEvent,
+  type Regions,
 } from './job-life.ts';
-import { SinkCommitters, sinksOf } from './sink-committers.ts';
 import type { FailureHistory, RestartStrategy } from './restart-strategy.ts';
 
 export interface JobMasterOptions {
-  readonly jobGraph: JobGraph;
+  readonly plan: ExecutionPlan;
   readonly world: World;
   /** What this leadership may write: metadata, `HEAD`, files. */
   readonly store: JobStore;
   readonly coordinator: CoordinatorSettings;
   readonly restart: RestartStrategy;
-  /** Where the tasks of the next attempt run. */
+  /** What a failed task takes down: its region, or the whole job. */
+  readonly failover: 'region' | 'full';
+  /** Where the tasks of the next attempt of a region run. */
   readonly makeDeployment: () => Deployment;
+  readonly coordinators: OperatorCoordinators;
   /** Drop state in the snapshot that no operator of the job takes. */
   readonly allowNonRestoredState: boolean;
   readonly emit: (event: JobEvent) => void;
@@ -57,17 +62,22 @@ export interface JobMasterOptions {
  */
 export class JobMaster {
   readonly #options: JobMasterOptions;
-  #life: JobLife = { kind: 'starting', attempt: 0 };
+  #life: JobLife = { kind: 'starting', attempt: 0, down: 'all' };
   #failures: FailureHistory = [];
   #coordinator: CoordinatorState;
-  readonly #committers: SinkCommitters;
-  #attempt: Attempt | undefined;
+  /** By the number of their region. */
+  readonly #attempts = new Map<number, Attempt>();
+  /** Reads what to restore. */
   #deploying = false;
+  /** Attempts that are being cancelled. */
+  #cancelling = 0;
   #quiesced = false;
-  #tasksGone = true;
+  /** The attempt of which it was told that all tasks run. */
+  #announced = -1;
   #restarts = 0;
   #hasRun = false;
   #wake: Cancel | undefined;
+  #delay: Cancel | undefined;
   readonly #events: (() => void)[] = [];
   #handling = false;
   #sweeping = false;
@@ -85,10 +95,17 @@ export class JobMaster {
       firstId: store.firstId,
       idsThrough: store.idsThrough,
     });
-    this.#committers = new SinkCommitters({
-      lineage: store.identity.lineage,
-      world: options.world,
-      sinks: sinksOf(options.jobGraph),
+    options.coordinators.listen({
+      send: (uid, attempt, subtask, event) => {
+        this.#do(() => {
+          const target = this.#attemptOf(uid);
+          if (target?.number === attempt) target.operatorEvent(uid, subtask, event);
+        });
+      },
+      failed: (error, uid) => {
+        const region = uid === undefined ? undefined : this.#regionOf(uid);
+        this.#fail(error, region);
+      },
     });
   }
 
@@ -100,7 +117,7 @@ export class JobMaster {
     });
     this.#do(() => {
       this.#status();
-      this.#deploy(0);
+      this.#deploy(0, 'all');
     });
     return result;
   }
@@ -133,9 +150,11 @@ export class JobMaster {
     return this.#life;
   }
 
-  /** Records that the sources have emitted, in this attempt. */
+  /** Records that the sources have emitted, in the attempts that run now. */
   recordsRead(): number {
-    return this.#attempt?.recordsRead() ?? 0;
+    let sum = 0;
+    for (const attempt of this.#attempts.values()) sum += attempt.recordsRead();
+    return sum;
   }
 
   // --- events in, actions out -------------------------------------------------------------------
@@ -195,8 +214,8 @@ export class JobMaster {
 
   #lifeChanged(before: JobLife): void {
     const life = this.#life;
+    if (before.kind === 'waiting') this.#delay?.();
     if (life.kind === 'failing') {
-      this.#coordinatorSuspends();
       this.#options.emit({
         kind: 'failure',
         attempt: life.attempt,
@@ -204,21 +223,17 @@ export class JobMaster {
         restartInMs: life.next.kind === 'restart' ? life.next.delayMs : undefined,
       });
     }
-    if (life.kind === 'canceling') this.#coordinatorSuspends();
     if (life.kind === 'running') this.#hasRun = true;
     if (life.kind === 'starting' && before.kind === 'waiting') this.#restarts += 1;
     this.#status();
   }
 
-  #coordinatorSuspends(): void {
-    this.#quiesced = false;
-    this.#coordinatorEvent({ kind: 'suspend', reason: 'task-failed' });
-  }
-
-  #fail(error: unknown): void {
-    const { clock, random } = this.#options.world;
-    const atMs = clock.monotonicMs();
-    this.#lifeEvent({ kind: 'failure', error, atMs, chance: random.next() });
+  /** @param region Where it happened; undefined: it concerns the whole job. */
+  #fail(error: unknown, region?: number): void {
+    const { world, failover } = this.#options;
+    const regions = failover === 'full' || region === undefined ? 'all' : new Set([region]);
+    const atMs = world.clock.monotonicMs();
+    this.#lifeEvent({ kind: 'failure', error, regions, atMs, chance: world.random.next() });
   }
 
   // --- the job's life ---------------------------------------------------------------------------
@@ -226,19 +241,19 @@ export class JobMaster {
   #performLife(action: JobLifeAction): void {
     switch (action.kind) {
       case 'deploy':
-        this.#deploy(action.attempt);
+        this.#deploy(action.attempt, action.regions);
         return;
       case 'take-last-checkpoint':
         this.#coordinatorEvent({ kind: 'inputs-ended' });
         return;
       case 'finish-tasks':
-        this.#attempt?.finish();
+        for (const attempt of this.#attempts.values()) attempt.finish();
         return;
       case 'cancel-tasks':
-        this.#cancelTasks();
+        this.#cancelTasks(action.regions);
         return;
       case 'wait':
-        this.#options.world.clock.after(action.delayMs, () => {
+        this.#delay = this.#options.world.clock.after(action.delayMs, () => {
           this.#lifeEvent({ kind: 'delay-over' });
         });
         return;
@@ -249,35 +264,53 @@ export class JobMaster {
   }
 
   /** Reads what to restore, hands it to the coordinator, which has its output committed first. */
-  #deploy(attempt: number): void {
-    this.#tasksGone = false;
+  #deploy(number: number, regions: Regions): void {
     this.#deploying = true;
     this.#inBackground(async () => {
-      const { world, store, jobGraph, makeDeployment, allowNonRestoredState } = this.#options;
-      const restored = await store.restore(jobGraph, allowNonRestoredState).finally(() => {
+      const { store, plan, allowNonRestoredState, emit } = this.#options;
+      const restored = await store.restore(plan, allowNonRestoredState).finally(() => {
         this.#deploying = false;
       });
-      if (this.#isOver(attempt)) return;
-      this.#attempt = new Attempt({
-        number: attempt,
-        jobGraph,
-        world,
-        deployment: makeDeployment(),
-        restored,
-        listener: this.#listener(attempt),
+      if (this.#isOver(number)) return;
+      plan.regions.forEach((vertices, region) => {
+        if (!includesRegion(regions, region)) return;
+        this.#attempts.set(region, this.#newAttempt(number, region, vertices, restored));
       });
-      for (const message of restored.messages) this.#options.emit({ kind: 'warning', message });
-      this.#coordinatorEvent({ kind: 'restored', attempt, from: restored.from });
+      for (const message of restored.messages) emit({ kind: 'warning', message });
+      this.#coordinatorEvent({ kind: 'restored', attempt: number, from: restored.from });
     }, 'fail');
   }
 
+  #newAttempt(
+    number: number,
+    region: number,
+    ids: readonly string[],
+    restored: Restored,
+  ): Attempt {
+    const { plan, makeDeployment, coordinators } = this.#options;
+    const attempt: Attempt = new Attempt({
+      number,
+      vertices: plan.vertices.filter(({ id }) => ids.includes(id)),
+      deployment: makeDeployment(),
+      coordinators,
+      restored,
+      listener: this.#listener(region, () => this.#attempts.get(region) === attempt),
+    });
+    return attempt;
+  }
+
+  /** The restored output is committed. */
   #startTasks(): void {
-    const attempt = this.#attempt;
-    if (attempt === undefined || this.#life.kind !== 'starting') return;
+    const life = this.#life;
+    if (life.kind !== 'starting') return;
+    const starting = [...this.#attempts].filter(([region]) => includesRegion(life.down, region));
+    const sinks = this.#options.plan.vertices
+      .filter(({ id }) => starting.some(([, attempt]) => attempt.has(id)))
+      .flatMap(({ operators }) => operators.filter(({ kind }) => kind === 'sink'));
     this.#inBackground(async () => {
-      await this.#committers.abortLeftovers();
-      if (this.#isOver(attempt.number)) return;
-      attempt.start();
+      await this.#options.coordinators.abortLeftovers(sinks.map(({ uid }) => uid));
+      if (this.#isOver(life.attempt)) return;
+      for (const [, attempt] of starting) attempt.start();
     }, 'fail');
   }
 
@@ -285,37 +318,25 @@ export class JobMaster {
   #isOver(attempt: number): boolean {
     const life = this.#life;
     if (life.kind === 'starting' && life.attempt === attempt) return false;
-    this.#noTasks();
+    this.#maybeGone();
     return true;
   }
 
-  #listener(attempt: number): ConstructorParameters<typeof Attempt>[0]['listener'] {
+  #listener(region: number, isMine: () => boolean): AttemptListener {
     const mine = (work: () => void): void => {
       this.#do(() => {
-        if (this.#attempt?.number === attempt) work();
+        if (isMine()) work();
       });
     };
     return {
-      allRunning: (tasks) => {
+      changed: () => {
         mine(() => {
-          const { vertices } = this.#options.store;
-          this.#coordinatorEvent({ kind: 'tasks-running', vertices, tasks });
-          this.#lifeEvent({ kind: 'tasks-running' });
-        });
-      },
-      inputsEnded: () => {
-        mine(() => {
-          this.#lifeEvent({ kind: 'inputs-ended' });
-        });
-      },
-      allFinished: () => {
-        mine(() => {
-          this.#lifeEvent({ kind: 'tasks-finished' });
+          this.#tasksChanged();
         });
       },
       failed: (error) => {
         mine(() => {
-          this.#fail(error);
+          this.#fail(error, region);
         });
       },
       acknowledged: (ack) => {
@@ -328,27 +349,64 @@ export class JobMaster {
     };
   }
 
-  #cancelTasks(): void {
-    const attempt = this.#attempt;
-    if (attempt === undefined) {
-      // While it is still being read what to restore, `#isOver` will see that nobody wants it.
-      if (!this.#deploying) this.#noTasks();
-      return;
+  /** Whether all tasks of all regions have come one step further. */
+  #tasksChanged(): void {
+    const attempts = [...this.#attempts.values()];
+    if (attempts.length < this.#options.plan.regions.length) return;
+    const life = this.#life;
+    if (!attempts.every(({ isRunning }) => isRunning)) return;
+    if (life.kind === 'starting' && this.#announced !== life.attempt) {
+      this.#announced = life.attempt;
+      const { vertices } = this.#options.store;
+      const tasks = attempts.flatMap((attempt) => attempt.tasks());
+      this.#coordinatorEvent({ kind: 'tasks-running', vertices, tasks });
+      this.#lifeEvent({ kind: 'tasks-running' });
     }
-    this.#inBackground(async () => {
-      await attempt.cancel();
-      if (this.#attempt === attempt) this.#attempt = undefined;
-      this.#noTasks();
-    }, 'warn');
+    if (attempts.every(({ hasEnded }) => hasEnded)) this.#lifeEvent({ kind: 'inputs-ended' });
+    if (attempts.every(({ hasFinished }) => hasFinished)) {
+      this.#lifeEvent({ kind: 'tasks-finished' });
+    }
   }
 
-  #noTasks(): void {
-    this.#tasksGone = true;
+  /** The coordinator gives up what is under way; the tasks of these regions go. */
+  #cancelTasks(regions: Regions): void {
+    const going = [...this.#attempts].filter(([region]) => includesRegion(regions, region));
+    const vertices = this.#options.plan.regions.flatMap((ids, region) =>
+      includesRegion(regions, region) ? ids : [],
+    );
+    this.#quiesced = false;
+    this.#coordinatorEvent({ kind: 'suspend', reason: 'task-failed', vertices });
+    for (const [region, attempt] of going) {
+      this.#cancelling += 1;
+      this.#inBackground(async () => {
+        await attempt.cancel().finally(() => {
+          this.#cancelling -= 1;
+          if (this.#attempts.get(region) === attempt) this.#attempts.delete(region);
+          this.#maybeGone();
+        });
+      }, 'warn');
+    }
     this.#maybeGone();
   }
 
   #maybeGone(): void {
-    if (this.#tasksGone && this.#quiesced) this.#lifeEvent({ kind: 'tasks-gone' });
+    this.#do(() => {
+      // What is still being read to be restored will see that nobody wants it.
+      if (this.#deploying || this.#cancelling > 0 || !this.#quiesced) return;
+      this.#lifeEvent({ kind: 'tasks-gone' });
+    });
+  }
+
+  #regionOf(uid: string): number | undefined {
+    const { plan } = this.#options;
+    const vertex = plan.vertices.find(({ operators }) => operators.some((one) => one.uid === uid));
+    const region = plan.regions.findIndex((ids) => vertex !== undefined && ids.includes(vertex.id));
+    return region === -1 ? undefined : region;
+  }
+
+  #attemptOf(uid: string): Attempt | undefined {
+    const region = this.#regionOf(uid);
+    return region === undefined ? undefined : this.#attempts.get(region);
   }
 
   // --- the coordinator --------------------------------------------------------------------------
@@ -359,13 +417,19 @@ export class JobMaster {
         this.#takeCoordinatorState(action);
         return;
       case 'send-barriers':
-        this.#attempt?.sendBarriers(action.barrier, action.to, action.location);
+        this.#forEach(action.to, (attempt, task) => {
+          attempt.triggerCheckpoint(action.barrier, task, action.location);
+        });
         return;
       case 'notify-complete':
-        this.#attempt?.notifyComplete(action.checkpointId, action.to);
+        this.#forEach(action.to, (attempt, task) => {
+          attempt.notifyComplete(action.checkpointId, task);
+        });
         return;
       case 'notify-aborted':
-        this.#attempt?.notifyAborted(action.checkpointId, action.to);
+        this.#forEach(action.to, (attempt, task) => {
+          attempt.notifyAborted(action.checkpointId, task);
+        });
         return;
       case 'store-metadata':
       case 'move-head':
@@ -408,47 +472,34 @@ export class JobMaster {
     this.#replies.delete(requestId);
   }
 
-  /** Enumerators' state and barriers go out in one go: no assignment can come between. */
+  #forEach(tasks: readonly TaskRef[], work: (attempt: Attempt, task: TaskRef) => void): void {
+    for (const task of tasks) {
+      for (const attempt of this.#attempts.values()) {
+        if (attempt.number === task.attempt && attempt.has(task.vertex)) work(attempt, task);
+      }
+    }
+  }
+
+  /** What enumerators assign behind their state is held back until the barriers have gone out. */
   #takeCoordinatorState(action: ActionOf<'take-coordinator-state'>): void {
     const { checkpointId, snapshot, savepointDirectory } = action;
-    const taken = (location: SnapshotLocation | undefined): void => {
-      const coordinators = this.#attempt?.snapshotCoordinators() ?? {};
-      this.#coordinatorEvent({
-        kind: 'coordinator-state-taken',
-        checkpointId,
-        coordinators,
-        location,
-      });
-      this.#do(() => {
-        this.#attempt?.releaseCoordinators();
-      });
-    };
-    if (snapshot !== 'savepoint') {
-      this.#answer(checkpointId, () => {
-        taken(undefined);
-      });
-      return;
-    }
     this.#inBackground(async () => {
+      const { store, coordinators } = this.#options;
       try {
-        const location = await this.#options.store.openSavepoint(savepointDirectory, checkpointId);
-        this.#do(() => {
-          this.#answer(checkpointId, () => {
-            taken(location);
-          });
-        });
+        const location =
+          snapshot === 'savepoint'
+            ? await store.openSavepoint(savepointDirectory, checkpointId)
+            : undefined;
+        const taken = await coordinators.snapshot(checkpointId);
+        const kind = 'coordinator-state-taken';
+        this.#coordinatorEvent({ kind, checkpointId, coordinators: taken, location });
       } catch (error) {
         this.#triggerFailed(checkpointId, error);
       }
+      this.#do(() => {
+        coordinators.release(checkpointId);
+      });
     }, 'warn');
-  }
-
-  #answer(checkpointId: number, work: () => void): void {
-    try {
-      work();
-    } catch (error) {
-      this.#triggerFailed(checkpointId, error);
-    }
   }
 
   #triggerFailed(checkpointId: number, error: unknown): void {
@@ -472,7 +523,7 @@ export class JobMaster {
   #commit(committables: ActionOf<'commit'>['committables']): void {
     this.#inBackground(async () => {
       try {
-        const results = await this.#committers.commit(committables);
+        const results = await this.#options.coordinators.commit(committables);
         this.#coordinatorEvent({ kind: 'commit-results', results });
       } catch (error) {
         this.#options.emit({ kind: 'warning', message: messageOf(error) });
@@ -511,6 +562,7 @@ export class JobMaster {
     this.#coordinatorEvent({ kind: 'close' });
     this.#do(() => {
       this.#wake?.();
+      this.#delay?.();
       void this.#settle(life);
     });
   }
@@ -521,8 +573,8 @@ export class JobMaster {
     const status = statusOf(life) as JobResult['status'];
     let error = life.kind === 'failed' ? life.cause : undefined;
     while (this.#background.size > 0) await Promise.all(this.#background);
-    await this.#attempt?.cancel();
-    await this.#committers.close();
+    await Promise.all([...this.#attempts.values()].map((attempt) => attempt.cancel()));
+    await this.#options.coordinators.close();
     try {
       await store.end(END_OF[status], sweepScope(this.#coordinator), this.#hasRun);
     } catch (problem) {

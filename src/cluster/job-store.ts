@@ -22,7 +22,7 @@ import { resumeDecision, type ResumeDecision } from '../checkpoint/resume-decisi
 import type { JobEnd } from '../checkpoint/retention.ts';
 import { randomHex } from '../common/random.ts';
 import type { World } from '../contracts/source.ts';
-import type { JobGraph } from '../graph/job-graph.ts';
+import type { ExecutionPlan } from '../graph/execution-plan.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 
 /** Where a submission starts from; the default is the resume rule. */
@@ -208,7 +208,7 @@ export class JobStore {
    *
    * @throws {EngineError} `CHK-…` (`corrupt`, `invalid`) if it cannot be restored.
    */
-  async restore(graph: JobGraph, allowNonRestoredState: boolean): Promise<Restored> {
+  async restore(job: ExecutionPlan, allowNonRestoredState: boolean): Promise<Restored> {
     const latest = await latestOf(this.#checkpoints, this.#options);
     const entry = this.#checkpoints.latest;
     if (latest === undefined || entry === undefined) {
@@ -218,7 +218,7 @@ export class JobStore {
     const plan = planRestore({
       metadata,
       snapshot: url,
-      operators: operatorsOf(graph),
+      operators: operatorsOf(job),
       allowNonRestoredState,
       continues: this.#continues(latest),
     });
@@ -349,9 +349,9 @@ async function finishEnd(options: OpenJobOptions, record: NameRecord, head: Head
   while ((await sweepJob({ store, jobId, epoch, scope })).more);
 }
 
-function operatorsOf(graph: JobGraph): { uid: string; parallelism: number }[] {
-  return graph.vertices.flatMap(({ operators, parallelism }) =>
-    operators.map(({ node }) => ({ uid: node.uid, parallelism })),
+function operatorsOf({ vertices }: ExecutionPlan): { uid: string; parallelism: number }[] {
+  return vertices.flatMap(({ operators, parallelism }) =>
+    operators.map(({ uid }) => ({ uid, parallelism })),
   );
 }
 

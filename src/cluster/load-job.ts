@@ -3,7 +3,24 @@ import { isJobDefinition, type JobDefinition } from '../api/job-definition.ts';
 import { buildJobGraph } from '../graph/build-job-graph.ts';
 import type { JobGraph } from '../graph/job-graph.ts';
 import { planOf } from '../graph/plan.ts';
-import type { SlotData } from './task-manager/slot-protocol.ts';
+import type { FlinkSettings } from '../settings/flink-settings.ts';
+
+/** Where every process and thread gets the job from. */
+export interface JobSource {
+  /** URL of the module whose default export is the job. */
+  readonly module: string;
+  /** The job's own settings, checked. */
+  readonly settings: unknown;
+  readonly flink: FlinkSettings;
+}
+
+/** What a graph is built from, and what must come of it. */
+export interface PlannedSource {
+  readonly job: JobSource;
+  readonly planHash: string;
+  readonly parallelism: number;
+  readonly maxParallelism: number;
+}
 
 /**
  * Imports a job's module.
@@ -24,11 +41,8 @@ export async function importJob(module: string): Promise<JobDefinition> {
  *
  * @throws {EngineError} `JOB-006` (`invalid`) if it is not the one that was planned.
  */
-export async function loadJob(
-  data: Pick<SlotData, 'job' | 'planHash' | 'parallelism' | 'maxParallelism'>,
-): Promise<JobGraph> {
-  const { job, planHash, parallelism, maxParallelism } = data;
-  const definition = await importJob(job.module);
+export function buildPlanned(definition: JobDefinition, source: PlannedSource): JobGraph {
+  const { job, planHash, parallelism, maxParallelism } = source;
   const { graph } = definition.build(job.settings, job.flink);
   const jobGraph = buildJobGraph(graph, { parallelism, maxParallelism });
   const found = planOf(jobGraph).hash;
@@ -37,4 +51,9 @@ export async function loadJob(
     details: { planned: planHash, built: found },
     hint: 'Build the graph from the settings alone: not from the time, from chance, or from files that change.',
   });
+}
+
+/** Imports the job's module and builds its graph. @throws {EngineError} `JOB-005`, `JOB-006` (`invalid`) */
+export async function loadJob(source: PlannedSource): Promise<JobGraph> {
+  return buildPlanned(await importJob(source.job.module), source);
 }

@@ -20,7 +20,7 @@ export interface LocalDeploymentOptions {
   readonly printChain: ((text: string) => void) | undefined;
 }
 
-/** Runs all tasks of an attempt in this thread. */
+/** Runs all tasks of an attempt of a region in this thread. */
 export class LocalDeployment implements Deployment {
   readonly #options: LocalDeploymentOptions;
   readonly #thread: TaskThread;
@@ -32,11 +32,12 @@ export class LocalDeployment implements Deployment {
     this.#thread = new TaskThread({ clock: world.clock, random: schedulingRandom });
   }
 
-  deploy({ attempt, restore, jobMaster }: DeployRequest): ReadonlyMap<string, TaskGateway> {
+  deploy({ attempt, vertices, restore, jobMaster }: DeployRequest): ReadonlyMap<string, TaskGateway> {
     const { jobGraph, storage, printChain, schedulingRandom, world, settings } = this.#options;
     const exchange = new LocalExchange(jobGraph);
     const tasks = new Map<string, Task>();
     for (const vertex of jobGraph.vertices) {
+      if (!vertices.includes(vertex.id)) continue;
       for (let subtask = 0; subtask < vertex.parallelism; subtask += 1) {
         const id: TaskId = { vertex: vertex.id, subtask, attempt };
         const task = createTask({

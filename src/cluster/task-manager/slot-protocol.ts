@@ -10,7 +10,7 @@ import type { TaskId } from '../../runtime/gateways.ts';
 import type { OperatorEvent } from '../../runtime/operator.ts';
 import type { LinkPort, ThreadLinkEnd } from '../../runtime/ring-link.ts';
 import type { TaskSettings } from '../../runtime/task-options.ts';
-import type { FlinkSettings } from '../../settings/flink-settings.ts';
+import type { PlannedSource } from '../load-job.ts';
 import type { WriterIdentity } from '../task-storage.ts';
 
 /*
@@ -18,22 +18,8 @@ import type { WriterIdentity } from '../task-storage.ts';
  * ever travels, each slot imports the job's module and builds the same graph.
  */
 
-/** Where every slot gets the job from. */
-export interface JobSource {
-  /** URL of the module whose default export is the job. */
-  readonly module: string;
-  /** The job's own settings, checked. */
-  readonly settings: unknown;
-  readonly flink: FlinkSettings;
-}
-
 /** What all slots of a job are born with. */
-export interface SlotData {
-  readonly job: JobSource;
-  /** The graph that a slot builds must be this one. */
-  readonly planHash: string;
-  readonly parallelism: number;
-  readonly maxParallelism: number;
+export interface SlotData extends PlannedSource {
   /** URL of the job's checkpoint storage. */
   readonly storageUrl: string;
   readonly identity: WriterIdentity;

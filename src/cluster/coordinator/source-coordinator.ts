@@ -1,6 +1,6 @@
-import { ByteReader, ByteWriter } from '../serde/bytes.ts';
-import type { Source, SplitEnumerator, World } from '../contracts/source.ts';
-import type { OperatorEvent } from '../runtime/operator.ts';
+import { ByteReader, ByteWriter } from '../../serde/bytes.ts';
+import type { Source, SplitEnumerator, World } from '../../contracts/source.ts';
+import type { OperatorEvent } from '../../runtime/operator.ts';
 
 export interface SourceCoordinatorOptions {
   readonly uid: string;
@@ -13,8 +13,13 @@ export interface SourceCoordinatorOptions {
   readonly fail: (error: unknown) => void;
 }
 
+interface HeldEvent {
+  readonly subtask: number;
+  readonly event: OperatorEvent;
+}
+
 /**
- * Hosts a source's enumerator for one attempt of the job.
+ * Hosts a source's enumerator for one attempt of its region.
  *
  * Invariant: a split is in exactly one place of a checkpoint. The enumerator's state is taken before
  * the barriers go out; assignments that it makes between the two are held back until the barrier has
@@ -24,8 +29,8 @@ export class SourceCoordinator {
   readonly uid: string;
   readonly #options: SourceCoordinatorOptions;
   readonly #enumerator: SplitEnumerator<unknown>;
-  /** Events that wait for the barrier; undefined while none is awaited. */
-  #held: { subtask: number; event: OperatorEvent }[] | undefined;
+  /** Checkpoints whose barriers are awaited, and between them the events that wait for those. */
+  #held: (number | HeldEvent)[] = [];
   #started = false;
   #closed = false;
   /** Requests that came before the enumerator had started. */
@@ -75,30 +80,34 @@ export class SourceCoordinator {
     else this.#early.push(subtask);
   }
 
-  /** The state for a checkpoint. From here on assignments wait for `release`. */
-  snapshot(): Uint8Array {
-    this.#held ??= [];
+  /** The state for a checkpoint. From here on assignments wait for its `release`. */
+  snapshot(checkpointId: number): Uint8Array {
+    this.#held.push(checkpointId);
     const to = new ByteWriter();
     this.#options.source.enumeratorState.write(this.#enumerator.snapshot(), to);
     return to.finish();
   }
 
-  /** The barriers are on their way (or the checkpoint was given up). */
-  release(): void {
-    const held = this.#held ?? [];
-    this.#held = undefined;
-    for (const { subtask, event } of held) this.#options.send(subtask, event);
+  /** The barriers of this checkpoint are on their way, or it was given up. */
+  release(checkpointId: number): void {
+    const held = this.#held.filter((one) => one !== checkpointId);
+    const next = held.findIndex((one) => typeof one === 'number');
+    const free = held.splice(0, next === -1 ? held.length : next);
+    this.#held = held;
+    for (const one of free) {
+      if (typeof one === 'object') this.#options.send(one.subtask, one.event);
+    }
   }
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#held = undefined;
+    this.#held = [];
     await this.#enumerator.close();
   }
 
   #send(subtask: number, event: OperatorEvent): void {
     if (this.#closed) return;
-    if (this.#held === undefined) this.#options.send(subtask, event);
+    if (this.#held.length === 0) this.#options.send(subtask, event);
     else this.#held.push({ subtask, event });
   }
 }

@@ -1,9 +1,9 @@
-import { EngineError } from '../common/errors.ts';
-import type { Committer, CommitResult, Sink, Stamped } from '../contracts/sink.ts';
-import type { World } from '../contracts/source.ts';
-import type { JobGraph } from '../graph/job-graph.ts';
-import { ByteReader } from '../serde/bytes.ts';
-import type { SerializedCommittable } from '../contracts/snapshots.ts';
+import { EngineError } from '../../common/errors.ts';
+import type { Committer, CommitResult, Sink, Stamped } from '../../contracts/sink.ts';
+import type { World } from '../../contracts/source.ts';
+import type { JobGraph } from '../../graph/job-graph.ts';
+import { ByteReader } from '../../serde/bytes.ts';
+import type { SerializedCommittable } from '../../contracts/snapshots.ts';
 
 export interface SinkCommittersOptions {
   readonly lineage: string;
@@ -56,12 +56,9 @@ export class SinkCommitters {
     return results;
   }
 
-  has(uid: string): boolean {
-    return this.#committers.has(uid);
-  }
-
-  async abortLeftovers(): Promise<void> {
-    for (const { committer } of this.#committers.values()) await committer.abortLeftovers?.();
+  /** Of these sinks: others may have writers that are at work. */
+  async abortLeftovers(uids: readonly string[]): Promise<void> {
+    for (const uid of uids) await this.#committers.get(uid)?.committer.abortLeftovers?.();
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,168 @@
+import type { CoordinatedVertex, CoordinatorSettings } from '../checkpoint/coordinator-types.ts';
+import type { SnapshotIdentity } from '../checkpoint/metadata.ts';
+import { discardsCheckpoints, type JobEnd } from '../checkpoint/retention.ts';
+import type { World } from '../contracts/source.ts';
+import type { ExecutionPlan } from '../graph/execution-plan.ts';
+import type { FlinkSettings } from '../settings/flink-settings.ts';
+import { restartStrategyOf } from '../settings/restart-strategy.ts';
+import type { BlobStore } from '../storage/blob-store.ts';
+import type { OperatorCoordinators } from './coordinator/operator-coordinators.ts';
+import type { Deployment } from './deployment.ts';
+import type { JobEvent, JobResult } from './job-events.ts';
+import { JobMaster } from './job-master.ts';
+import { JobStore, openJob, type StartFrom } from './job-store.ts';
+import { openStore } from './open-store.ts';
+import { requireBuilt } from './require-built.ts';
+
+/** A job as those see it who run it without its code. */
+export interface PlannedJob {
+  readonly plan: ExecutionPlan;
+  /** Of the whole `Plan`. */
+  readonly planHash: string;
+}
+
+/** Where the parts of a job run that are its user's code. */
+export interface JobPlace {
+  readonly makeDeployment: () => Deployment;
+  readonly coordinators: OperatorCoordinators;
+  /** After the job's end. */
+  readonly close: () => Promise<void>;
+}
+
+export interface LeadJobOptions {
+  readonly jobName: string;
+  readonly config: FlinkSettings;
+  readonly world: World;
+  /** Where checkpoints are, unless the settings say so. Absolute. */
+  readonly dataFolder: string;
+  readonly from: StartFrom;
+  readonly allowNonRestoredState: boolean;
+  readonly emit: (event: JobEvent) => void;
+  /** For people, in `HEAD`: host and process. */
+  readonly owner: string;
+  /** Instead of what the settings name. For tests. */
+  readonly store?: BlobStore | undefined;
+  /** Keeps the checkpoints of a job that finishes, to look into them. */
+  readonly keepCheckpoints?: boolean | undefined;
+  /** Builds the job for the number of key groups that its snapshot has. */
+  readonly planFor: (maxParallelism: number) => PlannedJob | Promise<PlannedJob>;
+  readonly placeFor: (job: LedJob) => JobPlace | Promise<JobPlace>;
+}
+
+/** A job that this process leads. */
+export interface LedJob extends PlannedJob {
+  readonly identity: SnapshotIdentity;
+  readonly store: BlobStore;
+}
+
+/** A job under its JobMaster. */
+export interface RunningJob {
+  readonly jobId: string;
+  /** Resolves when the job is over, however it ended. */
+  readonly done: Promise<JobResult>;
+  readonly master: JobMaster;
+  cancel(): void;
+  recordsRead(): number;
+}
+
+/**
+ * Finds what to go on from, takes the job's leadership, and runs it under a JobMaster in this thread.
+ *
+ * @throws {EngineError} what keeps a job from starting: `GRA-…`, `CHK-…`, `STO-…`, `JOB-…`.
+ */
+export async function leadJob(options: LeadJobOptions): Promise<RunningJob> {
+  const { config, world, emit, jobName } = options;
+  requireBuilt(config);
+  // The graph is checked before anything is taken over from whoever runs this job now.
+  const first = await options.planFor(config.maxParallelism);
+  const openOther = (url: string): BlobStore => openStore(url, world);
+  const store =
+    options.store ?? openOther(config.checkpointStorage ?? `${options.dataFolder}/checkpoints`);
+  const opening = {
+    store,
+    openStore: openOther,
+    jobName,
+    world,
+    from: options.from,
+    owner: options.owner,
+    discards: (end: JobEnd) =>
+      options.keepCheckpoints !== true &&
+      discardsCheckpoints(config.externalizedCheckpointRetention, end),
+  };
+  const opened = await openJob(opening);
+  const { restored, checkpoints, lineage } = opened;
+  const maxParallelism = restored?.metadata.maxParallelism ?? config.maxParallelism;
+  const planned =
+    maxParallelism === config.maxParallelism ? first : await options.planFor(maxParallelism);
+  const { plan, planHash } = planned;
+  const { jobId, epoch } = checkpoints;
+  emit({
+    kind: 'starting',
+    jobId,
+    jobName,
+    epoch,
+    parallelism: config.parallelism,
+    messages: opened.messages,
+    restoredCheckpoint: restored?.metadata.checkpointId,
+  });
+  const identity = { jobId, jobName, lineage, epoch, planHash, maxParallelism };
+  warnOfMaxParallelism(config, maxParallelism, emit);
+  const place = await options.placeFor({ plan, planHash, identity, store });
+  const master = new JobMaster({
+    plan,
+    world,
+    store: new JobStore({ ...opening, ...opened, identity, vertices: verticesOf(plan) }),
+    coordinator: coordinatorSettings(config),
+    restart: restartStrategyOf(config),
+    failover: config.failoverStrategy,
+    makeDeployment: place.makeDeployment,
+    coordinators: place.coordinators,
+    allowNonRestoredState: options.allowNonRestoredState,
+    emit,
+  });
+  return {
+    jobId,
+    master,
+    done: master.run().finally(place.close),
+    cancel: () => {
+      master.cancel();
+    },
+    recordsRead: () => master.recordsRead(),
+  };
+}
+
+function warnOfMaxParallelism(
+  config: FlinkSettings,
+  maxParallelism: number,
+  emit: (event: JobEvent) => void,
+): void {
+  if (maxParallelism === config.maxParallelism) return;
+  if (config.origins.maxParallelism.kind === 'default') return;
+  const message = `The maximum parallelism stays ${maxParallelism}, as the snapshot has it; ${config.maxParallelism} has no effect.`;
+  emit({ kind: 'warning', message });
+}
+
+function coordinatorSettings(config: FlinkSettings): CoordinatorSettings {
+  return {
+    intervalMs: config.checkpointIntervalMs,
+    timeoutMs: config.checkpointTimeoutMs,
+    minPauseMs: config.minPauseBetweenCheckpointsMs,
+    maxConcurrent: config.maxConcurrentCheckpoints,
+    tolerableFailures: config.tolerableFailedCheckpoints,
+    numRetained: config.retainedCheckpoints,
+    unaligned: config.unalignedCheckpoints,
+    historySize: 10,
+  };
+}
+
+function verticesOf({ vertices }: ExecutionPlan): CoordinatedVertex[] {
+  return vertices.map(({ id, parallelism, operators, inputs }) => ({
+    id,
+    parallelism,
+    operators: operators.map(({ uid }) => uid),
+    inputs: inputs.map(({ fromVertex, partitioner }) => ({
+      vertex: fromVertex,
+      pointwise: partitioner === 'forward',
+    })),
+  }));
+}

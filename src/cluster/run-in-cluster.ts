@@ -1,0 +1,66 @@
+import type { World } from '../contracts/source.ts';
+import { CoordinatorThread } from './coordinator/coordinator-thread.ts';
+import type { JobRequest } from './coordinator/coordinator-protocol.ts';
+import type { JobEvent } from './job-events.ts';
+import { startTaskManagers } from './job-manager/start-task-managers.ts';
+import type { StartFrom } from './job-store.ts';
+import { leadJob, type RunningJob } from './lead-job.ts';
+import { taskSettings, thisProcess } from './run-job.ts';
+
+export interface RunInClusterOptions extends JobRequest {
+  /** URL of the job's module. */
+  readonly module: string;
+  readonly world: World;
+  /** Where checkpoints are, unless the settings say so. Absolute. */
+  readonly dataFolder: string;
+  readonly from: StartFrom;
+  readonly allowNonRestoredState: boolean;
+  readonly emit: (event: JobEvent) => void;
+  /** Prints the code that is generated for each chain. */
+  readonly debugCodegen: boolean;
+}
+
+/**
+ * Runs a job under a private JobManager: this process. None of the job's code runs in this thread:
+ * tasks run in TaskManager processes, enumerators and committers in the coordinator thread.
+ *
+ * @throws {EngineError} what keeps a job from starting: `SET-…`, `API-…`, `GRA-…`, `CHK-…`, `STO-…`, `JOB-…`.
+ */
+export async function runInCluster(options: RunInClusterOptions): Promise<RunningJob> {
+  const { module, world, emit } = options;
+  const coordinators = new CoordinatorThread({ module, clock: world.clock });
+  try {
+    const { jobName, settings, config } = await coordinators.describe(options);
+    for (const message of config.warnings) emit({ kind: 'warning', message });
+    const job = { module, settings, flink: options.flink };
+    const { parallelism, taskStuckTimeoutMs } = config;
+    return await leadJob({
+      ...options,
+      jobName,
+      config,
+      owner: thisProcess,
+      planFor: (maxParallelism) => coordinators.plan(maxParallelism),
+      placeFor: async ({ plan, planHash, identity, store }) => {
+        const { maxParallelism, lineage } = identity;
+        const planned = { job, planHash, parallelism, maxParallelism };
+        coordinators.lead({ ...planned, lineage }, taskStuckTimeoutMs);
+        const slotData = {
+          ...planned,
+          storageUrl: store.url,
+          identity,
+          tasks: taskSettings(config, options),
+          debugCodegen: options.debugCodegen,
+        };
+        const pool = await startTaskManagers({ config, world, plan, slotData, emit });
+        return {
+          makeDeployment: () => pool.makeDeployment(),
+          coordinators,
+          close: () => pool.close(),
+        };
+      },
+    });
+  } catch (error) {
+    await coordinators.close();
+    throw error;
+  }
+}
