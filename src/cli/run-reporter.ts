@@ -113,6 +113,8 @@ function describe(event: JobEvent): string[] {
       // The one that ends the job comes with the result.
       if (event.restartInMs === undefined) return [];
       return [pc.red(`Failure, restarting in ${event.restartInMs} ms:`), textOf(event.error)];
+    case 'task-manager':
+      return event.status === 'lost' ? [pc.yellow(`Lost TaskManager ${event.id}`)] : [];
     case 'warning':
       return [pc.yellow(`Warning: ${event.message}`)];
   }

@@ -30,6 +30,17 @@ export type JobEvent =
       /** Undefined: the job does not run again. */
       readonly restartInMs: number | undefined;
     }
+  | {
+      /** A process in which tasks run, or may run. */
+      readonly kind: 'task-manager';
+      readonly id: string;
+      readonly pid: number;
+      /** `registered`: it is connected and all its slots have loaded the job. */
+      readonly status: 'started' | 'registered' | 'lost';
+      readonly slots: number;
+      /** It stands by, to take the place of one that is lost. */
+      readonly spare: boolean;
+    }
   | { readonly kind: 'warning'; readonly message: string };
 
 /** Flink's names. */

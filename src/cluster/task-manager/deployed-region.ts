@@ -1,0 +1,201 @@
+import { assert } from '../../common/assert.ts';
+import type { TransferredError } from '../../common/error-transfer.ts';
+import { transferError } from '../../common/error-transfer.ts';
+import type { World } from '../../contracts/source.ts';
+import type { JobGraph } from '../../graph/job-graph.ts';
+import { channelBroken } from '../../runtime/errors.ts';
+import type { JobMasterGateway, TaskId } from '../../runtime/gateways.ts';
+import type { Task } from '../../runtime/task.ts';
+import type { TaskThread } from '../../runtime/task-thread.ts';
+import type { TaskSettings } from '../../runtime/task-options.ts';
+import { createTask } from '../create-task.ts';
+import { taskKey } from '../deployment.ts';
+import type { TaskStorage } from '../task-storage.ts';
+import { SlotExchange } from './slot-exchange.ts';
+import type { DeploymentLinks } from './slot-links.ts';
+import type { SlotDeploy, SlotReport, SlotTask, TaskCall } from './slot-protocol.ts';
+
+export interface DeployedRegionOptions {
+  readonly deploy: SlotDeploy;
+  readonly rings: ReadonlyMap<number, SharedArrayBuffer>;
+  readonly links: DeploymentLinks;
+  readonly jobGraph: JobGraph;
+  readonly world: World;
+  readonly storage: TaskStorage;
+  readonly settings: TaskSettings;
+  readonly thread: TaskThread;
+  readonly printChain: ((text: string) => void) | undefined;
+  readonly report: (report: SlotReport) => void;
+  /** The task at this place of `deploy.tasks` is there. */
+  readonly made: (task: Task, place: number) => void;
+}
+
+/**
+ * One execution of a region, as far as it is in this slot.
+ *
+ *   linking ──all peers are connected──► running ──cancel──► over
+ *      └────────────────────cancel─────────────────────────────┘
+ *
+ * Always holds: what is called before the tasks are there comes to them in order; `canceled` is
+ * reported once, when nothing is held any more, and nothing is reported behind it.
+ */
+export class DeployedRegion {
+  readonly #options: DeployedRegionOptions;
+  #life: 'linking' | 'running' | 'over' = 'linking';
+  readonly #tasks = new Map<string, Task>();
+  #early: { readonly task: TaskId; readonly call: TaskCall }[] = [];
+  #readReported = 0;
+
+  constructor(options: DeployedRegionOptions) {
+    this.#options = options;
+  }
+
+  /** Failures are reported, not thrown. */
+  async start(): Promise<void> {
+    const { deploy, links, thread } = this.#options;
+    try {
+      await links.connect();
+    } catch {
+      // Whoever is not there has died or will be found dead: that is what people should see.
+      this.#failAll(transferError(channelBroken(`slots of ${deploy.deployment.region}`)));
+      return;
+    }
+    if (this.#life !== 'linking') return;
+    try {
+      this.#makeTasks();
+    } catch (error) {
+      this.#failAll(transferError(error));
+      return;
+    }
+    this.#life = 'running';
+    links.release();
+    for (const task of this.#tasks.values()) thread.run(task);
+    const early = this.#early;
+    this.#early = [];
+    for (const { task, call } of early) this.call(task, call);
+  }
+
+  call(id: TaskId, call: TaskCall): void {
+    if (this.#life === 'linking') {
+      this.#early.push({ task: id, call });
+      return;
+    }
+    const task = this.#tasks.get(taskKey(id));
+    if (task !== undefined) perform(task, call);
+  }
+
+  async cancel(): Promise<void> {
+    if (this.#life === 'over') return;
+    this.#life = 'over';
+    this.#early = [];
+    await Promise.all([...this.#tasks.values()].map((task) => task.cancel()));
+    this.#tasks.clear();
+    this.#options.links.close();
+    this.#options.report({ kind: 'canceled' });
+  }
+
+  /** Reports what the sources have read, if that is more than before. True once there is any. */
+  reportProgress(): boolean {
+    let recordsRead = 0;
+    for (const task of this.#tasks.values()) recordsRead += task.metrics().recordsRead;
+    if (recordsRead !== this.#readReported) {
+      this.#readReported = recordsRead;
+      this.#options.report({ kind: 'progress', recordsRead });
+    }
+    return recordsRead > 0;
+  }
+
+  #makeTasks(): void {
+    const { deploy, rings, links, jobGraph } = this.#options;
+    const exchange = new SlotExchange({
+      slot: deploy.slot,
+      graph: jobGraph,
+      channels: deploy.channels,
+      rings,
+      linkTo: (slot) => links.to(slot),
+    });
+    const jobMaster = this.#gateway();
+    deploy.tasks.forEach((one, place) => {
+      const task = this.#makeTask(one, exchange, jobMaster);
+      this.#tasks.set(taskKey(one.id), task);
+      this.#options.made(task, place);
+    });
+  }
+
+  #makeTask({ id, restore }: SlotTask, exchange: SlotExchange, jobMaster: JobMasterGateway): Task {
+    const { jobGraph, world, storage, settings, printChain } = this.#options;
+    const vertex = jobGraph.vertices.find((one) => one.id === id.vertex);
+    assert(vertex !== undefined, `a slot has no vertex ${id.vertex}`);
+    return createTask({
+      id,
+      vertex,
+      jobGraph,
+      world,
+      jobMaster,
+      storage,
+      settings,
+      random: undefined,
+      printChain: id.subtask === 0 ? printChain : undefined,
+      inputsOf: (edge) => exchange.inputsOf(edge),
+      outputsOf: (edge) => exchange.outputsOf(edge),
+      restore: restore && {
+        operators: new Map(restore.operators),
+        ...storage.reader(restore.location),
+      },
+    });
+  }
+
+  #failAll(error: TransferredError): void {
+    if (this.#life === 'over') return;
+    for (const { id } of this.#options.deploy.tasks) {
+      this.#options.report({ kind: 'failed', task: id, error });
+    }
+  }
+
+  #gateway(): JobMasterGateway {
+    const { report } = this.#options;
+    return {
+      taskRunning: (task) => {
+        report({ kind: 'running', task });
+      },
+      taskEndedInput: (task) => {
+        report({ kind: 'ended-input', task });
+      },
+      taskFinished: (task) => {
+        report({ kind: 'finished', task });
+      },
+      taskFailed: (task, error) => {
+        report({ kind: 'failed', task, error: transferError(error) });
+      },
+      acknowledge: (acknowledgement) => {
+        report({ kind: 'acknowledge', acknowledgement });
+      },
+      decline: (task, checkpointId, error) => {
+        report({ kind: 'decline', task, checkpointId, error: transferError(error) });
+      },
+      operatorEvent: (task, uid, event) => {
+        report({ kind: 'operator-event', task, uid, event });
+      },
+    };
+  }
+}
+
+function perform(task: Task, call: TaskCall): void {
+  switch (call.kind) {
+    case 'trigger-checkpoint':
+      task.triggerCheckpoint(call.barrier);
+      return;
+    case 'checkpoint-complete':
+      task.notifyCheckpointComplete(call.checkpointId);
+      return;
+    case 'checkpoint-aborted':
+      task.notifyCheckpointAborted(call.checkpointId);
+      return;
+    case 'operator-event':
+      task.operatorEvent(call.uid, call.event);
+      return;
+    case 'finish':
+      task.finish();
+      return;
+  }
+}
