@@ -27,12 +27,15 @@ export interface RunInClusterOptions extends JobRequest {
  * @throws {EngineError} what keeps a job from starting: `SET-…`, `API-…`, `GRA-…`, `CHK-…`, `STO-…`, `JOB-…`.
  */
 export async function runInCluster(options: RunInClusterOptions): Promise<RunningJob> {
-  const { module, world, emit } = options;
+  const { module, world, emit, flink } = options;
   const coordinators = new CoordinatorThread({ module, clock: world.clock });
   try {
-    const { jobName, settings, config } = await coordinators.describe(options);
+    const { jobName, settings, config } = await coordinators.describe({
+      arguments: options.arguments,
+      flink,
+    });
     for (const message of config.warnings) emit({ kind: 'warning', message });
-    const job = { module, settings, flink: options.flink };
+    const job = { module, settings, flink };
     const { parallelism, taskStuckTimeoutMs } = config;
     return await leadJob({
       ...options,
