@@ -30,7 +30,10 @@ export async function runInCluster(options: RunInClusterOptions): Promise<Runnin
   const { module, world, emit } = options;
   const coordinators = new CoordinatorThread({ module, clock: world.clock });
   try {
-    const { jobName, settings, config } = await coordinators.describe(options);
+    const { jobName, settings, config } = await coordinators.describe({
+      arguments: options.arguments,
+      flink: options.flink,
+    });
     for (const message of config.warnings) emit({ kind: 'warning', message });
     const job = { module, settings, flink: options.flink };
     const { parallelism, taskStuckTimeoutMs } = config;
