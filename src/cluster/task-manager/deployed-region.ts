@@ -1,9 +1,7 @@
 import { assert } from '../../common/assert.ts';
-import type { TransferredError } from '../../common/error-transfer.ts';
 import { transferError } from '../../common/error-transfer.ts';
 import type { World } from '../../contracts/source.ts';
 import type { JobGraph } from '../../graph/job-graph.ts';
-import { channelBroken } from '../../runtime/errors.ts';
 import type { JobMasterGateway, TaskId } from '../../runtime/gateways.ts';
 import type { Task } from '../../runtime/task.ts';
 import type { TaskThread } from '../../runtime/task-thread.ts';
@@ -33,61 +31,41 @@ export interface DeployedRegionOptions {
 /**
  * One execution of a region, as far as it is in this slot.
  *
- *   linking ──all peers are connected──► running ──cancel──► over
- *      └────────────────────cancel─────────────────────────────┘
- *
- * Always holds: what is called before the tasks are there comes to them in order; `canceled` is
- * reported once, when nothing is held any more, and nothing is reported behind it.
+ * Always holds: `canceled` is reported once, when nothing is held any more, and nothing is reported
+ * behind it.
  */
 export class DeployedRegion {
   readonly #options: DeployedRegionOptions;
-  #life: 'linking' | 'running' | 'over' = 'linking';
   readonly #tasks = new Map<string, Task>();
-  #early: { readonly task: TaskId; readonly call: TaskCall }[] = [];
+  #isOver = false;
   #readReported = 0;
 
   constructor(options: DeployedRegionOptions) {
     this.#options = options;
   }
 
-  /** Failures are reported, not thrown. */
-  async start(): Promise<void> {
-    const { deploy, links, thread } = this.#options;
-    try {
-      await links.connect();
-    } catch {
-      // Whoever is not there has died or will be found dead: that is what people should see.
-      this.#failAll(transferError(channelBroken(`slots of ${deploy.deployment.region}`)));
-      return;
-    }
-    if (this.#life !== 'linking') return;
+  /** Makes all tasks and lets them run. Failures are reported, not thrown. */
+  start(): void {
     try {
       this.#makeTasks();
     } catch (error) {
-      this.#failAll(transferError(error));
+      const transferred = transferError(error);
+      for (const { id } of this.#options.deploy.tasks) {
+        this.#options.report({ kind: 'failed', task: id, error: transferred });
+      }
       return;
     }
-    this.#life = 'running';
-    links.release();
-    for (const task of this.#tasks.values()) thread.run(task);
-    const early = this.#early;
-    this.#early = [];
-    for (const { task, call } of early) this.call(task, call);
+    for (const task of this.#tasks.values()) this.#options.thread.run(task);
   }
 
   call(id: TaskId, call: TaskCall): void {
-    if (this.#life === 'linking') {
-      this.#early.push({ task: id, call });
-      return;
-    }
     const task = this.#tasks.get(taskKey(id));
     if (task !== undefined) perform(task, call);
   }
 
   async cancel(): Promise<void> {
-    if (this.#life === 'over') return;
-    this.#life = 'over';
-    this.#early = [];
+    if (this.#isOver) return;
+    this.#isOver = true;
     await Promise.all([...this.#tasks.values()].map((task) => task.cancel()));
     this.#tasks.clear();
     this.#options.links.close();
@@ -143,13 +121,6 @@ export class DeployedRegion {
         ...storage.reader(restore.location),
       },
     });
-  }
-
-  #failAll(error: TransferredError): void {
-    if (this.#life === 'over') return;
-    for (const { id } of this.#options.deploy.tasks) {
-      this.#options.report({ kind: 'failed', task: id, error });
-    }
   }
 
   #gateway(): JobMasterGateway {

@@ -1,32 +1,22 @@
 import type { Connection } from '../../common/transport.ts';
 
 /**
- * A connection whose frames wait until whoever is to get them is complete: a peer that is ready
- * sooner sends at once, to channels that are not made here yet.
+ * A connection whose frames wait for whoever listens to it next: a peer that has greeted goes on to
+ * send at once, before its deployment is here.
  *
- * Always holds: frames come in order, none is lost, and none comes before `release`. How many wait is
- * bounded by the credit that a sender starts with.
+ * Always holds: frames come in order and none is lost. How many wait is bounded by the credit that a
+ * sender starts with.
  */
 export class HeldConnection implements Connection {
   readonly #inner: Connection;
-  #held: Uint8Array[] | undefined = [];
-  #onFrame: ((frame: Uint8Array) => void) | undefined;
+  #held: Uint8Array[] = [];
 
+  /** Takes over who listens to `inner`. */
   constructor(inner: Connection) {
     this.#inner = inner;
     inner.onFrame((frame) => {
-      this.#held?.push(frame.slice());
+      this.#held.push(frame.slice());
     });
-  }
-
-  /** From now on frames come as they come. */
-  release(): void {
-    const held = this.#held ?? [];
-    this.#held = undefined;
-    const listener = this.#onFrame;
-    if (listener === undefined) return;
-    for (const frame of held) listener(frame);
-    this.#inner.onFrame(listener);
   }
 
   send(frame: Uint8Array): boolean {
@@ -38,8 +28,8 @@ export class HeldConnection implements Connection {
   }
 
   onFrame(listener: (frame: Uint8Array) => void): void {
-    this.#onFrame = listener;
-    if (this.#held === undefined) this.#inner.onFrame(listener);
+    for (const frame of this.#held.splice(0)) listener(frame);
+    this.#inner.onFrame(listener);
   }
 
   onWritable(listener: () => void): void {

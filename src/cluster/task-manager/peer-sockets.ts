@@ -29,7 +29,7 @@ export class PeerSockets {
   #listener: Listener | undefined;
   /** Made by peers whose deployment has not come here yet, oldest first. */
   readonly #early = new Map<string, HeldConnection>();
-  readonly #awaited = new Map<string, (connection: HeldConnection) => void>();
+  readonly #awaited = new Map<string, (connection: Connection) => void>();
 
   constructor(transport: Transport) {
     this.#transport = transport;
@@ -46,21 +46,15 @@ export class PeerSockets {
   }
 
   /**
-   * A connection to each peer, in their order. One that nobody makes is never there: who waits must
-   * be able to give up, with `forget`.
+   * The connection to a peer. One that the peer does not make is never there: who waits must be able
+   * to give up, with `forget`.
    *
-   * @throws {EngineError} `COM-003`, `COM-004` (`unavailable`) if a peer is not there.
+   * @throws {EngineError} `COM-003`, `COM-004` (`unavailable`) if the peer is not there.
    */
-  open(
-    deployment: DeploymentId,
-    slot: number,
-    peers: readonly RemotePeer[],
-  ): Promise<HeldConnection>[] {
-    return peers.map((peer) =>
-      slot < peer.slot
-        ? this.#connect({ ...deployment, from: slot, to: peer.slot }, peer.address)
-        : this.#accept({ ...deployment, from: peer.slot, to: slot }),
-    );
+  open(deployment: DeploymentId, slot: number, peer: RemotePeer): Promise<Connection> {
+    return slot < peer.slot
+      ? this.#connect({ ...deployment, from: slot, to: peer.slot }, peer.address)
+      : this.#accept({ ...deployment, from: peer.slot, to: slot });
   }
 
   /** Nobody waits for connections of this deployment any more, nor will. */
@@ -82,15 +76,15 @@ export class PeerSockets {
     void this.#listener?.close();
   }
 
-  async #connect(hello: Hello, address: string): Promise<HeldConnection> {
+  async #connect(hello: Hello, address: string): Promise<Connection> {
     const connection = await this.#transport.connect(address);
     const to = new ByteWriter();
     writeAny(hello, to);
     connection.send(to.view());
-    return new HeldConnection(connection);
+    return connection;
   }
 
-  #accept(hello: Hello): Promise<HeldConnection> {
+  #accept(hello: Hello): Promise<Connection> {
     const key = keyOf(hello);
     const early = this.#early.get(key);
     if (early !== undefined) {
@@ -108,6 +102,7 @@ export class PeerSockets {
       connection.destroy();
       return;
     }
+    // Also for one that waits: it listens a moment later.
     const held = new HeldConnection(connection);
     const waiting = this.#awaited.get(key);
     if (waiting !== undefined) {

@@ -3,9 +3,8 @@ import type { Transport } from '../../common/transport.ts';
 import { ThreadLink, type LinkPort, type ThreadLinkEnd } from '../../runtime/ring-link.ts';
 import type { SlotLink } from '../../runtime/slot-link.ts';
 import { SocketLink } from '../../runtime/socket-link.ts';
-import type { HeldConnection } from './held-connection.ts';
-import { PeerSockets, type RemotePeer } from './peer-sockets.ts';
-import type { DeploymentId, SlotDeploy } from './slot-protocol.ts';
+import { PeerSockets } from './peer-sockets.ts';
+import type { SlotDeploy } from './slot-protocol.ts';
 
 /**
  * The links of one slot: to a neighbour one that stays as long as both live, to a slot of another
@@ -31,26 +30,20 @@ export class SlotLinks {
   }
 
   open({ deployment, slot, peers, channels }: SlotDeploy): DeploymentLinks {
-    const neighbours = new Map<number, ThreadLink>();
-    const remote: RemotePeer[] = [];
+    const neighbours = new Map<number, SlotLink>();
+    const remote = new Map<number, SlotLink>();
     for (const peer of peers) {
       if (peer.kind === 'remote') {
-        remote.push(peer);
+        remote.set(peer.slot, new SocketLink(this.#sockets.open(deployment, slot, peer)));
         continue;
       }
       const link = this.#neighbours.get(peer.index);
       assert(link !== undefined, `there is no neighbour ${peer.index}`);
       neighbours.set(peer.slot, link);
     }
-    return new DeploymentLinks({
-      deployment,
-      neighbours,
-      remote: remote.map((peer) => peer.slot),
-      channels: channels.map(({ number }) => number),
-      connections: this.#sockets.open(deployment, slot, remote),
-      forget: () => {
-        this.#sockets.forget(deployment);
-      },
+    const numbers = channels.map(({ number }) => number);
+    return new DeploymentLinks(neighbours, remote, numbers, () => {
+      this.#sockets.forget(deployment);
     });
   }
 
@@ -60,72 +53,37 @@ export class SlotLinks {
   }
 }
 
-interface DeploymentLinksOptions {
-  readonly deployment: DeploymentId;
-  readonly neighbours: ReadonlyMap<number, SlotLink>;
-  readonly remote: readonly number[];
-  readonly channels: readonly number[];
-  /** To `remote`, in that order. */
-  readonly connections: readonly Promise<HeldConnection>[];
-  readonly forget: () => void;
-}
-
 /** The links of one deployment. */
 export class DeploymentLinks {
-  readonly #options: DeploymentLinksOptions;
-  readonly #links = new Map<number, SlotLink>();
-  readonly #connections: HeldConnection[] = [];
-  #closed = false;
+  readonly #neighbours: ReadonlyMap<number, SlotLink>;
+  readonly #remote: ReadonlyMap<number, SlotLink>;
+  readonly #channels: readonly number[];
+  readonly #forget: () => void;
 
-  constructor(options: DeploymentLinksOptions) {
-    this.#options = options;
-    for (const [slot, link] of options.neighbours) this.#links.set(slot, link);
-    for (const connecting of options.connections) {
-      // Also one that is made after somebody else has failed, or after the end.
-      connecting.then(
-        (connection) => {
-          if (this.#closed) connection.destroy();
-          else this.#connections.push(connection);
-        },
-        () => undefined,
-      );
-    }
-  }
-
-  /**
-   * Resolves when all slots are connected; never, after `close`.
-   *
-   * @throws {EngineError} `COM-003`, `COM-004` (`unavailable`) if a peer is not there.
-   */
-  async connect(): Promise<void> {
-    const connections = await Promise.all(this.#options.connections);
-    connections.forEach((connection, at) => {
-      const slot = this.#options.remote[at];
-      assert(slot !== undefined, 'a connection to nobody');
-      this.#links.set(slot, new SocketLink(connection));
-    });
+  constructor(
+    neighbours: ReadonlyMap<number, SlotLink>,
+    remote: ReadonlyMap<number, SlotLink>,
+    channels: readonly number[],
+    forget: () => void,
+  ) {
+    this.#neighbours = neighbours;
+    this.#remote = remote;
+    this.#channels = channels;
+    this.#forget = forget;
   }
 
   to(slot: number): SlotLink {
-    const link = this.#links.get(slot);
+    const link = this.#neighbours.get(slot) ?? this.#remote.get(slot);
     assert(link !== undefined, `there is no link to slot ${slot}`);
     return link;
   }
 
-  /** All channels are made: what peers have sent may come. */
-  release(): void {
-    for (const connection of this.#connections) connection.release();
-  }
-
   /** All ends of channels are closed. */
   close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#options.forget();
-    for (const channel of this.#options.channels) {
-      for (const link of this.#options.neighbours.values()) link.remove(channel);
+    this.#forget();
+    for (const channel of this.#channels) {
+      for (const link of this.#neighbours.values()) link.remove(channel);
     }
-    for (const slot of this.#options.remote) this.#links.get(slot)?.close();
-    for (const connection of this.#connections) connection.close();
+    for (const link of this.#remote.values()) link.close();
   }
 }

@@ -124,7 +124,7 @@ export class SlotRuntime {
       },
     });
     this.#regions.set(key, region);
-    void region.start();
+    region.start();
     this.#reportProgress();
   }
 

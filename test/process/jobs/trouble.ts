@@ -1,4 +1,4 @@
-/** Counts by key; one element makes trouble in the thread of its slot, once or each time. */
+/** Counts by key; one element makes trouble in the thread or the process of its slot, once or each time. */
 import { existsSync, writeFileSync } from 'node:fs';
 import { defineJob, fileSink, generate, setupCheckpointAndRecovery, valueState } from 'tidemark';
 import { z } from 'zod';
@@ -6,7 +6,7 @@ import { z } from 'zod';
 const TroubleSettings = z.object({
   out: z.string(),
   count: z.number().default(2_000),
-  kind: z.enum(['none', 'throw', 'exit', 'loop', 'reject']),
+  kind: z.enum(['none', 'throw', 'exit', 'loop', 'reject', 'hoard', 'crash']),
   /** A file that is made before the trouble: with it there is none. Absent: trouble each time. */
   once: z.string().optional(),
 });
@@ -27,6 +27,12 @@ function makeTrouble(kind: z.infer<typeof TroubleSettings>['kind']): void {
       for (;;);
     case 'reject':
       void Promise.reject(new RangeError('nobody waits for this'));
+      return;
+    case 'hoard':
+      for (const hoard: number[][] = []; ; ) hoard.push(new Array<number>(100_000).fill(0.5));
+    case 'crash':
+      // As a native module that reads where it may not.
+      process.kill(process.pid, 'SIGSEGV');
   }
 }
 
