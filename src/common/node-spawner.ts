@@ -36,9 +36,7 @@ function start(program: URL, args: unknown): Child {
     });
     child.on('exit', (exitCode, signal) => {
       resolve(
-        signal === null
-          ? { kind: 'exited', exitCode: exitCode ?? 0 }
-          : { kind: 'killed', signal },
+        signal === null ? { kind: 'exited', exitCode: exitCode ?? 0 } : { kind: 'killed', signal },
       );
     });
   });

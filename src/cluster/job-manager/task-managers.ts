@@ -200,7 +200,8 @@ export class TaskManagers {
 
   #mayStartSpares(): boolean {
     if (this.#isClosing || this.#spareDeaths >= SPARE_DEATHS_MAX) return false;
-    if (this.#spares.length >= this.#options.redundant || this.#deployments.size === 0) return false;
+    if (this.#spares.length >= this.#options.redundant || this.#deployments.size === 0)
+      return false;
     return [...this.#deployments].every(({ life }) => life === 'running');
   }
 

@@ -1,13 +1,7 @@
 import type { TransferredError } from '../../common/error-transfer.ts';
 import { ByteReader, ByteWriter } from '../../serde/bytes.ts';
 import { readAny, writeAny } from '../../serde/msgpack.ts';
-import type {
-  DeploymentId,
-  SlotData,
-  SlotDeploy,
-  SlotOrder,
-  SlotReport,
-} from './slot-protocol.ts';
+import type { DeploymentId, SlotData, SlotDeploy, SlotOrder, SlotReport } from './slot-protocol.ts';
 
 /*
  * What the JobManager and a TaskManager say to each other: frames of one connection, each a message
