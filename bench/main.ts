@@ -1,8 +1,10 @@
 /** Runs a benchmark by name: `npm run bench -- keyed-count [options]`. */
 import { keyedCountMain } from './keyed-count.ts';
+import { recoveryMain } from './recovery.ts';
 
 const BENCHMARKS: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
   'keyed-count': keyedCountMain,
+  recovery: recoveryMain,
 };
 
 const [name = '', ...args] = process.argv.slice(2);
