@@ -11,7 +11,12 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sleep, systemClock } from '../../src/common/clock.ts';
 import { finishedFiles } from '../support/finished-lines.ts';
-import { runTidemark, settings, startTidemark, type NodeProcess } from '../support/tidemark-process.ts';
+import {
+  runTidemark,
+  settings,
+  startTidemark,
+  type NodeProcess,
+} from '../support/tidemark-process.ts';
 
 const TEST_MS = 90_000;
 const COUNT = 6_000;
@@ -254,7 +259,10 @@ it(
   'one that cannot be started: the job says so, tries again as its strategy says, and ends',
   async () => {
     const broken = `${root}/broken.cjs`;
-    fs.writeFileSync(broken, "if (process.argv[1]?.includes('task-manager-main')) process.exit(7);");
+    fs.writeFileSync(
+      broken,
+      "if (process.argv[1]?.includes('task-manager-main')) process.exit(7);",
+    );
     const job = startTidemark(
       [
         ...['run', 'test/process/jobs/trouble.ts', '--json', '-p', '2'],

@@ -74,7 +74,7 @@ function hintOf(reason: ExitReason): string {
   }
   switch (reason.signal) {
     case 'SIGKILL':
-      return "Look whether somebody killed it, or the operating system did for want of memory (its log says so); fewer keys per slot or a smaller NODE_OPTIONS=--max-old-space-size need less.";
+      return 'Look whether somebody killed it, or the operating system did for want of memory (its log says so); fewer keys per slot or a smaller NODE_OPTIONS=--max-old-space-size need less.';
     case 'SIGABRT':
     case 'SIGTRAP':
       return 'Look at what it wrote to the terminal: mostly Node was out of memory; give it more with NODE_OPTIONS=--max-old-space-size=<MiB>, or raise the parallelism.';

@@ -46,7 +46,10 @@ export class ManagedSlot {
   readonly #thread: SlotThread;
   readonly #progress = createProgressWords();
   /** What the tasks are called, by deployment; task n of the progress words is the n-th of all. */
-  readonly #tasks = new Map<string, { readonly first: number; readonly names: readonly string[] }>();
+  readonly #tasks = new Map<
+    string,
+    { readonly first: number; readonly names: readonly string[] }
+  >();
   #nextTask = 1;
   /** Why we ended the thread ourselves. */
   #reason: Error | undefined;

@@ -29,7 +29,7 @@ function makeTrouble(kind: z.infer<typeof TroubleSettings>['kind']): void {
       void Promise.reject(new RangeError('nobody waits for this'));
       return;
     case 'hoard':
-      for (const hoard: number[][] = []; ; ) hoard.push(new Array<number>(100_000).fill(0.5));
+      for (const hoard: number[][] = []; ;) hoard.push(new Array<number>(100_000).fill(0.5));
     case 'crash':
       // As a native module that reads where it may not.
       process.kill(process.pid, 'SIGSEGV');
