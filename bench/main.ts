@@ -1,6 +1,6 @@
 /** Runs a benchmark by name: `npm run bench -- keyed-count [options]`. */
 import { keyedCountMain } from './keyed-count.ts';
-import { recoveryMain } from './recovery.ts';
+import { recoveryMain } from './recovery/recovery.ts';
 
 const BENCHMARKS: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
   'keyed-count': keyedCountMain,

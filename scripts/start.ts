@@ -1,5 +1,5 @@
-// The main job, to look at: runs the health pipeline in a process of its own, kills that process
-// half way, lets it resume from its last checkpoint, and checks what it wrote. `--help` tells the
+// The main job, to look at: runs the health pipeline in two TaskManager processes, kills one of them
+// half way, lets the job go on from its last checkpoint, and checks what it wrote. `--help` tells the
 // options.
 
 import path from 'node:path';
@@ -35,7 +35,8 @@ async function main(args: readonly string[]): Promise<number> {
   const listener = given.json ? QUIET : display;
   const command = commandOf(given);
   if (!given.json) for (const line of introduction(given, inputs, command)) display.line(line);
-  const plan = { root: ROOT, args: command, kills: given.kills, rows: rowsOf(inputs) };
+  const { kills, victim } = given;
+  const plan = { root: ROOT, args: command, kills, victim, rows: rowsOf(inputs) };
   const run = new RunWithKills(plan, listener);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
@@ -62,6 +63,7 @@ function commandOf({ parallelism, out, rate, dynamic }: StartArguments): string[
     'execution.checkpointing.interval=1s',
     'execution.checkpointing.min-pause=0',
     `execution.checkpointing.dir=${path.join(out, '.checkpoints')}`,
+    'taskmanager.numberOfTaskSlots=1',
     ...dynamic,
   ];
   return [
@@ -72,14 +74,15 @@ function commandOf({ parallelism, out, rate, dynamic }: StartArguments): string[
 }
 
 function introduction(
-  { kills, rate, out }: StartArguments,
+  { kills, victim, rate, out }: StartArguments,
   inputs: readonly InputFile[],
   command: readonly string[],
 ): string[] {
   const speed = rate === 0 ? 'at full speed' : `at ${whole(rate)} rows a second of each`;
   const files = inputs.map(({ name, rows }) => `${name} (${whole(rows)} rows)`).join(' and ');
   const times = kills === 1 ? 'once, half way' : `${kills} times`;
-  const fate = kills === 0 ? 'Nothing is killed.' : `Its process is killed with SIGKILL ${times}.`;
+  const who = victim === 'job' ? 'The whole job' : 'One of its TaskManagers';
+  const fate = kills === 0 ? 'Nothing is killed.' : `${who} is killed with SIGKILL ${times}.`;
   return [
     `${pc.bold('Health pipeline')}: reads ${files} ${speed}.`,
     `${fate} Results go to ${out}.`,

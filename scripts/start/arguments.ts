@@ -1,10 +1,12 @@
 import path from 'node:path';
 import { parseArgs } from 'node:util';
+import type { VictimKind } from './run-with-kills.ts';
 
 /** What `npm start` is asked for. */
 export interface StartArguments {
-  /** How often the process is killed. */
+  /** How often something is killed. */
   readonly kills: number;
+  readonly victim: VictimKind;
   /** Rows per second of each file; 0 is full speed. */
   readonly rate: number;
   /** Absolute. */
@@ -23,12 +25,14 @@ const RATE = 2700;
 
 export const USAGE = `Usage: npm start -- [options]
 
-Runs the health pipeline in a process of its own, kills that process half way, lets it resume from
-its last checkpoint, and checks what it wrote.
+Runs the health pipeline in two TaskManager processes, kills one of them half way, lets the job go on
+from its last checkpoint, and checks what it wrote.
 
   -p, --parallelism N  subtasks of each operator (default 2)
       --rate N         rows per second of each file, 0 for full speed (default ${RATE})
-      --kills N        how often the process is killed with SIGKILL (default 1)
+      --kills N        how often a process is killed with SIGKILL (default 1)
+      --victim WHAT    which: task-manager, whose place the job fills by itself (default), or job,
+                       all of it, which is then started again
       --no-kill        the same as --kills 0
       --out DIR        folder for the results (default out/health)
       --sink files     where the results go: JSON lines in files
@@ -56,12 +60,17 @@ export function parseArguments(root: string, args: readonly string[]): StartArgu
       'At full speed the job is over before it can be killed: add --no-kill, or give a --rate such as 10000.',
     );
   }
+  const { victim = 'task-manager' } = values;
+  if (victim !== 'task-manager' && victim !== 'job') {
+    throw new ArgumentError(`--victim ${victim}: use --victim task-manager or --victim job.`);
+  }
   const { sink = 'files' } = values;
   if (sink !== 'files') throw new ArgumentError(`--sink ${sink}: use --sink files.`);
   const standard = path.join(root, 'out', 'health');
   const out = path.resolve(values.out ?? standard);
   return {
     kills,
+    victim,
     rate,
     out,
     isDefaultOut: out === standard,
@@ -81,6 +90,7 @@ function read(args: readonly string[]) {
       options: {
         'no-kill': { type: 'boolean' },
         kills: { type: 'string' },
+        victim: { type: 'string' },
         rate: { type: 'string' },
         out: { type: 'string' },
         parallelism: { type: 'string', short: 'p' },

@@ -1,6 +1,8 @@
 import pc from 'picocolors';
 import type { RunEvent } from './job-process.ts';
-import type { Recovery, RunListener } from './run-with-kills.ts';
+import type { Recovery, RunListener, Victim } from './run-with-kills.ts';
+
+type TaskManagerEvent = Extract<RunEvent, { kind: 'task-manager' }>;
 
 /** A terminal, or what stands in for one. */
 interface Output {
@@ -66,6 +68,10 @@ export class Display implements RunListener {
       case 'failure':
         this.#at(atMs, pc.red(event.error));
         return;
+      case 'task-manager':
+        this.#taskManager(event, atMs);
+        return;
+      case 'restarted':
       case 'status':
       case 'progress':
       case 'refused':
@@ -87,9 +93,9 @@ export class Display implements RunListener {
     this.#at(atMs, this.#progress(atMs));
   }
 
-  killed(pid: number, rows: number, atMs: number): void {
+  killed({ name, pid }: Victim, rows: number, atMs: number): void {
     this.#samples = [];
-    this.#at(atMs, pc.red(pc.bold(`kill -9 ${pid} at ${whole(rows)} rows`)));
+    this.#at(atMs, pc.red(pc.bold(`kill -9 ${pid} (${name}) at ${whole(rows)} rows`)));
   }
 
   recovered({ recoveryMs, startMs }: Recovery, atMs: number): void {
@@ -97,8 +103,14 @@ export class Display implements RunListener {
     this.#at(
       atMs,
       `${pc.green(pc.bold(`recovered in ${whole(recoveryMs)} ms`))} from the kill to the next record ` +
-        `(process start ${whole(startMs)} ms, restore ${whole(rest)} ms)`,
+        `(${whole(startMs)} ms until all tasks ran again, ${whole(rest)} ms to the record)`,
     );
+  }
+
+  #taskManager({ id, pid, status, spare }: TaskManagerEvent, atMs: number): void {
+    const what = spare ? 'a spare that stands by' : 'runs tasks';
+    if (status === 'registered') this.#at(atMs, pc.dim(`TaskManager ${id} (pid ${pid}): ${what}`));
+    if (status === 'lost') this.#at(atMs, pc.yellow(`TaskManager ${id} (pid ${pid}) is gone`));
   }
 
   /** Takes the bar away. */

@@ -19,6 +19,14 @@ export type RunEvent =
     }
   | { readonly kind: 'checkpoint-failed'; readonly checkpointId: number; readonly reason: string }
   | { readonly kind: 'failure'; readonly error: string; readonly restartInMs?: number }
+  | { readonly kind: 'restarted'; readonly restoredCheckpoint?: number }
+  | {
+      readonly kind: 'task-manager';
+      readonly id: string;
+      readonly pid: number;
+      readonly status: 'started' | 'registered' | 'lost';
+      readonly spare: boolean;
+    }
   | { readonly kind: 'warning'; readonly message: string }
   | { readonly kind: 'progress'; readonly read: number }
   | { readonly kind: 'refused'; readonly error: string }

@@ -1,35 +1,45 @@
 /**
- * Runs the job in a process of its own, kills that process and starts it again, and takes down what
- * happened.
+ * Runs the job, kills a process of it, and takes down what happened: a TaskManager, whose place the
+ * job fills by itself, or the whole job, which is then started again.
  *
  *   running ──(enough rows and checkpoints)──> SIGKILL ──> running again, from the last checkpoint
  *
- * The rows of a later process come on top of what its checkpoint held, which no event tells; until
+ * The rows of a later attempt come on top of what its checkpoint held, which no event tells; until
  * the end the bar goes on from the rows that were read when that checkpoint was complete.
  */
 import { JobProcess, type Ended, type RunEvent } from './job-process.ts';
+
+/** What is killed: a process in which tasks run, or the one that leads the job, and all with it. */
+export type VictimKind = 'task-manager' | 'job';
+
+export interface Victim {
+  /** For people. */
+  readonly name: string;
+  readonly pid: number;
+}
 
 export interface RunPlan {
   readonly root: string;
   /** Of `tidemark`. */
   readonly args: readonly string[];
   readonly kills: number;
+  readonly victim: VictimKind;
   /** In all input files. */
   readonly rows: number;
 }
 
 /** One kill and the way back. Milliseconds of the monotonic clock. */
 export interface Recovery {
-  /** From the kill to the first record that the new process read. */
+  /** From the kill to the first record that was read again. */
   readonly recoveryMs: number;
-  /** Of these: until the new process led the job and had found its checkpoint. */
+  /** Of these: until all tasks ran again. Of a killed job: until the new process led it. */
   readonly startMs: number;
 }
 
 export interface RunFigures {
   readonly checkpoints: number;
   readonly kills: number;
-  /** Restarts that the job made by itself, without a new process. */
+  /** Restarts for which we are not the reason. */
   readonly jobRestarts: number;
   readonly recoveries: readonly Recovery[];
   readonly durationMs: number;
@@ -44,7 +54,7 @@ export type RunOutcome =
 export interface RunListener {
   event(event: RunEvent, atMs: number): void;
   rows(done: number, atMs: number): void;
-  killed(pid: number, rows: number, atMs: number): void;
+  killed(victim: Victim, rows: number, atMs: number): void;
   recovered(recovery: Recovery, atMs: number): void;
 }
 
@@ -57,9 +67,11 @@ export class RunWithKills {
   readonly #startedMs = performance.now();
   readonly #recoveries: Recovery[] = [];
   #process: JobProcess | undefined;
+  /** Those that have loaded the job, by their ids. */
+  readonly #taskManagers = new Map<string, { readonly pid: number; readonly spare: boolean }>();
   #stopping = false;
   #checkpoints = 0;
-  #checkpointsOfProcess = 0;
+  #checkpointsOfAttempt = 0;
   #jobRestarts = 0;
   #kills = 0;
   #killedAtMs: number | undefined;
@@ -93,10 +105,7 @@ export class RunWithKills {
 
   async #runOnce(): Promise<Ended> {
     const { root, args } = this.#plan;
-    this.#checkpointsOfProcess = 0;
-    this.#leadsAtMs = undefined;
-    this.#rowsBefore = this.#rowsAtCheckpoint;
-    this.#rows = this.#rowsAtCheckpoint;
+    this.#taskManagers.clear();
     this.#process = new JobProcess(root, args, (event) => {
       this.#event(event);
     });
@@ -107,23 +116,49 @@ export class RunWithKills {
     const nowMs = performance.now();
     const atMs = nowMs - this.#startedMs;
     this.#listener.event(event, atMs);
-    if (event.kind === 'starting') this.#leadsAtMs = nowMs;
-    if (event.kind === 'failure' && event.restartInMs !== undefined) this.#jobRestarts += 1;
-    if (event.kind === 'progress') this.#progress(event.read, nowMs);
-    if (event.kind === 'checkpoint-completed') {
-      this.#checkpoints += 1;
-      this.#checkpointsOfProcess += 1;
-      this.#rowsAtCheckpoint = this.#rows;
+    switch (event.kind) {
+      case 'starting':
+      case 'restarted':
+        this.#begins(nowMs);
+        break;
+      case 'failure':
+        if (event.restartInMs !== undefined) this.#jobRestarts += 1;
+        break;
+      case 'progress':
+        this.#progress(event.read, nowMs);
+        break;
+      case 'task-manager':
+        if (event.status === 'registered') this.#taskManagers.set(event.id, event);
+        if (event.status === 'lost') this.#taskManagers.delete(event.id);
+        break;
+      case 'checkpoint-completed':
+        this.#checkpoints += 1;
+        this.#checkpointsOfAttempt += 1;
+        this.#rowsAtCheckpoint = this.#rows;
+        break;
+      default:
+        break;
     }
-    if (this.#isTimeToKill()) this.#kill(nowMs);
+    const victim = this.#isTimeToKill() ? this.#victim() : undefined;
+    if (victim !== undefined) this.#kill(victim, nowMs);
+  }
+
+  /** An attempt: all counts begin anew. */
+  #begins(nowMs: number): void {
+    this.#checkpointsOfAttempt = 0;
+    this.#leadsAtMs = nowMs;
+    this.#rowsBefore = this.#rowsAtCheckpoint;
+    this.#rows = this.#rowsAtCheckpoint;
   }
 
   #progress(read: number, nowMs: number): void {
+    // What an attempt that is dead has said before it was known to be.
+    if (this.#leadsAtMs === undefined) return;
     const atMs = nowMs - this.#startedMs;
     this.#rows = Math.min(this.#plan.rows, this.#rowsBefore + read);
     if (this.#killedAtMs !== undefined) {
       const recoveryMs = nowMs - this.#killedAtMs;
-      const startMs = (this.#leadsAtMs ?? nowMs) - this.#killedAtMs;
+      const startMs = this.#leadsAtMs - this.#killedAtMs;
       const recovery = { recoveryMs, startMs };
       this.#recoveries.push(recovery);
       this.#killedAtMs = undefined;
@@ -132,29 +167,42 @@ export class RunWithKills {
     this.#listener.rows(this.#rows, atMs);
   }
 
-  /** The kills divide the rows evenly; each process completes a checkpoint before its own. */
+  /** The kills divide the rows evenly; each attempt completes a checkpoint before its own. */
   #isTimeToKill(): boolean {
     const { kills, rows } = this.#plan;
     if (this.#kills >= kills || this.#killedAtMs !== undefined || this.#stopping) return false;
     const least = this.#kills === 0 ? CHECKPOINTS_BEFORE_KILL : 1;
     const share = (this.#kills + 1) / (kills + 1);
-    return this.#checkpointsOfProcess >= least && this.#rows >= rows * share;
+    return this.#checkpointsOfAttempt >= least && this.#rows >= rows * share;
   }
 
-  #kill(nowMs: number): void {
+  /** Undefined as long as there is none: a TaskManager is killed when another one stands by. */
+  #victim(): Victim | undefined {
     const job = this.#process;
-    if (job === undefined) return;
-    job.kill('SIGKILL');
+    if (job === undefined) return undefined;
+    if (this.#plan.victim === 'job') return { name: 'the job', pid: job.pid };
+    const all = [...this.#taskManagers];
+    const [id, first] = all.find(([, { spare }]) => !spare) ?? [];
+    const stands = all.some(([other]) => other !== id && this.#taskManagers.get(other)?.spare);
+    return first === undefined || !stands
+      ? undefined
+      : { name: `TaskManager ${id}`, pid: first.pid };
+  }
+
+  #kill(victim: Victim, nowMs: number): void {
+    process.kill(victim.pid, 'SIGKILL');
     this.#kills += 1;
     this.#killedAtMs = nowMs;
-    this.#listener.killed(job.pid, this.#rows, nowMs - this.#startedMs);
+    this.#leadsAtMs = undefined;
+    this.#listener.killed(victim, this.#rows, nowMs - this.#startedMs);
   }
 
   #figures(): RunFigures {
     return {
       checkpoints: this.#checkpoints,
       kills: this.#kills,
-      jobRestarts: this.#jobRestarts,
+      // The job fills a TaskManager's place by itself.
+      jobRestarts: this.#jobRestarts - (this.#plan.victim === 'task-manager' ? this.#kills : 0),
       recoveries: this.#recoveries,
       durationMs: performance.now() - this.#startedMs,
     };

@@ -115,6 +115,16 @@ function describe(event: JobEvent): string[] {
       return [pc.red(`Failure, restarting in ${event.restartInMs} ms:`), textOf(event.error)];
     case 'task-manager':
       return event.status === 'lost' ? [pc.yellow(`Lost TaskManager ${event.id}`)] : [];
+    case 'restarted':
+      return [
+        pc.green(
+          `Running again after ${Math.round(event.downMs)} ms, ${
+            event.restoredCheckpoint === undefined
+              ? 'from the beginning'
+              : `from checkpoint ${event.restoredCheckpoint}`
+          }`,
+        ),
+      ];
     case 'warning':
       return [pc.yellow(`Warning: ${event.message}`)];
   }

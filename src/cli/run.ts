@@ -23,18 +23,20 @@ export async function runCommand(
   const { RunReporter } = await import('./run-reporter.ts');
   const reporter = new RunReporter(options.json === true, process.stdout, process.stderr);
   let running: RunningJob;
+  const progress = new ProgressWatch(reporter);
   try {
     running = await start(file, jobArguments, options, (event) => {
       reporter.event(event);
+      if (event.kind === 'restarted') progress.lookSoon();
     });
   } catch (error) {
     reporter.error(error);
     return EXIT.refused;
   }
-  const stopProgress = await reportProgress(running, reporter);
+  await progress.watch(running);
   const stopSignals = cancelOnSignals(running, reporter);
   const result: JobResult = await running.done;
-  stopProgress();
+  progress.stop();
   stopSignals();
   reporter.result(result);
   return EXIT[result.status];
@@ -83,20 +85,38 @@ async function moduleOf(file: string): Promise<string> {
   });
 }
 
-/** Reports at once when the first record comes, then at intervals. */
-async function reportProgress(running: RunningJob, reporter: RunReporter): Promise<() => void> {
-  const { systemClock } = await import('../common/clock.ts');
-  let isOver = false;
-  const look = (): void => {
-    if (isOver) return;
-    const read = running.recordsRead();
-    if (read > 0) reporter.progress(read);
-    systemClock.after(read > 0 ? PROGRESS_MS : FIRST_RECORD_MS, look);
-  };
-  look();
-  return () => {
-    isOver = true;
-  };
+/** Reports at once when the first record comes, also the first one after a restart, then at intervals. */
+class ProgressWatch {
+  readonly #reporter: RunReporter;
+  #look: (() => void) | undefined;
+  #cancel: (() => void) | undefined;
+
+  constructor(reporter: RunReporter) {
+    this.#reporter = reporter;
+  }
+
+  async watch(running: RunningJob): Promise<void> {
+    const { systemClock } = await import('../common/clock.ts');
+    this.#look = () => {
+      const read = running.recordsRead();
+      if (read > 0) this.#reporter.progress(read);
+      this.#cancel = systemClock.after(read > 0 ? PROGRESS_MS : FIRST_RECORD_MS, () => {
+        this.#look?.();
+      });
+    };
+    this.#look();
+  }
+
+  /** Counts begin anew. */
+  lookSoon(): void {
+    this.#cancel?.();
+    this.#look?.();
+  }
+
+  stop(): void {
+    this.#cancel?.();
+    this.#look = undefined;
+  }
 }
 
 /** The first signal cancels the job and keeps its checkpoint, the second ends the process. */

@@ -31,6 +31,14 @@ export type JobEvent =
       readonly restartInMs: number | undefined;
     }
   | {
+      /** All tasks run again after a failure. */
+      readonly kind: 'restarted';
+      readonly attempt: number;
+      /** Since the failure was heard of, in milliseconds. */
+      readonly downMs: number;
+      readonly restoredCheckpoint: number | undefined;
+    }
+  | {
       /** A process in which tasks run, or may run. */
       readonly kind: 'task-manager';
       readonly id: string;

@@ -71,6 +71,8 @@ export class JobMaster {
   /** The attempt of which it was told that all tasks run. */
   #announced = -1;
   #restarts = 0;
+  /** When the failure was heard of from which the job is recovering. */
+  #failedMs: number | undefined;
   #hasRun = false;
   #wake: Cancel | undefined;
   #delay: Cancel | undefined;
@@ -222,9 +224,19 @@ export class JobMaster {
         restartInMs: life.next.kind === 'restart' ? life.next.delayMs : undefined,
       });
     }
-    if (life.kind === 'running') this.#hasRun = true;
+    if (life.kind === 'failing') this.#failedMs ??= this.#now().monotonicMs;
+    if (life.kind === 'running') this.#nowRuns(life.attempt);
     if (life.kind === 'starting' && before.kind === 'waiting') this.#restarts += 1;
     this.#status();
+  }
+
+  #nowRuns(attempt: number): void {
+    this.#hasRun = true;
+    if (this.#failedMs === undefined) return;
+    const downMs = this.#now().monotonicMs - this.#failedMs;
+    this.#failedMs = undefined;
+    const restoredCheckpoint = this.#coordinator.latest?.checkpointId;
+    this.#options.emit({ kind: 'restarted', attempt, downMs, restoredCheckpoint });
   }
 
   /** @param region Where it happened; undefined: it concerns the whole job. */

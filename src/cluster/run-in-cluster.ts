@@ -31,18 +31,18 @@ export interface RunInClusterOptions extends JobRequest {
  * @throws {EngineError} what keeps a job from starting: `SET-…`, `API-…`, `GRA-…`, `CHK-…`, `STO-…`, `JOB-…`.
  */
 export async function runInCluster(options: RunInClusterOptions): Promise<RunningJob> {
-  const { module, world, emit } = options;
+  const { module, world, emit, flink } = options;
   // Both load the job's code, side by side.
   const coordinators = new CoordinatorThread({ module, clock: world.clock });
   const spawner = taskManagerSpawner();
-  prepareTaskManager(spawner, module, options.flink);
+  prepareTaskManager(spawner, module, flink);
   try {
     const { jobName, settings, config } = await coordinators.describe({
       arguments: options.arguments,
-      flink: options.flink,
+      flink,
     });
     for (const message of config.warnings) emit({ kind: 'warning', message });
-    const job = { module, settings, flink: options.flink };
+    const job = { module, settings, flink };
     const { parallelism, taskStuckTimeoutMs } = config;
     return await leadJob({
       ...options,

@@ -45,16 +45,34 @@ function ledgerOf({ stdout }: Run): unknown {
 }
 
 describe('npm start', () => {
-  it('kills the job, lets it resume, and balances the books', async () => {
+  it('kills a TaskManager, shows how the job goes on, and balances the books', async () => {
     const out = `${root}/out`;
     const run = await start(
-      ...['--rate', '20000', '--out', out],
+      ...['--rate', '9000', '--out', out],
+      ...settings({ 'execution.checkpointing.interval': '200ms' }),
+    ).ended;
+
+    expect(run, run.stdout + run.stderr).toMatchObject({ code: 0 });
+    expect(run.stdout).toMatch(/TaskManager tm-\d+ \(pid \d+\): runs tasks/);
+    expect(run.stdout).toMatch(/TaskManager tm-\d+ \(pid \d+\): a spare that stands by/);
+    expect(run.stdout).toMatch(/kill -9 \d+ \(TaskManager tm-\d+\) at [\d,]+ rows/);
+    expect(run.stdout).toMatch(/recovered in [\d,]+ ms/);
+    expect(run.stdout).toMatch(/restarts +1\n/);
+    expect(run.stdout).toMatch(/= valid +116,479/);
+    expect(run.stdout).toContain('Everything adds up.');
+    expect(runReference('check', DATA, out)).toMatchObject({ code: 0 });
+  });
+
+  it('kills the whole job, lets it resume, and balances the books', async () => {
+    const out = `${root}/out`;
+    const run = await start(
+      ...['--victim', 'job', '--rate', '20000', '--out', out],
       ...settings({ 'execution.checkpointing.interval': '200ms' }),
     ).ended;
 
     expect(run, run.stdout + run.stderr).toMatchObject({ code: 0 });
     expect(run.stdout).toMatch(/checkpoint 3 in \d+ ms, [\d.]+ \w+ written/);
-    expect(run.stdout).toMatch(/kill -9 \d+ at [\d,]+ rows/);
+    expect(run.stdout).toMatch(/kill -9 \d+ \(the job\) at [\d,]+ rows/);
     expect(run.stdout).toContain('Restoring job from latest checkpoint');
     expect(run.stdout).toMatch(/recovered in [\d,]+ ms/);
     expect(run.stdout).toMatch(/restarts +1\n/);
@@ -72,7 +90,7 @@ describe('npm start', () => {
 
     // The folder is ours by now, and is cleared.
     const killed = await start(
-      ...['--kills', '2', '--rate', '15000', '-p', '3', '--out', out, '--json'],
+      ...['--victim', 'job', '--kills', '2', '--rate', '15000', '-p', '3', '--out', out, '--json'],
       ...settings({ 'execution.checkpointing.interval': '100ms' }),
     ).ended;
     expect(killed, killed.stderr).toMatchObject({ code: 0 });
@@ -108,6 +126,7 @@ describe('npm start', () => {
     [['-p', '0'], '--parallelism 0: give a whole number from 1'],
     [['--rate', '0'], 'add --no-kill'],
     [['--sink', 'kafka'], 'use --sink files'],
+    [['--victim', 'me'], 'use --victim task-manager or --victim job'],
     [['--unknown'], '--unknown'],
   ])('refuses %j', async (args, text) => {
     const run = await start(...args).ended;

@@ -20,6 +20,7 @@ const TROUBLED = items(60);
 const THROWS_AT = [10, 25, 40];
 
 const counted = valueState('counted', z.number());
+const Count = z.object({ key: z.string(), count: z.number() });
 
 interface Calls {
   calm: number;
@@ -33,7 +34,7 @@ function twoPipelines(calls: Calls) {
       env
         .fromSource(`${name}-items`, scripted(every(4, name === 'calm' ? CALM : TROUBLED)))
         .keyBy(({ key }) => key)
-        .process(`${name}-count`, { counted }, ({ key }, { state, out: output }) => {
+        .process(`${name}-count`, { counted }, Count, ({ key }, { state, out: output }) => {
           calls[name] += 1;
           if (name === 'troubled' && THROWS_AT.includes(calls[name])) {
             throw new TypeError('planned by the test');

@@ -1,0 +1,99 @@
+/*
+ * Goal: what an enumerator, a committer or the top of a job's module does to the thread in which it
+ * runs is told to people, and costs the job a restart at most; nothing is committed twice, nothing is
+ * lost, and the JobManager's own thread is not touched.
+ * Method: the real command with a job that throws, exits, loops, or rejects a promise that nobody waits
+ * for in one of these places; once, and each time.
+ */
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { finishedFiles } from '../support/finished-lines.ts';
+import { runTidemark, settings, type Run } from '../support/tidemark-process.ts';
+
+const TEST_MS = 60_000;
+
+let root: string;
+
+beforeEach(() => {
+  root = fs.mkdtempSync(path.join(os.tmpdir(), 'tidemark-coordinator-'));
+});
+
+afterEach(() => {
+  fs.rmSync(root, { recursive: true });
+});
+
+function run(job: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Run> {
+  const engine = settings({
+    'execution.checkpointing.dir': `${root}/checkpoints`,
+    'execution.checkpointing.interval': '50ms',
+    'execution.checkpointing.min-pause': '0',
+    'restart-strategy.type': 'fixed-delay',
+    'restart-strategy.fixed-delay.attempts': '2',
+    'restart-strategy.fixed-delay.delay': '10ms',
+    'tidemark.task.stuck-timeout': '2s',
+  });
+  const args = ['run', 'test/process/jobs/coordinator-trouble.ts', '-p', '2', ...engine];
+  return runTidemark([...args, '--', '--out', `${root}/out`, ...job], { env });
+}
+
+function counts(): string[] {
+  return finishedFiles(`${root}/out`)
+    .flatMap((file) => fs.readFileSync(file, 'utf8').split('\n'))
+    .filter((line) => line !== '')
+    .sort();
+}
+
+const EXPECTED = Array.from({ length: 3_000 }, (_, n) =>
+  JSON.stringify({ key: n % 10, count: Math.floor(n / 10) + 1 }),
+).sort();
+
+const TROUBLES = [
+  ['commit', 'throw', 'planned trouble'],
+  ['commit', 'exit', 'JOB-022'],
+  ['commit', 'loop', 'JOB-021'],
+  ['commit', 'reject', 'JOB-022'],
+  ['enumerator', 'throw', 'planned trouble'],
+  ['enumerator', 'exit', 'JOB-022'],
+  ['enumerator', 'loop', 'JOB-021'],
+] as const;
+
+describe('once: the job goes on', () => {
+  it.each(TROUBLES)(
+    '%s: %s',
+    async (where, kind, what) => {
+      const { code, stdout, stderr } = await run([
+        ...['--where', where, '--kind', kind, '--once', `${root}/done`],
+      ]);
+      expect(stdout + stderr).toContain(what);
+      expect(code, stderr).toBe(0);
+      expect(counts()).toEqual(EXPECTED);
+    },
+    TEST_MS,
+  );
+});
+
+it.each(TROUBLES.filter(([where]) => where === 'enumerator'))(
+  '%s, each time: %s fails the job with the reason',
+  async (where, kind, what) => {
+    const { code, stderr } = await run(['--where', where, '--kind', kind]);
+    expect(code).toBe(1);
+    expect(stderr).toContain(what);
+  },
+  TEST_MS,
+);
+
+describe('a module', () => {
+  it.each([
+    ['exit', 'JOB-022'],
+    ['throw', 'the module is broken'],
+  ])('that does %s when it is imported keeps the job from starting', async (kind, what) => {
+    const { code, stderr } = await run(['--where', 'module', '--kind', 'none'], {
+      TROUBLE_IN_MODULE: kind,
+    });
+    expect(code).toBe(2);
+    expect(stderr).toContain(what);
+    expect(fs.existsSync(`${root}/out`)).toBe(false);
+  });
+});
