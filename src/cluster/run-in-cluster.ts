@@ -2,7 +2,11 @@ import type { World } from '../contracts/source.ts';
 import { CoordinatorThread } from './coordinator/coordinator-thread.ts';
 import type { JobRequest } from './coordinator/coordinator-protocol.ts';
 import type { JobEvent } from './job-events.ts';
-import { startTaskManagers } from './job-manager/start-task-managers.ts';
+import {
+  prepareTaskManager,
+  startTaskManagers,
+  taskManagerSpawner,
+} from './job-manager/start-task-managers.ts';
 import type { StartFrom } from './job-store.ts';
 import { leadJob, type RunningJob } from './lead-job.ts';
 import { taskSettings, thisProcess } from './run-job.ts';
@@ -28,7 +32,10 @@ export interface RunInClusterOptions extends JobRequest {
  */
 export async function runInCluster(options: RunInClusterOptions): Promise<RunningJob> {
   const { module, world, emit, flink } = options;
+  // Both load the job's code, side by side.
   const coordinators = new CoordinatorThread({ module, clock: world.clock });
+  const spawner = taskManagerSpawner();
+  prepareTaskManager(spawner, module, flink);
   try {
     const { jobName, settings, config } = await coordinators.describe({
       arguments: options.arguments,
@@ -54,7 +61,7 @@ export async function runInCluster(options: RunInClusterOptions): Promise<Runnin
           tasks: taskSettings(config, options),
           debugCodegen: options.debugCodegen,
         };
-        const pool = await startTaskManagers({ config, world, plan, slotData, emit });
+        const pool = await startTaskManagers({ spawner, config, world, plan, slotData, emit });
         return {
           makeDeployment: () => pool.makeDeployment(),
           coordinators,
@@ -63,7 +70,7 @@ export async function runInCluster(options: RunInClusterOptions): Promise<Runnin
       },
     });
   } catch (error) {
-    await coordinators.close();
+    await Promise.all([coordinators.close(), spawner.close()]);
     throw error;
   }
 }

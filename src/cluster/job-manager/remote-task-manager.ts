@@ -6,7 +6,7 @@ import type { Child, Spawner } from '../../common/spawner.ts';
 import type { Connection } from '../../common/transport.ts';
 import type { SlotData } from '../task-manager/slot-protocol.ts';
 import {
-  decodeMessage,
+  decodeFromTaskManager,
   encodeMessage,
   type FromTaskManager,
   type TaskManagerInit,
@@ -109,7 +109,7 @@ export class RemoteTaskManager {
     this.#event({ kind: 'registered', atMs: this.#nowMs() });
     connection.onFrame((frame) => {
       this.#event({ kind: 'heard', atMs: this.#nowMs() });
-      this.#receive(decodeMessage<FromTaskManager>(frame));
+      this.#receive(decodeFromTaskManager(frame));
     });
     connection.onClose(() => {
       this.#event({ kind: 'connection-lost' });

@@ -7,7 +7,7 @@ import { slotsNeeded, type ExecutionPlan } from '../../graph/execution-plan.ts';
 import type { Deployment } from '../deployment.ts';
 import type { JobEvent } from '../job-events.ts';
 import type { SlotData } from '../task-manager/slot-protocol.ts';
-import { decodeMessage, type FromTaskManager } from '../task-manager/task-manager-protocol.ts';
+import { decodeFromTaskManager } from '../task-manager/task-manager-protocol.ts';
 import { RegionDeployment, type SlotSource } from './region-deployment.ts';
 import type { RemoteSlot } from './remote-slot.ts';
 import { RemoteTaskManager } from './remote-task-manager.ts';
@@ -216,7 +216,7 @@ export class TaskManagers {
   /** The first message says whose connection it is. */
   #connected(connection: Connection): void {
     connection.onFrame((frame) => {
-      const message = decodeMessage<FromTaskManager>(frame);
+      const message = decodeFromTaskManager(frame);
       const one =
         message.kind === 'register'
           ? [...this.#living].find(({ id }) => id === message.id)

@@ -1,6 +1,6 @@
 import { assert } from '../../common/assert.ts';
 import type { Transport } from '../../common/transport.ts';
-import { ThreadLink, type LinkPort, type ThreadLinkEnd } from '../../runtime/ring-link.ts';
+import { ThreadLink, type ThreadLinkEnd } from '../../runtime/ring-link.ts';
 import type { SlotLink } from '../../runtime/slot-link.ts';
 import { SocketLink } from '../../runtime/socket-link.ts';
 import { PeerSockets } from './peer-sockets.ts';
@@ -24,7 +24,7 @@ export class SlotLinks {
   }
 
   /** A neighbour is there, or another one in its place. */
-  neighbour(index: number, end: ThreadLinkEnd<LinkPort>): void {
+  neighbour(index: number, end: ThreadLinkEnd): void {
     this.#neighbours.get(index)?.close();
     this.#neighbours.set(index, new ThreadLink(end));
   }

@@ -1,6 +1,7 @@
 /**
  * The entry point of a slot: a worker thread that runs one subtask of every operator. It imports the
- * job's module, builds the job's graph, and then does what its TaskManager says.
+ * job's module, builds the job's graph once it is told for what, and then does what its TaskManager
+ * says.
  */
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert } from '../../common/assert.ts';
@@ -12,11 +13,10 @@ import { systemRandom } from '../../common/random.ts';
 import { loadJob } from '../load-job.ts';
 import { SlotRuntime } from './slot-runtime.ts';
 import type { FromSlot, ToSlot } from './slot-protocol.ts';
-import type { SlotThreadData } from './worker-slot-host.ts';
+import type { SlotThreadData, SlotThreadStart } from './worker-slot-host.ts';
 
 assert(parentPort !== null, 'a slot is a worker thread');
 const port = parentPort;
-const { data, token, progress } = workerData as SlotThreadData;
 const say = (message: FromSlot): void => {
   port.postMessage(message);
 };
@@ -34,9 +34,8 @@ const onMessage = (message: ToSlot): void => {
   } else if (slot === undefined) early.push(message);
   else slot.receive(message);
 };
-port.on('message', onMessage);
 
-async function start(): Promise<void> {
+async function start({ data, token, progress }: SlotThreadStart): Promise<void> {
   const jobGraph = await loadJob(data);
   const runtime = new SlotRuntime({
     data,
@@ -56,8 +55,11 @@ async function start(): Promise<void> {
   for (const message of early.splice(0)) onMessage(message);
 }
 
-try {
-  await start();
-} catch (error) {
-  say({ kind: 'refused', error: transferError(error) });
-}
+port.once('message', (first: SlotThreadStart) => {
+  port.on('message', onMessage);
+  start(first).catch((error: unknown) => {
+    say({ kind: 'refused', error: transferError(error) });
+  });
+});
+// What is wrong with it is told when somebody wants the job.
+import((workerData as SlotThreadData).module).catch(() => undefined);

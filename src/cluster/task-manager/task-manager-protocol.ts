@@ -8,6 +8,13 @@ import type { DeploymentId, SlotData, SlotDeploy, SlotOrder, SlotReport } from '
  * as msgpack. Both are of one release.
  */
 
+/** What a TaskManager's process can get ready with before there is a JobManager for it. */
+export interface TaskManagerHint {
+  /** URL of the job's module. */
+  readonly module: string;
+  readonly slots: number;
+}
+
 /** What a TaskManager's process is started with. */
 export interface TaskManagerInit {
   /** What its log and its JobManager call it. */
@@ -68,9 +75,16 @@ export function encodeMessage(message: ToTaskManager | FromTaskManager): Uint8Ar
 }
 
 /** @throws {EngineError} `SER-001` (`corrupt`) for bytes that `encodeMessage` did not write. */
-export function decodeMessage<Message extends ToTaskManager | FromTaskManager>(
-  frame: Uint8Array,
-): Message {
+export function decodeToTaskManager(frame: Uint8Array): ToTaskManager {
+  return decode(frame) as ToTaskManager;
+}
+
+/** @throws {EngineError} `SER-001` (`corrupt`) for bytes that `encodeMessage` did not write. */
+export function decodeFromTaskManager(frame: Uint8Array): FromTaskManager {
+  return decode(frame) as FromTaskManager;
+}
+
+function decode(frame: Uint8Array): unknown {
   // The frame's memory is used again; bytes in a message are parts of what it was read from.
-  return readAny(new ByteReader(frame.slice())) as Message;
+  return readAny(new ByteReader(frame.slice()));
 }

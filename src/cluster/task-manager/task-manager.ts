@@ -8,7 +8,7 @@ import { ManagedSlot } from './managed-slot.ts';
 import type { SlotHost } from './slot-host.ts';
 import { deploymentKey, type SlotDeploy } from './slot-protocol.ts';
 import {
-  decodeMessage,
+  decodeToTaskManager,
   encodeMessage,
   type FromTaskManager,
   type SlotRef,
@@ -65,7 +65,7 @@ export class TaskManager {
   start(): void {
     const { id, pid, slots, connection } = this.#options;
     connection.onFrame((frame) => {
-      this.#receive(decodeMessage<ToTaskManager>(frame));
+      this.#receive(decodeToTaskManager(frame));
     });
     connection.onClose((error) => {
       this.#end({ kind: 'lost', error });
@@ -160,7 +160,7 @@ export class TaskManager {
   }
 
   async #close(): Promise<void> {
-    await Promise.all(this.#places.map((place) => place?.slot.close()));
+    await Promise.all(this.#places.flatMap((place) => place?.slot.close() ?? []));
     // The other side closes the connection when it has read what came before this.
     this.#end({ kind: 'closed' });
     this.#options.connection.close();
