@@ -1,7 +1,9 @@
 /** Runs a benchmark by name: `npm run bench -- keyed-count [options]`. */
+import { deltaMain } from './delta.ts';
 import { keyedCountMain } from './keyed-count.ts';
 
 const BENCHMARKS: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
+  delta: deltaMain,
   'keyed-count': keyedCountMain,
 };
 
