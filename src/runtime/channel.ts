@@ -60,6 +60,8 @@ export interface ChannelReader {
   onAnnounce(listener: (barrier: CheckpointBarrier) => void): void;
   /** All is read and the other side is gone without an end of data. */
   isBroken(): boolean;
+  /** Why it is broken, where more is known than that the other side is gone. */
+  brokenBy(): Error | undefined;
   /** Nothing will be read any more: drops what is queued, tells the writer. */
   close(): void;
 }

@@ -16,10 +16,11 @@ export function isChannelBroken(error: unknown): boolean {
   return error instanceof EngineError && error.code === 'RUN-002';
 }
 
-export function channelBroken(channel: string): EngineError {
+export function channelBroken(channel: string, cause?: Error): EngineError {
   return new EngineError('RUN-002', 'unavailable', 'a task that sends records here is gone', {
     details: { channel },
     hint: 'Look for the first failure of this attempt: this one only follows from it.',
+    ...(cause === undefined ? {} : { cause }),
   });
 }
 

@@ -94,6 +94,10 @@ export class InputGate {
     return this.#readers.findIndex((reader) => reader.isBroken());
   }
 
+  brokenBy(channel: number): Error | undefined {
+    return this.#readers[channel]?.brokenBy();
+  }
+
   onReadable(wake: Wake): void {
     for (const reader of this.#readers) reader.onReadable(wake);
   }

@@ -211,6 +211,10 @@ class LocalReader implements ChannelReader {
     return queue.writer === 'closed' && !queue.endOfData && queue.isDrained();
   }
 
+  brokenBy(): undefined {
+    return undefined;
+  }
+
   close(): void {
     const queue = this.#queue;
     if (queue.reader === 'closed') return;

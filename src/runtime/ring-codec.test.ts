@@ -9,30 +9,30 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { EngineError } from '../common/errors.ts';
 import { isBatch } from './channel.ts';
-import { createRing, RingSlots, type RingOptions } from './ring.ts';
+import { createRing, RingConsumer, RingProducer, RingSlots, type RingOptions } from './ring.ts';
 import { FrameEncoder } from './ring-codec.ts';
-import { RingReader } from './ring-reader.ts';
-import { RingWriter } from './ring-writer.ts';
+import { FrameReader } from './frame-reader.ts';
+import { FrameWriter } from './frame-writer.ts';
 import { MISFIT } from './codegen-ring-codec.ts';
 
 interface Pair {
-  readonly writer: RingWriter;
-  readonly reader: RingReader;
+  readonly writer: FrameWriter;
+  readonly reader: FrameReader;
 }
 
 function ringPair(options: RingOptions = {}): Pair {
   const memory = createRing(options);
   const pair: Pair = {
-    writer: new RingWriter(memory, {
-      wake: () => pair.reader.rung(),
-      announce: (barrier) => pair.reader.announced(barrier),
-    }),
-    reader: new RingReader(memory, () => pair.writer.rung()),
+    writer: new FrameWriter(
+      new RingProducer(new RingSlots(memory), () => pair.reader.rung()),
+      (barrier) => pair.reader.announced(barrier),
+    ),
+    reader: new FrameReader(new RingConsumer(new RingSlots(memory), () => pair.writer.rung())),
   };
   return pair;
 }
 
-function readAll(reader: RingReader, into: unknown[]): void {
+function readAll(reader: FrameReader, into: unknown[]): void {
   for (let element = reader.peek(); element !== undefined; element = reader.peek()) {
     if (isBatch(element)) into.push(...element.values.slice(0, element.size));
     reader.release();

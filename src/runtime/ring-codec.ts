@@ -17,7 +17,13 @@ import {
 import { cannotTravel } from './errors.ts';
 import { SLOT_HEADER_BYTES, type RingSlots } from './ring.ts';
 import { recordTooLarge } from './ring-errors.ts';
-import { generalized, layoutOf, widened, type FrameSchema } from './ring-schema.ts';
+import {
+  generalized,
+  layoutOf,
+  widened,
+  type FrameLayout,
+  type FrameSchema,
+} from './ring-schema.ts';
 
 /** Largest record in bytes. What does not fit into a slot travels in several. */
 export const RECORD_BYTES_MAX = 64 * 2 ** 20;
@@ -27,6 +33,7 @@ const SCHEMAS_MAX = 64;
 const SCRATCH_BYTES_MAX = 2 ** 20;
 
 const EMPTY: FrameSchema = { shapes: [] };
+const NO_LAYOUT: FrameLayout = { rows: 0, tagsAt: 0, shapes: [], sections: [], heapAt: 0 };
 
 export class FrameEncoder {
   readonly cursor: FrameCursor = { base: 0, row: 0, heap: 0 };
@@ -35,8 +42,7 @@ export class FrameEncoder {
   #schema = EMPTY;
   #schemas = 0;
   #append: AppendRecord = () => MISFIT;
-  #rowsMax = 0;
-  #heapAt = 0;
+  #layout = NO_LAYOUT;
 
   constructor(slots: RingSlots) {
     this.#slots = slots;
@@ -48,10 +54,15 @@ export class FrameEncoder {
     return this.#schemas;
   }
 
+  /** Where the records of the frame that is being written are. */
+  get layout(): FrameLayout {
+    return this.#layout;
+  }
+
   begin(base: number): void {
     this.cursor.base = base;
     this.cursor.row = 0;
-    this.cursor.heap = this.#heapAt;
+    this.cursor.heap = this.#layout.heapAt;
   }
 
   /** @throws {EngineError} `RUN-004` (`user-code`) for what is no data; nothing is written then. */
@@ -61,7 +72,7 @@ export class FrameEncoder {
 
   /** No row fits in any more. */
   isFull(): boolean {
-    return this.cursor.row === this.#rowsMax;
+    return this.cursor.row === this.#layout.rows;
   }
 
   /**
@@ -87,11 +98,9 @@ export class FrameEncoder {
   }
 
   #use(schema: FrameSchema, bytes: Uint8Array): Uint8Array {
-    const layout = layoutOf(schema, this.#slots.slotBytes);
+    this.#layout = layoutOf(schema, this.#slots.slotBytes);
     this.#schema = schema;
     this.#schemas++;
-    this.#rowsMax = layout.rows;
-    this.#heapAt = layout.heapAt;
     this.#append = generateAppend(this.#slots, schema, {
       any: (value, at, room) => this.#any.write(value, at, room),
       wide: (text, at) => writeWide(this.#slots.bytes, text, at),

@@ -9,8 +9,10 @@
  */
 import { assert } from '../common/assert.ts';
 import type { CheckpointBarrier } from '../contracts/snapshots.ts';
-import { RingReader } from './ring-reader.ts';
-import { RingWriter, type RingPeer } from './ring-writer.ts';
+import { FrameReader } from './frame-reader.ts';
+import { FrameWriter } from './frame-writer.ts';
+import { RingConsumer, RingProducer, RingSlots } from './ring.ts';
+import type { SlotLink } from './slot-link.ts';
 
 /** The part of a `MessagePort` that a link uses. */
 export interface LinkPort {
@@ -45,12 +47,12 @@ export function threadLinkEnds<Port extends LinkPort>(
   ];
 }
 
-export class ThreadLink {
+export class ThreadLink implements SlotLink {
   readonly #port: LinkPort;
   readonly #bells: Int32Array;
   readonly #side: 0 | 1;
-  readonly #writers = new Map<number, RingWriter>();
-  readonly #readers = new Map<number, RingReader>();
+  readonly #writers = new Map<number, FrameWriter>();
+  readonly #readers = new Map<number, FrameReader>();
   #isDown = false;
 
   constructor({ port, bells, side }: ThreadLinkEnd) {
@@ -67,19 +69,29 @@ export class ThreadLink {
   }
 
   /** This thread's end of a ring that the other thread reads under the same number. */
-  writer(channel: number, memory: SharedArrayBuffer): RingWriter {
+  writer(channel: number, memory: SharedArrayBuffer | undefined): FrameWriter {
+    assert(memory !== undefined, 'a channel between threads has memory');
     assert(!this.#writers.has(channel), `channel ${channel} has a writer already`);
-    const writer = new RingWriter(memory, this.#peerOf(channel));
+    const ring = new RingProducer(new RingSlots(memory), () => {
+      this.#wakePeer();
+    });
+    const writer = new FrameWriter(ring, (barrier) => {
+      const announcement: Announcement = { channel, barrier };
+      this.#port.postMessage(announcement);
+    });
     this.#writers.set(channel, writer);
     if (this.#isDown) writer.peerDied();
     return writer;
   }
 
   /** This thread's end of a ring that the other thread writes under the same number. */
-  reader(channel: number, memory: SharedArrayBuffer): RingReader {
+  reader(channel: number, memory: SharedArrayBuffer | undefined): FrameReader {
+    assert(memory !== undefined, 'a channel between threads has memory');
     assert(!this.#readers.has(channel), `channel ${channel} has a reader already`);
-    const { wake } = this.#peerOf(channel);
-    const reader = new RingReader(memory, wake);
+    const ring = new RingConsumer(new RingSlots(memory), () => {
+      this.#wakePeer();
+    });
+    const reader = new FrameReader(ring);
     this.#readers.set(channel, reader);
     if (this.#isDown) reader.peerDied();
     return reader;
@@ -96,17 +108,10 @@ export class ThreadLink {
     this.#port.close();
   }
 
-  #peerOf(channel: number): RingPeer {
-    return {
-      wake: () => {
-        const other = 1 - this.#side;
-        if (Atomics.exchange(this.#bells, other, 1) === 0) this.#port.postMessage(undefined);
-      },
-      announce: (barrier) => {
-        const announcement: Announcement = { channel, barrier };
-        this.#port.postMessage(announcement);
-      },
-    };
+  /** So that it looks at its rings again. */
+  #wakePeer(): void {
+    const other = 1 - this.#side;
+    if (Atomics.exchange(this.#bells, other, 1) === 0) this.#port.postMessage(undefined);
   }
 
   #rung(): void {

@@ -48,7 +48,14 @@ export interface FrameLayout {
   /** One byte per row, its shape; only where there are several. */
   readonly tagsAt: number;
   readonly shapes: readonly (readonly ColumnLayout[])[];
+  /** Everything that has bytes for each row, in order. */
+  readonly sections: readonly FrameSection[];
   readonly heapAt: number;
+}
+
+export interface FrameSection {
+  readonly at: number;
+  readonly bytesPerRow: number;
 }
 
 export interface ColumnLayout {
@@ -80,8 +87,13 @@ export function generalized(schema: FrameSchema): FrameSchema {
 export function layoutOf({ shapes }: FrameSchema, slotBytes: number): FrameLayout {
   const rows = rowsOf(shapes, slotBytes);
   let at = COLUMNS_AT;
+  const sections: FrameSection[] = [
+    { at: TIMESTAMPS_AT, bytesPerRow: 8 },
+    { at: HASHES_AT, bytesPerRow: 4 },
+  ];
   const take = (bytesPerRow: number) => {
     const start = at;
+    if (bytesPerRow > 0) sections.push({ at, bytesPerRow });
     at = aligned(at + bytesPerRow * rows);
     return start;
   };
@@ -92,7 +104,7 @@ export function layoutOf({ shapes }: FrameSchema, slotBytes: number): FrameLayou
       return { column, at: take(bytesOf(column.kind)), markersAt };
     }),
   );
-  return { rows, tagsAt, shapes: columns, heapAt: at };
+  return { rows, tagsAt, shapes: columns, sections, heapAt: at };
 }
 
 export function columnsOf(shape: Shape): readonly Column[] {

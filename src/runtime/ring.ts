@@ -11,6 +11,7 @@
  * publishes or releases looks at that word afterwards; so one of the two sees the other.
  */
 import { assert } from '../common/assert.ts';
+import type { FrameConsumer, FrameProducer } from './frame-queue.ts';
 
 /** Slots of a ring unless said otherwise. More: longer bursts fit in; fewer: less in flight. */
 export const RING_SLOTS = 16;
@@ -23,6 +24,7 @@ export const SLOT_HEADER_BYTES = 16;
 const CONTROL_BYTES = 128;
 const CONTROL_WORDS = CONTROL_BYTES / 4;
 const SLOTS_MIN = 4;
+const SLOT_BYTES_MIN = 4096;
 
 /** Where each side's words are: its counter, its life, whether it waits; the line of the writer ends with the size. */
 const HEAD = 0;
@@ -49,7 +51,7 @@ export interface RingOptions {
 export function createRing(options: RingOptions = {}): SharedArrayBuffer {
   const { slots = RING_SLOTS, slotBytes = RING_SLOT_BYTES, firstSlot = 0 } = options;
   assert(slots >= SLOTS_MIN && (slots & (slots - 1)) === 0, 'a ring has 4, 8, 16, ... slots');
-  assert(slotBytes >= 4096 && slotBytes % 8 === 0, 'a slot has at least 4096 bytes, in eights');
+  assert(slotBytes >= SLOT_BYTES_MIN && slotBytes % 8 === 0, 'a slot has 4096 bytes, 4104, ...');
   const memory = new SharedArrayBuffer(CONTROL_BYTES + slots * slotBytes);
   const words = new Int32Array(memory, 0, CONTROL_WORDS);
   words[SLOT_BYTES] = slotBytes;
@@ -58,6 +60,13 @@ export function createRing(options: RingOptions = {}): SharedArrayBuffer {
   // Who has not looked yet waits.
   words[READER_WAITS] = 1;
   return memory;
+}
+
+/** Slots that no other thread sees. */
+export function localSlots(slots: number, slotBytes: number): RingSlots {
+  const memory = new ArrayBuffer(CONTROL_BYTES + slots * slotBytes);
+  new Int32Array(memory, 0, CONTROL_WORDS)[SLOT_BYTES] = slotBytes;
+  return new RingSlots(memory);
 }
 
 /** The slots of a ring as numbers and bytes; indexes count from the first slot. */
@@ -71,14 +80,14 @@ export class RingSlots {
   readonly buffer: Buffer;
   readonly control: Int32Array;
 
-  constructor(memory: SharedArrayBuffer) {
+  constructor(memory: SharedArrayBuffer | ArrayBuffer) {
     this.control = new Int32Array(memory, 0, CONTROL_WORDS);
     this.slotBytes = this.control[SLOT_BYTES] ?? 0;
     this.count = (memory.byteLength - CONTROL_BYTES) / this.slotBytes;
     this.int32 = new Int32Array(memory, CONTROL_BYTES);
     this.float64 = new Float64Array(memory, CONTROL_BYTES);
     this.bytes = new Uint8Array(memory, CONTROL_BYTES);
-    this.buffer = Buffer.from(memory, CONTROL_BYTES);
+    this.buffer = Buffer.from(this.bytes.buffer, CONTROL_BYTES);
   }
 
   /** Writes a slot's header; `base` is where the slot begins. */
@@ -102,7 +111,7 @@ export class RingSlots {
 }
 
 /** The side of the ring that writes. */
-export class RingProducer {
+export class RingProducer implements FrameProducer {
   readonly slots: RingSlots;
   readonly #control: Int32Array;
   readonly #wakeReader: () => void;
@@ -168,7 +177,7 @@ export class RingProducer {
 }
 
 /** The side of the ring that reads. */
-export class RingConsumer {
+export class RingConsumer implements FrameConsumer {
   readonly slots: RingSlots;
   readonly #control: Int32Array;
   readonly #wakeWriter: () => void;
@@ -241,6 +250,15 @@ export class RingConsumer {
   /** The writer's thread has died and could not say so. */
   writerDied(): void {
     Atomics.store(this.#control, WRITER_LIFE, CLOSED);
+  }
+
+  /** Both threads are of one process and one version: what is in a slot is what was put there. */
+  unreadable(error: unknown): void {
+    throw error;
+  }
+
+  whyGone(): undefined {
+    return undefined;
   }
 
   #baseOf(slot: number): number {

@@ -354,7 +354,10 @@ export class Task implements TaskGateway {
     const channel = this.#gate.next();
     if (channel < 0) {
       const broken = this.#gate.broken();
-      if (broken >= 0) throw channelBroken(this.#gate.channels[broken]?.name ?? '');
+      if (broken >= 0) {
+        const { name = '' } = this.#gate.channels[broken] ?? {};
+        throw channelBroken(name, this.#gate.brokenBy(broken));
+      }
       return false;
     }
     const element = this.#gate.peek(channel);

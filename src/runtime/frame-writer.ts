@@ -1,5 +1,5 @@
 /**
- * The writer's end of a channel over a ring. A record goes straight into the columns of the slot
+ * The writer's end of a channel that carries frames. A record goes straight into the columns of the slot
  * that is being filled; there is no batch of objects in between.
  *
  *   open ──close──► closing ──all held back is sent──► closed
@@ -15,7 +15,8 @@ import type { CheckpointBarrier } from '../contracts/snapshots.ts';
 import type { ChannelWriter, Wake } from './channel.ts';
 import { FULL, MISFIT, TAKEN } from './codegen-ring-codec.ts';
 import type { Control } from './element.ts';
-import { RingProducer, RingSlots } from './ring.ts';
+import type { FrameProducer } from './frame-queue.ts';
+import type { RingSlots } from './ring.ts';
 import { FrameEncoder } from './ring-codec.ts';
 import { channelOverflow } from './ring-errors.ts';
 import {
@@ -37,13 +38,6 @@ const HELD_BACK_MAX = 4_194_304;
 /** Stands where something was that is sent. */
 const SENT: Control = { kind: 'end-of-data' };
 
-/** How an end of a ring reaches the thread of the other end. */
-export interface RingPeer {
-  /** Wakes it, so that it looks at its ring again. Several calls may count as one. */
-  readonly wake: () => void;
-  readonly announce: (barrier: CheckpointBarrier) => void;
-}
-
 interface RecordToSend {
   readonly value: unknown;
   readonly timestampMs: number;
@@ -57,10 +51,10 @@ interface LargeRecord {
   from: number;
 }
 
-export class RingWriter implements ChannelWriter {
+export class FrameWriter implements ChannelWriter {
   readonly #slots: RingSlots;
-  readonly #ring: RingProducer;
-  readonly #peer: RingPeer;
+  readonly #queue: FrameProducer;
+  readonly #announce: (barrier: CheckpointBarrier) => void;
   readonly #encoder: FrameEncoder;
   #life: 'open' | 'closing' | 'closed' | 'orphaned' = 'open';
   /** A slot is being filled. */
@@ -75,10 +69,11 @@ export class RingWriter implements ChannelWriter {
   /** What a record that was held back made go wrong. */
   #failure: Error | undefined;
 
-  constructor(memory: SharedArrayBuffer, peer: RingPeer) {
-    this.#slots = new RingSlots(memory);
-    this.#peer = peer;
-    this.#ring = new RingProducer(this.#slots, peer.wake);
+  /** @param announce Tells the other side of a barrier, out of band. */
+  constructor(queue: FrameProducer, announce: (barrier: CheckpointBarrier) => void) {
+    this.#slots = queue.slots;
+    this.#announce = announce;
+    this.#queue = queue;
     this.#encoder = new FrameEncoder(this.#slots);
   }
 
@@ -113,7 +108,7 @@ export class RingWriter implements ChannelWriter {
   }
 
   announce(barrier: CheckpointBarrier): void {
-    this.#peer.announce(barrier);
+    this.#announce(barrier);
   }
 
   onWritable(wake: Wake): void {
@@ -121,7 +116,7 @@ export class RingWriter implements ChannelWriter {
   }
 
   isBroken(): boolean {
-    return this.#ring.isReaderGone();
+    return this.#queue.isReaderGone();
   }
 
   close(): void {
@@ -132,16 +127,16 @@ export class RingWriter implements ChannelWriter {
     this.#settleAlone();
   }
 
-  /** The other thread has changed something: credit came back, or it reads no more. */
+  /** The other side has changed something: credit came back, or it reads no more. */
   rung(): void {
-    if (this.#ring.isReaderGone()) this.#orphan();
+    if (this.#queue.isReaderGone()) this.#orphan();
     else this.#settleAlone();
     this.#wake?.();
   }
 
-  /** The other thread is dead. */
+  /** The other side is dead. */
   peerDied(): void {
-    this.#ring.readerDied();
+    this.#queue.readerDied();
     this.rung();
   }
 
@@ -165,7 +160,7 @@ export class RingWriter implements ChannelWriter {
     if (this.#failure !== undefined && this.#life === 'open') throw this.#failure;
     let isHolding = this.#isHolding();
     if (isHolding) {
-      while (this.#isHolding() && this.#ring.hasFreeOrWait(1)) this.#sendHeld();
+      while (this.#isHolding() && this.#queue.hasFreeOrWait(1)) this.#sendHeld();
       isHolding = this.#isHolding();
       // They have waited long enough; nobody may ask for another flush.
       if (!isHolding) this.#publishRecords();
@@ -175,8 +170,8 @@ export class RingWriter implements ChannelWriter {
       this.#end();
       return;
     }
-    this.#writable = this.#ring.hasFreeOrWait(SPARE_SLOTS) && !isHolding;
-    if (!this.#writable && this.#ring.isReaderGone()) this.#orphan();
+    this.#writable = this.#queue.hasFreeOrWait(SPARE_SLOTS) && !isHolding;
+    if (!this.#writable && this.#queue.isReaderGone()) this.#orphan();
   }
 
   /**
@@ -202,7 +197,7 @@ export class RingWriter implements ChannelWriter {
   /** The reader finds a channel without an end of data broken. */
   #end(): void {
     this.#life = 'closed';
-    this.#ring.close();
+    this.#queue.close();
   }
 
   #sendHeld(): void {
@@ -228,9 +223,9 @@ export class RingWriter implements ChannelWriter {
   #sendControl(control: Control): boolean {
     this.#publishRecords();
     this.#filling = false;
-    if (!this.#ring.hasFree(1)) return false;
-    writeControl(this.#slots, this.#ring.base(), control);
-    this.#ring.publish();
+    if (!this.#queue.hasFree(1)) return false;
+    writeControl(this.#slots, this.#queue.base(), control);
+    this.#queue.publish();
     return true;
   }
 
@@ -246,9 +241,9 @@ export class RingWriter implements ChannelWriter {
         case MISFIT:
           this.#publishRecords();
           this.#filling = false;
-          if (!this.#ring.hasFree(1)) return false;
-          writeBytes(this.#slots, this.#ring.base(), FRAME_SCHEMA, encoder.widen(value));
-          this.#ring.publish();
+          if (!this.#queue.hasFree(1)) return false;
+          writeBytes(this.#slots, this.#queue.base(), FRAME_SCHEMA, encoder.widen(value));
+          this.#queue.publish();
           break;
         case FULL:
           if (encoder.cursor.row === 0) {
@@ -262,8 +257,8 @@ export class RingWriter implements ChannelWriter {
   }
 
   #startFilling(): boolean {
-    if (!this.#ring.hasFree(1)) return false;
-    this.#encoder.begin(this.#ring.base());
+    if (!this.#queue.hasFree(1)) return false;
+    this.#encoder.begin(this.#queue.base());
     this.#filling = true;
     return true;
   }
@@ -274,22 +269,22 @@ export class RingWriter implements ChannelWriter {
     if (!this.#filling || row === 0) return;
     this.#slots.setHeader(base, FRAME_RECORDS, row, heap);
     this.#filling = false;
-    this.#ring.publish();
+    this.#queue.publish(this.#encoder.layout);
   }
 
   #sendLarge(large: LargeRecord): void {
     const { record, bytes } = large;
     const slots = this.#slots;
     const partBytes = slots.slotBytes - PART_BYTES_AT;
-    while (large.from < bytes.length && this.#ring.hasFree(1)) {
-      const base = this.#ring.base();
+    while (large.from < bytes.length && this.#queue.hasFree(1)) {
+      const base = this.#queue.base();
       const part = bytes.subarray(large.from, large.from + partBytes);
       slots.setHeader(base, FRAME_PART, part.length, bytes.length);
       slots.float64[(base + PART_TIMESTAMP_AT) >> 3] = record.timestampMs;
       slots.int32[(base + PART_HASH_AT) >> 2] = record.hash;
       slots.bytes.set(part, base + PART_BYTES_AT);
       large.from += part.length;
-      this.#ring.publish();
+      this.#queue.publish();
     }
     this.#large = large.from < bytes.length ? large : undefined;
   }

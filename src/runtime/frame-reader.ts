@@ -1,5 +1,5 @@
 /**
- * The reader's end of a channel over a ring: makes a batch of each frame of records. Timestamps and
+ * The reader's end of a channel that carries frames: makes a batch of each frame of records. Timestamps and
  * hashes of a batch are the columns of the slot itself.
  *
  * Always holds: the slot of the batch that `peek` gave is kept until `release`; frames that are not
@@ -17,7 +17,8 @@ import {
   type Wake,
 } from './channel.ts';
 import type { Control } from './element.ts';
-import { RingConsumer, RingSlots, SLOT_HEADER_BYTES } from './ring.ts';
+import type { FrameConsumer } from './frame-queue.ts';
+import { SLOT_HEADER_BYTES, type RingSlots } from './ring.ts';
 import { FrameDecoder } from './ring-codec.ts';
 import {
   FRAME_PART,
@@ -43,9 +44,9 @@ class SlotBatch implements RecordBatch {
   }
 }
 
-export class RingReader implements ChannelReader {
+export class FrameReader implements ChannelReader {
   readonly #slots: RingSlots;
-  readonly #ring: RingConsumer;
+  readonly #queue: FrameConsumer;
   readonly #decoder: FrameDecoder;
   readonly #large = new LargeRecords();
   /** Filled at once, so that V8 keeps one kind of elements. Only one batch is out at a time. */
@@ -60,10 +61,9 @@ export class RingReader implements ChannelReader {
   #wake: Wake | undefined;
   #announced: ((barrier: CheckpointBarrier) => void) | undefined;
 
-  /** @param wakeWriter Wakes the writer's thread. */
-  constructor(memory: SharedArrayBuffer, wakeWriter: () => void) {
-    this.#slots = new RingSlots(memory);
-    this.#ring = new RingConsumer(this.#slots, wakeWriter);
+  constructor(queue: FrameConsumer) {
+    this.#slots = queue.slots;
+    this.#queue = queue;
     this.#decoder = new FrameDecoder(this.#slots);
     const { slotBytes, count, float64, int32 } = this.#slots;
     this.#batches = Array.from({ length: count }, (_, slot) => {
@@ -80,8 +80,12 @@ export class RingReader implements ChannelReader {
 
   peek(): RecordBatch | Control | undefined {
     while (this.#current === undefined) {
-      if (this.#closed || !this.#ring.hasSlotOrWait()) return undefined;
-      this.#take();
+      if (this.#closed || !this.#queue.hasSlotOrWait()) return undefined;
+      try {
+        this.#take();
+      } catch (error) {
+        this.#queue.unreadable(error);
+      }
     }
     return this.#current;
   }
@@ -94,7 +98,7 @@ export class RingReader implements ChannelReader {
     this.#keepsSlot = false;
     // Lets go of the values, so that they can die young.
     if (isBatch(element)) this.#values.fill(undefined, 0, element.size);
-    this.#ring.release();
+    this.#queue.release();
   }
 
   captureInFlight(checkpointId: number): readonly RecordBatch[] {
@@ -103,8 +107,8 @@ export class RingReader implements ChannelReader {
     if (this.#current !== undefined && isBatch(this.#current)) captured.push(copyOf(this.#current));
     const decoder = this.#decoder.copy();
     const large = this.#large.copy();
-    for (const base of this.#ring.bases().slice(this.#keepsSlot ? 1 : 0)) {
-      const batch = this.#capture(base, decoder, large);
+    for (const base of this.#queue.bases().slice(this.#keepsSlot ? 1 : 0)) {
+      const batch = this.#captureOrFail(base, decoder, large);
       if (batch === undefined) continue;
       if (isBatch(batch)) captured.push(batch);
       else if (isBarrierSince(batch, checkpointId)) break;
@@ -122,8 +126,12 @@ export class RingReader implements ChannelReader {
 
   isBroken(): boolean {
     // The writer publishes before it goes, so its end is asked for first.
-    if (this.#endOfData || this.#closed || !this.#ring.isWriterGone()) return false;
-    return this.#current === undefined && !this.#ring.hasSlot();
+    if (this.#endOfData || this.#closed || !this.#queue.isWriterGone()) return false;
+    return this.#current === undefined && !this.#queue.hasSlot();
+  }
+
+  brokenBy(): Error | undefined {
+    return this.#queue.whyGone();
   }
 
   close(): void {
@@ -133,29 +141,29 @@ export class RingReader implements ChannelReader {
     this.#values.fill(undefined);
     this.#wake = undefined;
     this.#announced = undefined;
-    this.#ring.close();
+    this.#queue.close();
   }
 
-  /** The other thread has changed something: records came, or it writes no more. */
+  /** The other side has changed something: records came, or it writes no more. */
   rung(): void {
-    this.#ring.wait();
-    if (this.#ring.hasSlot() || this.#ring.isWriterGone()) this.#wake?.();
+    this.#queue.wait();
+    if (this.#queue.hasSlot() || this.#queue.isWriterGone()) this.#wake?.();
   }
 
   announced(barrier: CheckpointBarrier): void {
     this.#announced?.(barrier);
   }
 
-  /** The other thread is dead. */
-  peerDied(): void {
-    this.#ring.writerDied();
+  /** The other side is dead. */
+  peerDied(why?: Error): void {
+    this.#queue.writerDied(why);
     this.rung();
   }
 
   /** Takes the next frame: either it becomes `#current`, or its slot is free again. */
   #take(): void {
     const slots = this.#slots;
-    const base = this.#ring.base();
+    const base = this.#queue.base();
     switch (slots.kindAt(base)) {
       case FRAME_RECORDS: {
         const batch = this.#batches[base / slots.slotBytes];
@@ -178,7 +186,21 @@ export class RingReader implements ChannelReader {
         this.#current = control;
       }
     }
-    this.#ring.release();
+    this.#queue.release();
+  }
+
+  /** Records of a frame that cannot be read must not be missing in a snapshot: it fails. */
+  #captureOrFail(
+    base: number,
+    decoder: FrameDecoder,
+    large: LargeRecords,
+  ): RecordBatch | Control | undefined {
+    try {
+      return this.#capture(base, decoder, large);
+    } catch (error) {
+      this.#queue.unreadable(error);
+      throw error;
+    }
   }
 
   /** What is in a slot, without taking it. */
