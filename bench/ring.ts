@@ -1,17 +1,22 @@
 /**
- * Records per second from one thread to another: over a ring, and as batches by `postMessage`.
+ * Records per second from one thread to another: over a ring, over a socket as between processes, and
+ * as batches by `postMessage`.
  *
  * Usage: `node bench/ring.ts [records in millions]`. CPU is that of both threads together.
  */
 import { MessageChannel, parentPort, Worker, workerData } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
-import { isBatch, type ChannelWriter } from '../src/runtime/channel.ts';
+import { nodeTransport } from '../src/common/node-transport.ts';
+import type { Connection } from '../src/common/transport.ts';
+import { isBatch, type ChannelReader, type ChannelWriter } from '../src/runtime/channel.ts';
 import { createRing } from '../src/runtime/ring.ts';
 import { ThreadLink, threadLinkEnds, type ThreadLinkEnd } from '../src/runtime/ring-link.ts';
+import { SocketLink } from '../src/runtime/socket-link.ts';
 
-type Way = 'ring' | 'postMessage';
+type Way = 'ring' | 'socket' | 'postMessage';
 type Make = (n: number) => unknown;
 
+const TOKEN = 'the token of a benchmark, known to everybody';
 const KEYS = 100_000;
 const BATCH = 256;
 /** Batches by `postMessage` that may be on their way. */
@@ -41,6 +46,8 @@ interface Load {
   readonly link: ThreadLinkEnd;
   readonly memory: SharedArrayBuffer;
   readonly port: MessagePort;
+  /** Where the reader listens. */
+  readonly address: string;
 }
 
 async function write(load: Load): Promise<void> {
@@ -48,11 +55,14 @@ async function write(load: Load): Promise<void> {
   if (make === undefined) return;
   if (load.way === 'ring') {
     const link = new ThreadLink(load.link);
-    await writeToRing(link.writer(1, load.memory), make, load.count);
+    await writeToChannel(link.writer(1, load.memory), make, load.count);
+  } else if (load.way === 'socket') {
+    const link = new SocketLink(nodeTransport({ token: TOKEN }).connect(load.address));
+    await writeToChannel(link.writer(1), make, load.count);
   } else await post(load.port, make, load.count);
 }
 
-async function writeToRing(writer: ChannelWriter, make: Make, count: number): Promise<void> {
+async function writeToChannel(writer: ChannelWriter, make: Make, count: number): Promise<void> {
   let wake = (): void => undefined;
   writer.onWritable(() => wake());
   for (let n = 0; n < count; n++) {
@@ -90,8 +100,7 @@ async function turn(): Promise<void> {
 }
 
 /** Reads all, looking at each record. */
-async function readRing(link: ThreadLink, memory: SharedArrayBuffer): Promise<number> {
-  const reader = link.reader(1, memory);
+async function readChannel(reader: ChannelReader): Promise<number> {
   let wake = (): void => undefined;
   reader.onReadable(() => wake());
   let seen = 0;
@@ -133,22 +142,34 @@ async function measure(way: Way, records: string, count: number): Promise<string
   const links = new MessageChannel();
   const data = new MessageChannel();
   const [near, far] = threadLinkEnds(links.port1, links.port2);
-  const memory = createRing();
-  const load: Load = { way, records, count, link: far, memory, port: data.port2 };
+  let arrive: (connection: Connection) => void = () => undefined;
+  const arrived = new Promise<Connection>((resolve) => (arrive = resolve));
+  const listener = await nodeTransport({ token: TOKEN }).listen(arrive);
+  const { address } = listener;
+  const load: Load = {
+    ...{ way, records, count, address },
+    ...{ link: far, memory: createRing(), port: data.port2 },
+  };
   const worker = new Worker(new URL(import.meta.url), {
     workerData: load,
     transferList: [links.port2, data.port2],
   });
   await new Promise((resolve) => worker.once('message', resolve));
   const link = new ThreadLink(near);
+  const socket = new SocketLink(arrived);
   const cpu = process.cpuUsage();
   const start = performance.now();
   worker.postMessage('go');
-  const seen = way === 'ring' ? await readRing(link, memory) : await readPort(data.port1, count);
+  const seen =
+    way === 'postMessage'
+      ? await readPort(data.port1, count)
+      : await readChannel(way === 'ring' ? link.reader(1, load.memory) : socket.reader(1));
   const seconds = (performance.now() - start) / 1000;
   const { user, system } = process.cpuUsage(cpu);
   await worker.terminate();
   link.close();
+  socket.close();
+  await listener.close();
   data.port1.close();
   if (seen !== count) console.error(`${way}: ${seen} of ${count} records came`);
   const rate = (count / seconds / 1e6).toFixed(2);
@@ -159,9 +180,15 @@ if (parentPort === null) {
   const count = Number(process.argv[2] ?? 10) * 1e6;
   for (const records of Object.keys(RECORDS)) {
     const ring = [];
-    for (let round = 0; round < 3; round++) ring.push(await measure('ring', records, count));
+    const socket = [];
+    for (let round = 0; round < 3; round++) {
+      ring.push(await measure('ring', records, count));
+      socket.push(await measure('socket', records, count));
+    }
     const posted = await measure('postMessage', records, count / 10);
-    console.log(`${records.padEnd(20)} ring: ${ring.join(', ')}; postMessage: ${posted}`);
+    console.log(`${records.padEnd(20)} ring: ${ring.join(', ')}`);
+    console.log(`${''.padEnd(20)} socket: ${socket.join(', ')}`);
+    console.log(`${''.padEnd(20)} postMessage: ${posted}`);
   }
 } else {
   parentPort.once('message', () => {

@@ -13,8 +13,13 @@ export const GOODBYE = 0xffff_ffff;
 /** A larger buffer for a frame that came in pieces is not kept. */
 const KEPT_BYTES_MAX = 2 ** 20;
 
-/** `bad-length`: the stream makes no sense from here on. */
-export type SplitOutcome = 'more' | 'stopped' | 'goodbye' | 'bad-length';
+export type SplitOutcome =
+  | 'more'
+  | 'goodbye'
+  /** The stream makes no sense from here on. */
+  | 'bad-length'
+  /** Nobody wants the frames behind `at` in the chunk, for now. */
+  | { readonly kind: 'stopped'; readonly at: number };
 
 export class FrameSplitter {
   readonly #header = new Uint8Array(FRAME_HEADER_BYTES);
@@ -29,7 +34,7 @@ export class FrameSplitter {
     return this.#length;
   }
 
-  /** Passes on each frame that is complete now, until `deliver` says false: it wants no more, ever. */
+  /** Passes on each frame that is complete now, until `deliver` says false. */
   take(chunk: Uint8Array, deliver: (frame: Uint8Array) => boolean): SplitOutcome {
     let at = 0;
     for (;;) {
@@ -47,7 +52,7 @@ export class FrameSplitter {
       const frame = this.#complete(chunk.subarray(at, end), this.#length);
       this.#length = -1;
       at = end;
-      if (!deliver(frame)) return 'stopped';
+      if (!deliver(frame)) return { kind: 'stopped', at };
     }
   }
 

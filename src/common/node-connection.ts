@@ -83,13 +83,18 @@ export class NodeConnection implements Connection {
     return this.#writable;
   }
 
-  onFrame(listener: (frame: Uint8Array) => void): void {
-    const isFirst = this.#onFrame === undefined;
+  onFrame(listener: ((frame: Uint8Array) => void) | undefined): void {
     this.#onFrame = listener;
-    if (!isFirst || this.#life !== 'open') return;
-    this.#socket.on('data', (chunk) => {
-      this.#take(chunk);
-    });
+    if (this.#life !== 'open') return;
+    if (listener === undefined) {
+      this.#socket.pause();
+      return;
+    }
+    if (this.#socket.listenerCount('data') === 0) {
+      this.#socket.on('data', (chunk) => {
+        this.#take(chunk);
+      });
+    }
     this.#socket.resume();
   }
 
@@ -128,13 +133,15 @@ export class NodeConnection implements Connection {
     const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
     const outcome = this.#splitter.take(bytes, (frame) => {
       this.#onFrame?.(frame);
-      return this.#life === 'open';
+      return this.#life === 'open' && this.#onFrame !== undefined;
     });
     if (outcome === 'goodbye') {
       this.#goodbye = true;
       this.#end();
     } else if (outcome === 'bad-length') {
       this.#fail(badFrame(this.#address, this.#splitter.length));
+    } else if (outcome !== 'more' && this.#life === 'open' && outcome.at < chunk.length) {
+      this.#socket.unshift(chunk.subarray(outcome.at));
     }
   }
 

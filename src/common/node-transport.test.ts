@@ -13,7 +13,7 @@ import { FrameSplitter, GOODBYE } from './frame-splitter.ts';
 import { QUEUE_BYTES_MAX } from './node-connection.ts';
 import { greetPeer } from './node-handshake.ts';
 import { nodeTransport } from './node-transport.ts';
-import { FRAME_BYTES_MAX, type Connection, type Listener } from './transport.ts';
+import { FRAME_BYTES_MAX, firstFrame, type Connection, type Listener } from './transport.ts';
 
 const TOKEN = 'a token that only the processes of one job know';
 
@@ -129,6 +129,25 @@ describe('frames', () => {
     expect(closed).not.toHaveBeenCalled();
     expect(await framesOf(far, 100)).toHaveLength(100);
     await expect.poll(() => closed.mock.calls).toEqual([[undefined]]);
+  });
+
+  it('wait again behind one that names who connects', async () => {
+    const { near, far } = await pair();
+    const others = Array.from({ length: 50 }, (_, n) => bytes(100 + n, n));
+    for (const frame of [bytes(3), ...others]) near.send(frame);
+    near.close();
+    expect(await firstFrame(far)).toEqual(bytes(3));
+    const closed = vi.fn();
+    far.onClose(closed);
+    const rest = framesOf(far, others.length);
+    expect(await rest).toEqual(others);
+    await expect.poll(() => closed.mock.calls).toEqual([[undefined]]);
+  });
+
+  it('are not awaited for ever where the connection ends', async () => {
+    const { near, far } = await pair();
+    near.destroy();
+    await expect(firstFrame(far)).rejects.toMatchObject({ code: 'COM-005' });
   });
 
   it('of the largest size are taken, larger ones refused', async () => {

@@ -5,6 +5,7 @@
  * A connection carries frames: runs of bytes that come out as they went in, each once, in order,
  * or not at all. Who is at the other side is known before the first frame is delivered.
  */
+import { peerGone } from './transport-errors.ts';
 
 /** Most bytes of one frame. */
 export const FRAME_BYTES_MAX = 64 * 2 ** 20;
@@ -19,8 +20,11 @@ export interface Connection {
    */
   send(frame: Uint8Array): boolean;
   isWritable(): boolean;
-  /** The frame's bytes are the listener's only during the call. Until it is set, frames and the end wait. */
-  onFrame(listener: (frame: Uint8Array) => void): void;
+  /**
+   * The frame's bytes are the listener's only during the call. While there is no listener, frames
+   * wait, and the end behind them; `undefined` takes it away again.
+   */
+  onFrame(listener: ((frame: Uint8Array) => void) | undefined): void;
   /** Called when a connection that said false takes frames again. */
   onWritable(listener: () => void): void;
   /**
@@ -49,4 +53,20 @@ export interface Transport {
    * `COM-004` (`unavailable`) when who listens there is none of this job's processes.
    */
   connect(address: string): Promise<Connection>;
+}
+
+/**
+ * A copy of the first frame, such as the name of who connects. Those behind it wait for `onFrame`.
+ * Rejects when the connection ends before. Give it a time: who connects may say nothing.
+ */
+export async function firstFrame(connection: Connection): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    connection.onClose((why) => {
+      reject(why ?? peerGone('unknown'));
+    });
+    connection.onFrame((frame) => {
+      connection.onFrame(undefined);
+      resolve(frame.slice());
+    });
+  });
 }

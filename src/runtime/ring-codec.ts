@@ -17,6 +17,7 @@ import {
 import { cannotTravel } from './errors.ts';
 import { SLOT_HEADER_BYTES, type RingSlots } from './ring.ts';
 import { recordTooLarge } from './ring-errors.ts';
+import { RECORD_BYTES_MAX } from './ring-frames.ts';
 import {
   generalized,
   layoutOf,
@@ -25,8 +26,6 @@ import {
   type FrameSchema,
 } from './ring-schema.ts';
 
-/** Largest record in bytes. What does not fit into a slot travels in several. */
-export const RECORD_BYTES_MAX = 64 * 2 ** 20;
 /** Schemas of one channel. Each costs a compilation on both sides; later shapes are written as `any`. */
 const SCHEMAS_MAX = 64;
 /** A larger buffer is not kept. */

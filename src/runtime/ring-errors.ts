@@ -18,3 +18,16 @@ export function channelOverflow(records: number): EngineError {
     },
   );
 }
+
+export function unreadableChannel(channel: number, what: string, cause?: unknown): EngineError {
+  return new EngineError(
+    'RUN-103',
+    'unavailable',
+    'a channel brought a frame that cannot be read',
+    {
+      details: { channel, what },
+      hint: 'Run all processes of the job from one installation of Tidemark; report it if they are.',
+      ...(cause === undefined ? {} : { cause }),
+    },
+  );
+}

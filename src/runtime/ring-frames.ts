@@ -2,6 +2,7 @@
 import { assert } from '../common/assert.ts';
 import { ByteReader, ByteWriter } from '../serde/bytes.ts';
 import { readAny, writeAny } from '../serde/msgpack.ts';
+import { BATCH_RECORDS_MAX } from './channel.ts';
 import type { Control } from './element.ts';
 import { SLOT_HEADER_BYTES, type RingSlots } from './ring.ts';
 
@@ -18,6 +19,9 @@ export const FRAME_STATUS = 5;
 /** `rows`: bytes of the barrier. */
 export const FRAME_BARRIER = 6;
 export const FRAME_END_OF_DATA = 7;
+
+/** Largest record in bytes. What does not fit into a slot travels in several. */
+export const RECORD_BYTES_MAX = 64 * 2 ** 20;
 
 /** In a frame with a part of a record: its timestamp, its hash, then its bytes. */
 export const PART_TIMESTAMP_AT = SLOT_HEADER_BYTES;
@@ -60,6 +64,39 @@ export function readControl(slots: RingSlots, base: number): Control {
     default:
       assert(false, `a slot holds a frame of kind ${kind}`);
   }
+}
+
+/** Bytes of a slot that its frame takes, from the slot's beginning. */
+export function frameBytes(slots: RingSlots, base: number): number {
+  switch (slots.kindAt(base)) {
+    case FRAME_RECORDS:
+      return slots.argumentAt(base);
+    case FRAME_SCHEMA:
+    case FRAME_BARRIER:
+      return SLOT_HEADER_BYTES + slots.rowsAt(base);
+    case FRAME_PART:
+      return PART_BYTES_AT + slots.rowsAt(base);
+    default:
+      return SLOT_HEADER_BYTES;
+  }
+}
+
+/** What is wrong with the header of a frame that came from another process. */
+export function frameFault(slots: RingSlots, base: number): string | undefined {
+  const kind = slots.kindAt(base);
+  const rows = slots.rowsAt(base);
+  const argument = slots.argumentAt(base);
+  const bytes = frameBytes(slots, base);
+  if (kind < FRAME_RECORDS || kind > FRAME_END_OF_DATA) return `its kind is ${kind}`;
+  // A length that is no number is not within the slot either.
+  if (!(bytes >= SLOT_HEADER_BYTES && bytes <= slots.slotBytes))
+    return `it would have ${bytes} bytes`;
+  if (kind === FRAME_RECORDS && (rows < 1 || rows > BATCH_RECORDS_MAX))
+    return `it has ${rows} rows`;
+  if (kind === FRAME_PART && !(argument >= rows && argument <= RECORD_BYTES_MAX)) {
+    return `it is of a record of ${argument} bytes`;
+  }
+  return undefined;
 }
 
 /** Writes a frame of bytes behind the header, whose `rows` is their length. */

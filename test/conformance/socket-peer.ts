@@ -1,0 +1,20 @@
+/** The writer's process of a channel over a socket, for the conformance suite. */
+import { nodeTransport } from '../../src/common/node-transport.ts';
+import { SocketLink, type SocketLinkOptions } from '../../src/runtime/socket-link.ts';
+import { WriterDriver, type WriterCommand } from './writer-driver.ts';
+
+export interface SocketPeerData {
+  readonly token: string;
+  readonly address: string;
+  readonly options: SocketLinkOptions;
+}
+
+const { token, address, options } = JSON.parse(process.argv[2] ?? '{}') as SocketPeerData;
+// The channel is written to before there is a connection.
+const link = new SocketLink(nodeTransport({ token }).connect(address), options);
+const driver = new WriterDriver(link.writer(1));
+
+process.on('message', ({ id, command }: { id: number; command: WriterCommand }) => {
+  void driver.run(command).then((state) => process.send?.({ id, state }));
+});
+process.send?.('ready');
