@@ -133,16 +133,20 @@ export class NodeConnection implements Connection {
     const bytes = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
     const outcome = this.#splitter.take(bytes, (frame) => {
       this.#onFrame?.(frame);
-      return this.#life === 'open' && this.#onFrame !== undefined;
+      return this.#wantsMore();
     });
     if (outcome === 'goodbye') {
       this.#goodbye = true;
       this.#end();
     } else if (outcome === 'bad-length') {
       this.#fail(badFrame(this.#address, this.#splitter.length));
-    } else if (outcome !== 'more' && this.#life === 'open' && outcome.at < chunk.length) {
+    } else if (outcome !== 'more' && !this.#socket.destroyed && outcome.at < chunk.length) {
       this.#socket.unshift(chunk.subarray(outcome.at));
     }
+  }
+
+  #wantsMore(): boolean {
+    return this.#life === 'open' && this.#onFrame !== undefined;
   }
 
   /** Sends what is queued and ends. What still comes is read and dropped, so that the end is seen. */

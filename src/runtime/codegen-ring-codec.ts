@@ -15,7 +15,7 @@
  */
 import { SHORT_TEXT_MAX, type ReadShortText } from '../serde/codegen-latin1.ts';
 import { indent, quoted } from './codegen-text.ts';
-import type { RingSlots } from './ring.ts';
+import type { RingSlots } from './ring-slots.ts';
 import {
   columnsOf,
   HASHES_AT,

@@ -3,7 +3,7 @@
  * is written into a slot and read from one. Between threads a slot is the same memory for both (a
  * ring); between processes each side has slots of its own, and a socket copies.
  */
-import type { RingSlots } from './ring.ts';
+import type { RingSlots } from './ring-slots.ts';
 import type { FrameLayout } from './ring-schema.ts';
 
 /** The side that writes. */

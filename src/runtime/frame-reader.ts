@@ -18,7 +18,7 @@ import {
 } from './channel.ts';
 import type { Control } from './element.ts';
 import type { FrameConsumer } from './frame-queue.ts';
-import { SLOT_HEADER_BYTES, type RingSlots } from './ring.ts';
+import { SLOT_HEADER_BYTES, type RingSlots } from './ring-slots.ts';
 import { FrameDecoder } from './ring-codec.ts';
 import {
   FRAME_PART,

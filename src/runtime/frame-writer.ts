@@ -16,7 +16,7 @@ import type { ChannelWriter, Wake } from './channel.ts';
 import { FULL, MISFIT, TAKEN } from './codegen-ring-codec.ts';
 import type { Control } from './element.ts';
 import type { FrameProducer } from './frame-queue.ts';
-import type { RingSlots } from './ring.ts';
+import type { RingSlots } from './ring-slots.ts';
 import { FrameEncoder } from './ring-codec.ts';
 import { channelOverflow } from './ring-errors.ts';
 import {

@@ -15,7 +15,7 @@ import {
   type ReadRecords,
 } from './codegen-ring-codec.ts';
 import { cannotTravel } from './errors.ts';
-import { SLOT_HEADER_BYTES, type RingSlots } from './ring.ts';
+import { SLOT_HEADER_BYTES, type RingSlots } from './ring-slots.ts';
 import { recordTooLarge } from './ring-errors.ts';
 import { RECORD_BYTES_MAX } from './ring-frames.ts';
 import {

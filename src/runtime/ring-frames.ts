@@ -4,7 +4,7 @@ import { ByteReader, ByteWriter } from '../serde/bytes.ts';
 import { readAny, writeAny } from '../serde/msgpack.ts';
 import { BATCH_RECORDS_MAX } from './channel.ts';
 import type { Control } from './element.ts';
-import { SLOT_HEADER_BYTES, type RingSlots } from './ring.ts';
+import { SLOT_HEADER_BYTES, type RingSlots } from './ring-slots.ts';
 
 /** Records in columns. `rows`: how many. */
 export const FRAME_RECORDS = 1;

@@ -11,7 +11,8 @@ import { assert } from '../common/assert.ts';
 import type { CheckpointBarrier } from '../contracts/snapshots.ts';
 import { FrameReader } from './frame-reader.ts';
 import { FrameWriter } from './frame-writer.ts';
-import { RingConsumer, RingProducer, RingSlots } from './ring.ts';
+import { RingConsumer, RingProducer } from './ring.ts';
+import { RingSlots } from './ring-slots.ts';
 import type { SlotLink } from './slot-link.ts';
 
 /** The part of a `MessagePort` that a link uses. */

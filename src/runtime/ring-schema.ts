@@ -8,7 +8,7 @@
  * shape is the last one, and once its column is `any` every record fits.
  */
 import { BATCH_RECORDS_MAX } from './channel.ts';
-import { SLOT_HEADER_BYTES } from './ring.ts';
+import { SLOT_HEADER_BYTES } from './ring-slots.ts';
 
 /** `none`: only null and undefined so far. `any`: whatever `serde` can write, as msgpack. */
 export type ColumnKind = 'none' | 'int32' | 'float64' | 'boolean' | 'string' | 'any';

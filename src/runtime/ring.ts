@@ -12,25 +12,20 @@
  */
 import { assert } from '../common/assert.ts';
 import type { FrameConsumer, FrameProducer } from './frame-queue.ts';
+import { CONTROL_BYTES, CONTROL_WORDS, SLOT_BYTES, type RingSlots } from './ring-slots.ts';
 
 /** Slots of a ring unless said otherwise. More: longer bursts fit in; fewer: less in flight. */
 export const RING_SLOTS = 16;
 /** Bytes of a slot unless said otherwise. Smaller: fewer records per frame; larger: caches overflow. */
 export const RING_SLOT_BYTES = 32_768;
 
-/** Before the content of a slot. */
-export const SLOT_HEADER_BYTES = 16;
-
-const CONTROL_BYTES = 128;
-const CONTROL_WORDS = CONTROL_BYTES / 4;
 const SLOTS_MIN = 4;
 const SLOT_BYTES_MIN = 4096;
 
-/** Where each side's words are: its counter, its life, whether it waits; the line of the writer ends with the size. */
+/** Where each side's words are: its counter, its life, whether it waits; `SLOT_BYTES` is 3. */
 const HEAD = 0;
 const WRITER_LIFE = 1;
 const WRITER_WAITS = 2;
-const SLOT_BYTES = 3;
 const TAIL = 16;
 const READER_LIFE = 17;
 const READER_WAITS = 18;
@@ -60,54 +55,6 @@ export function createRing(options: RingOptions = {}): SharedArrayBuffer {
   // Who has not looked yet waits.
   words[READER_WAITS] = 1;
   return memory;
-}
-
-/** Slots that no other thread sees. */
-export function localSlots(slots: number, slotBytes: number): RingSlots {
-  const memory = new ArrayBuffer(CONTROL_BYTES + slots * slotBytes);
-  new Int32Array(memory, 0, CONTROL_WORDS)[SLOT_BYTES] = slotBytes;
-  return new RingSlots(memory);
-}
-
-/** The slots of a ring as numbers and bytes; indexes count from the first slot. */
-export class RingSlots {
-  readonly slotBytes: number;
-  readonly count: number;
-  readonly int32: Int32Array;
-  readonly float64: Float64Array;
-  readonly bytes: Uint8Array;
-  /** The same bytes, for the text functions that only a `Buffer` has. */
-  readonly buffer: Buffer;
-  readonly control: Int32Array;
-
-  constructor(memory: SharedArrayBuffer | ArrayBuffer) {
-    this.control = new Int32Array(memory, 0, CONTROL_WORDS);
-    this.slotBytes = this.control[SLOT_BYTES] ?? 0;
-    this.count = (memory.byteLength - CONTROL_BYTES) / this.slotBytes;
-    this.int32 = new Int32Array(memory, CONTROL_BYTES);
-    this.float64 = new Float64Array(memory, CONTROL_BYTES);
-    this.bytes = new Uint8Array(memory, CONTROL_BYTES);
-    this.buffer = Buffer.from(this.bytes.buffer, CONTROL_BYTES);
-  }
-
-  /** Writes a slot's header; `base` is where the slot begins. */
-  setHeader(base: number, kind: number, rows: number, argument: number): void {
-    this.int32[base >> 2] = kind;
-    this.int32[(base >> 2) + 1] = rows;
-    this.float64[(base >> 3) + 1] = argument;
-  }
-
-  kindAt(base: number): number {
-    return this.int32[base >> 2] ?? 0;
-  }
-
-  rowsAt(base: number): number {
-    return this.int32[(base >> 2) + 1] ?? 0;
-  }
-
-  argumentAt(base: number): number {
-    return this.float64[(base >> 3) + 1] ?? 0;
-  }
 }
 
 /** The side of the ring that writes. */

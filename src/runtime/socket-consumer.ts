@@ -7,7 +7,7 @@
  * before it is read, then the channel is broken, and says why.
  */
 import type { FrameConsumer } from './frame-queue.ts';
-import { localSlots, SLOT_HEADER_BYTES, type RingSlots } from './ring.ts';
+import { localSlots, SLOT_HEADER_BYTES, type RingSlots } from './ring-slots.ts';
 import { unreadableChannel } from './ring-errors.ts';
 import { frameBytes, frameFault } from './ring-frames.ts';
 import {

@@ -18,6 +18,7 @@ import { unreadableChannel } from './ring-errors.ts';
 import type { SlotLink } from './slot-link.ts';
 import { SocketConsumer } from './socket-consumer.ts';
 import {
+  isMessage,
   MESSAGE_ANNOUNCE,
   MESSAGE_CREDIT,
   MESSAGE_FRAME,
@@ -155,6 +156,10 @@ export class SocketLink implements SlotLink {
 
   #receive(bytes: Uint8Array): void {
     if (this.#life !== 'open') return;
+    if (!isMessage(bytes)) {
+      this.#fail(bytes);
+      return;
+    }
     const channel = readUint32(bytes, 4);
     const reading = this.#reading.get(channel);
     const writing = this.#writing.get(channel);
@@ -229,8 +234,8 @@ export class SocketLink implements SlotLink {
   /** What the other side says makes no sense: nothing of it can be believed from here on. */
   #fail(bytes: Uint8Array, cause?: unknown): void {
     const what = `a message of kind ${readUint32(bytes, 0)} and ${bytes.length} bytes`;
-    this.#connection?.destroy();
     this.#down(unreadableChannel(readUint32(bytes, 4), what, cause));
+    this.#connection?.destroy();
   }
 
   #down(why: Error | undefined): void {

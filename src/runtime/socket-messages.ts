@@ -29,6 +29,14 @@ export function message(kind: number, channel: number, content: Uint8Array = NOT
   return bytes;
 }
 
+/** Whether it has a header, and is of a kind that there is. */
+export function isMessage(bytes: Uint8Array): boolean {
+  const kind = readUint32(bytes, 0);
+  return (
+    bytes.length >= MESSAGE_HEADER_BYTES && kind >= MESSAGE_FRAME && kind <= MESSAGE_READER_CLOSED
+  );
+}
+
 export function creditMessage(channel: number, frames: number): Uint8Array {
   const content = new Uint8Array(4);
   writeUint32(content, 0, frames);

@@ -4,7 +4,7 @@
  * Always holds: `#credit` is how many frames the reader has room for; no frame is sent without it.
  * The connection's own queue is no matter here: it is bounded by the credit of all its channels.
  */
-import { localSlots, type RingSlots } from './ring.ts';
+import { localSlots, type RingSlots } from './ring-slots.ts';
 import type { FrameProducer } from './frame-queue.ts';
 import { frameBytes } from './ring-frames.ts';
 import type { FrameLayout } from './ring-schema.ts';
@@ -16,7 +16,7 @@ import {
   message,
   writeUint32,
 } from './socket-messages.ts';
-import { SLOT_HEADER_BYTES } from './ring.ts';
+import { SLOT_HEADER_BYTES } from './ring-slots.ts';
 
 /** Columns that are filled by less than this part are sent without what is unused. */
 const SPARSE_BELOW = 1 / 2;

@@ -1,5 +1,6 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
 import { onTestFinished } from 'vitest';
 import { nodeTransport } from '../../src/common/node-transport.ts';
 import type { Connection } from '../../src/common/transport.ts';
@@ -15,6 +16,9 @@ import { WriterDriver, type WriterCommand, type WriterState } from './writer-dri
 const SMALL: SocketLinkOptions = { slots: 4, slotBytes: 4096 };
 const TOKEN = 'the token of the conformance suite, known to all';
 
+const PEER = new URL('./socket-peer.ts', import.meta.url);
+
+/** The seed of the next pair's interleaving. */
 let pairs = 0;
 
 function inOneThread(options: SocketLinkOptions): ChannelPair {
@@ -26,40 +30,71 @@ function inOneThread(options: SocketLinkOptions): ChannelPair {
   return { reader, writer, killWriter: async () => ends[1].destroy(), dispose };
 }
 
-async function toProcess(options: SocketLinkOptions): Promise<ChannelPair> {
+interface Peer {
+  readonly say: (message: unknown) => void;
+  readonly onMessage: (listener: (message: unknown) => void) => void;
+  readonly kill: () => Promise<void>;
+}
+
+function peerProcess(data: SocketPeerData): Peer {
+  const child = fork(PEER, [JSON.stringify(data)], { serialization: 'advanced' });
+  const exited = once(child, 'exit');
+  return {
+    say: (message) => child.send(message as object),
+    onMessage: (listener) => child.on('message', listener),
+    async kill() {
+      child.kill('SIGKILL');
+      await exited;
+    },
+  };
+}
+
+function peerThread(data: SocketPeerData): Peer {
+  const worker = new Worker(PEER, { workerData: data });
+  return {
+    say: (message) => worker.postMessage(message),
+    onMessage: (listener) => worker.on('message', listener),
+    async kill() {
+      await worker.terminate();
+    },
+  };
+}
+
+async function overTcp(
+  start: (data: SocketPeerData) => Peer,
+  options: SocketLinkOptions,
+): Promise<ChannelPair> {
   let arrive: (connection: Connection) => void = () => undefined;
   const arrived = new Promise<Connection>((resolve) => {
     arrive = resolve;
   });
   const listener = await nodeTransport({ token: TOKEN }).listen(arrive);
-  const data: SocketPeerData = { token: TOKEN, address: listener.address, options };
-  const child = fork(new URL('./socket-peer.ts', import.meta.url), [JSON.stringify(data)], {
-    serialization: 'advanced',
-  });
   const link = new SocketLink(arrived, options);
+  const peer = start({ token: TOKEN, address: listener.address, options });
   const answers = new Map<number, (state: WriterState) => void>();
+  await new Promise<void>((resolve) => {
+    peer.onMessage((message) => {
+      if (message === 'ready') {
+        resolve();
+        return;
+      }
+      const { id, state } = message as { id: number; state: WriterState };
+      answers.get(id)?.(state);
+      answers.delete(id);
+    });
+  });
   let next = 0;
   const run = async (command: WriterCommand) =>
     new Promise<WriterState>((resolve) => {
       const id = next++;
       answers.set(id, resolve);
-      child.send({ id, command });
+      peer.say({ id, command });
     });
-  await once(child, 'message');
-  child.on('message', ({ id, state }: { id: number; state: WriterState }) => {
-    answers.get(id)?.(state);
-    answers.delete(id);
-  });
-  const exited = once(child, 'exit');
-  const killWriter = async () => {
-    child.kill('SIGKILL');
-    await exited;
-  };
   const dispose = async () => {
     link.close();
-    await Promise.all([killWriter(), listener.close()]);
+    await Promise.all([peer.kill(), listener.close()]);
   };
-  return { reader: link.reader(1), writer: { run }, killWriter, dispose };
+  return { reader: link.reader(1), writer: { run }, killWriter: peer.kill, dispose };
 }
 
 drivenChannelConformance('socket in one thread', {
@@ -71,11 +106,11 @@ drivenChannelConformance('socket with few small slots in one thread', {
   captures: 'little',
 });
 drivenChannelConformance('socket between processes', {
-  open: () => toProcess({}),
+  open: () => overTcp(peerProcess, {}),
   captures: 'handed-over',
 });
-drivenChannelConformance('socket with few small slots between processes', {
-  open: () => toProcess(SMALL),
+drivenChannelConformance('socket with few small slots between threads', {
+  open: () => overTcp(peerThread, SMALL),
   captures: 'little',
 });
 
