@@ -3,6 +3,7 @@
 //   SEED=42 npm run simulate             one run, with its story and its log
 //   npm run simulate -- --runs 200       many runs with new seeds; prints how to replay what fails
 //   npm run simulate -- --job windows    only jobs whose name contains the text
+//   npm run simulate -- --cluster        with a JobManager, TaskManagers and a network
 
 import { parseArgs } from 'node:util';
 import { randomHex, systemRandom } from '../src/common/random.ts';
@@ -13,6 +14,7 @@ const { values } = parseArgs({
   options: {
     runs: { type: 'string', default: '100' },
     job: { type: 'string' },
+    cluster: { type: 'boolean', default: false },
     log: { type: 'boolean', default: true },
   },
   allowNegative: true,
@@ -24,9 +26,10 @@ process.exitCode = seed === undefined ? await runMany(Number(values.runs)) : awa
 /** The seed alone draws the job, unless one is named. */
 function given(name: string): RandomRunOptions {
   const wanted = values.job;
-  if (wanted === undefined) return { seed: name };
+  const { cluster } = values;
+  if (wanted === undefined) return { seed: name, cluster };
   const topology = TOPOLOGIES.find((each) => each.name.includes(wanted));
-  if (topology !== undefined) return { seed: name, topology };
+  if (topology !== undefined) return { seed: name, topology, cluster };
   console.error(`There is no job like '${wanted}'. There are:`);
   for (const each of TOPOLOGIES) console.error(`  ${each.name}`);
   process.exit(2);
@@ -55,9 +58,12 @@ async function runMany(runs: number): Promise<number> {
       await randomRun(given(name));
     } catch (error) {
       failed += 1;
-      const job = values.job === undefined ? '' : ` -- --job '${values.job}'`;
+      const job = values.job === undefined ? '' : ` --job '${values.job}'`;
+      const what = `${values.cluster ? ' --cluster' : ''}${job}`;
       console.error(error instanceof Error ? error.message : error);
-      console.error(`\n  Replay: SEED=${name} npm run simulate${job}\n`);
+      console.error(
+        `\n  Replay: SEED=${name} npm run simulate${what === '' ? '' : ` --${what}`}\n`,
+      );
     }
   }
   console.log(`${runs} runs, ${failed} failed`);

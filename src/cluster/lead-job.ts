@@ -52,6 +52,8 @@ export interface LeadJobOptions {
 /** A job that this process leads. */
 export interface LedJob extends PlannedJob {
   readonly identity: SnapshotIdentity;
+  /** The job whose snapshot it starts from. */
+  readonly parentJobId: string | undefined;
   readonly store: BlobStore;
 }
 
@@ -107,7 +109,13 @@ export async function leadJob(options: LeadJobOptions): Promise<RunningJob> {
   });
   const identity = { jobId, jobName, lineage, epoch, planHash, maxParallelism };
   warnOfMaxParallelism(config, maxParallelism, emit);
-  const place = await options.placeFor({ plan, planHash, identity, store });
+  const place = await options.placeFor({
+    plan,
+    planHash,
+    identity,
+    parentJobId: restored?.metadata.jobId,
+    store,
+  });
   const master = new JobMaster({
     plan,
     world,

@@ -50,10 +50,10 @@ export async function runInCluster(options: RunInClusterOptions): Promise<Runnin
       config,
       owner: thisProcess,
       planFor: (maxParallelism) => coordinators.plan(maxParallelism),
-      placeFor: async ({ plan, planHash, identity, store }) => {
-        const { maxParallelism, lineage } = identity;
+      placeFor: async ({ plan, planHash, identity, parentJobId, store }) => {
+        const { maxParallelism } = identity;
         const planned = { job, planHash, parallelism, maxParallelism };
-        coordinators.lead({ ...planned, lineage }, taskStuckTimeoutMs);
+        coordinators.lead({ ...planned, identity, parentJobId }, taskStuckTimeoutMs);
         const slotData = {
           ...planned,
           storageUrl: store.url,

@@ -66,7 +66,7 @@ export function runJob(options: RunJobOptions): Promise<RunningJob> {
       const graph = graphFor(maxParallelism);
       return { plan: executionPlanOf(graph), planHash: planOf(graph).hash };
     },
-    placeFor: ({ identity, store }: LedJob): JobPlace => {
+    placeFor: ({ identity, parentJobId, store }: LedJob): JobPlace => {
       const jobGraph = graphFor(identity.maxParallelism);
       const storage = new TaskStorage(identity, (url) =>
         url === undefined ? store : openStore(url, world),
@@ -76,7 +76,7 @@ export function runJob(options: RunJobOptions): Promise<RunningJob> {
       const local = { jobGraph, world, storage, settings, schedulingRandom, printChain };
       return {
         makeDeployment: () => new LocalDeployment(local),
-        coordinators: new LocalCoordinators({ jobGraph, world, lineage: identity.lineage }),
+        coordinators: new LocalCoordinators({ jobGraph, world, identity, parentJobId }),
         close: () => Promise.resolve(),
       };
     },

@@ -5,16 +5,7 @@ import type { CheckpointBarrier, SnapshotLocation } from '../contracts/snapshots
 import type { TaskId, TaskRestore } from '../runtime/gateways.ts';
 import type { SnapshotTarget } from '../state/keyed-state-backend.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
-
-/** Enough of a job's id to tell the jobs of one lineage apart. */
-const JOB_ID_CHARS = 12;
-
-/** Whose snapshots a task writes. Plain data. */
-export interface WriterIdentity {
-  readonly jobId: string;
-  readonly lineage: string;
-  readonly epoch: number;
-}
+import { writerIdOf, type WriterIdentity } from './writer-id.ts';
 
 /** The checkpoint storage as tasks need it: they read what they restore and write their files. */
 export class TaskStorage {
@@ -27,14 +18,9 @@ export class TaskStorage {
     this.#open = open;
   }
 
-  /**
-   * Unique per job, leadership, attempt and subtask; begins with the lineage; safe in file names. The
-   * job is named, since one that starts from another's snapshot goes on with that one's lineage.
-   */
-  writerId({ vertex, subtask, attempt }: TaskId): string {
-    const { lineage, jobId, epoch } = this.#identity;
-    const job = jobId.slice(0, JOB_ID_CHARS);
-    return `${lineage}-${job}-${epoch}-${attempt}-${vertex.replaceAll(/[^\w-]+/g, '_')}-${subtask}`;
+  /** See `writer-id.ts`. */
+  writerId(task: TaskId): string {
+    return writerIdOf(this.#identity, task);
   }
 
   /** Where the files of one operator subtask go. */

@@ -41,6 +41,12 @@ export interface CommitterContext {
   readonly uid: string;
   /** Identity of the job's history: survives restarts and resumed submissions. */
   readonly lineage: string;
+  /**
+   * Whether this writer belongs to a dead attempt of the job's history, so that what it left is for
+   * `abortLeftovers` to remove. Not said of writers of a later leadership: this process may have been
+   * taken for dead, and another one may be at work.
+   */
+  isLeftover(writerId: string): boolean;
 }
 
 /** A committable with where it came from. */

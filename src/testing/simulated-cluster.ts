@@ -25,7 +25,10 @@ export interface SimulatedClusterOptions {
 
 type Given = JobDefinition<undefined> | ((world: SimulatedWorld) => JobDefinition<undefined>);
 
-export interface ClusterRun extends Omit<LeadJobOptions, 'planFor' | 'placeFor' | 'world' | 'jobName' | 'config' | 'owner'> {
+export interface ClusterRun extends Omit<
+  LeadJobOptions,
+  'planFor' | 'placeFor' | 'world' | 'jobName' | 'config' | 'owner'
+> {
   readonly simulation: Simulation;
   /** The JobManager's. */
   readonly process: SimulatedProcess;
@@ -59,9 +62,9 @@ export async function runSimulatedCluster(run: ClusterRun): Promise<RunningJob> 
       const graph = graphOf(built, maxParallelism);
       return { plan: executionPlanOf(graph), planHash: planOf(graph).hash };
     },
-    placeFor: async ({ plan, planHash, identity, store }) => {
+    placeFor: async ({ plan, planHash, identity, parentJobId, store }) => {
       const { parallelism } = config;
-      const { maxParallelism, lineage } = identity;
+      const { maxParallelism } = identity;
       const jobGraph = graphOf(built, maxParallelism);
       const pool = new TaskManagers({
         clock: process.clock,
@@ -89,7 +92,7 @@ export async function runSimulatedCluster(run: ClusterRun): Promise<RunningJob> 
       await pool.start();
       return {
         makeDeployment: () => pool.makeDeployment(),
-        coordinators: new LocalCoordinators({ jobGraph, world: process, lineage }),
+        coordinators: new LocalCoordinators({ jobGraph, world: process, identity, parentJobId }),
         close: () => pool.close(),
       };
     },

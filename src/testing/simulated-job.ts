@@ -82,6 +82,7 @@ export class SimulatedJob {
   #running: RunningJob | undefined;
   #ended: Promise<Outcome> | undefined;
   #jobName = '';
+  #abandon: () => void = () => undefined;
   readonly #wrapStore: (store: BlobStore) => BlobStore;
   readonly #cluster: SimulatedClusterOptions | undefined;
 
@@ -109,9 +110,11 @@ export class SimulatedJob {
     this.#process = process;
     this.#running = undefined;
     const died = new Promise<Outcome>((resolve) => {
-      process.onKill(() => {
+      const isGone = (): void => {
         resolve({ kind: 'died' });
-      });
+      };
+      process.onKill(isGone);
+      this.#abandon = isGone;
     });
     const started = process.start(() => this.#start(job, options, process));
     const ended = started.then(async (running): Promise<Outcome> => {
@@ -172,7 +175,12 @@ export class SimulatedJob {
       return runSimulatedCluster({ ...common, simulation, process, job: given, flink, cluster });
     }
     const schedulingRandom = process.random.fork('scheduling');
-    return runJob({ ...common, job: job.build(undefined, flink), world: process, schedulingRandom });
+    return runJob({
+      ...common,
+      job: job.build(undefined, flink),
+      world: process,
+      schedulingRandom,
+    });
   }
 
   /** Runs until the job has ended or its process has died. */
@@ -205,6 +213,20 @@ export class SimulatedJob {
   /** `kill -9`: the disk keeps what was written. */
   kill(): void {
     this.#process?.kill();
+  }
+
+  /**
+   * Takes the process for dead, as an operator does who cannot reach it, and leaves it as it is.
+   * Returned to be thawed, or killed, beside the one that follows.
+   */
+  abandon(): SimulatedProcess | undefined {
+    this.#abandon();
+    return this.#process;
+  }
+
+  /** The process that leads the job. @internal */
+  get process(): SimulatedProcess | undefined {
+    return this.#process;
   }
 
   /** Power failure: what was not synced may be gone or torn. */

@@ -156,7 +156,12 @@ class SinkJob {
   async #run(world: World, attempt: number, step: () => Promise<void>): Promise<void> {
     const { parallelism } = this;
     const sink = this.#case.sink();
-    const committer = sink.committer?.({ world, uid: 'sink', lineage: LINEAGE });
+    const committer = sink.committer?.({
+      world,
+      uid: 'sink',
+      lineage: LINEAGE,
+      isLeftover: (writerId) => writerId.startsWith(`${LINEAGE}-`),
+    });
     const commit = async (pending: readonly Pending[]): Promise<void> => {
       const stamped = pending.map((each) => stampedOf(sink, each));
       const results = (await committer?.commit(stamped)) ?? [];

@@ -5,6 +5,7 @@ import type { OperatorEvent } from '../../runtime/operator.ts';
 import type { FlinkSettings } from '../../settings/flink-settings.ts';
 import type { PlannedJob } from '../lead-job.ts';
 import type { JobSource } from '../load-job.ts';
+import type { WriterIdentity } from '../writer-id.ts';
 import type { SourceStart } from './operator-coordinators.ts';
 
 /*
@@ -34,7 +35,9 @@ export interface CoordinatedJob {
   readonly planHash: string;
   readonly parallelism: number;
   readonly maxParallelism: number;
-  readonly lineage: string;
+  readonly identity: WriterIdentity;
+  /** The job whose snapshot this one started from. */
+  readonly parentJobId: string | undefined;
 }
 
 /** Each is answered by what it maps to. */

@@ -119,11 +119,11 @@ export class CoordinatorRuntime {
     return { jobName: job.name, settings, config: this.#built.config };
   }
 
-  async #take({ job, planHash, parallelism, maxParallelism, lineage }: CoordinatedJob) {
+  async #take({ identity, parentJobId, ...planned }: CoordinatedJob): Promise<undefined> {
     const { loadJob, world, say } = this.#options;
     const definition = await loadJob();
-    const jobGraph = buildPlanned(definition, { job, planHash, parallelism, maxParallelism });
-    const coordinators = new LocalCoordinators({ jobGraph, world, lineage });
+    const jobGraph = buildPlanned(definition, planned);
+    const coordinators = new LocalCoordinators({ jobGraph, world, identity, parentJobId });
     coordinators.listen({
       send: (uid, attempt, subtask, event) => {
         say({ kind: 'send', uid, attempt, subtask, event });

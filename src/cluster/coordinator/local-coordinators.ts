@@ -9,13 +9,16 @@ import type {
   OperatorCoordinators,
   SourceStart,
 } from './operator-coordinators.ts';
+import type { WriterIdentity } from '../writer-id.ts';
 import { SinkCommitters, sinksOf } from './sink-committers.ts';
 import { SourceCoordinator } from './source-coordinator.ts';
 
 export interface LocalCoordinatorsOptions {
   readonly jobGraph: JobGraph;
   readonly world: World;
-  readonly lineage: string;
+  readonly identity: WriterIdentity;
+  /** The job whose snapshot this one started from. */
+  readonly parentJobId: string | undefined;
 }
 
 interface Running {
@@ -31,9 +34,14 @@ export class LocalCoordinators implements OperatorCoordinators {
   readonly #running = new Map<string, Running>();
   #listener: CoordinatorListener | undefined;
 
-  constructor({ jobGraph, world, lineage }: LocalCoordinatorsOptions) {
+  constructor({ jobGraph, world, identity, parentJobId }: LocalCoordinatorsOptions) {
     this.#world = world;
-    this.#committers = new SinkCommitters({ lineage, world, sinks: sinksOf(jobGraph) });
+    this.#committers = new SinkCommitters({
+      identity,
+      parentJobId,
+      world,
+      sinks: sinksOf(jobGraph),
+    });
     this.#sources = sourcesOf(jobGraph);
   }
 

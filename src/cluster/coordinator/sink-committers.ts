@@ -4,9 +4,12 @@ import type { World } from '../../contracts/source.ts';
 import type { JobGraph } from '../../graph/job-graph.ts';
 import { ByteReader } from '../../serde/bytes.ts';
 import type { SerializedCommittable } from '../../contracts/snapshots.ts';
+import { isLeftoverOf, type WriterIdentity } from '../writer-id.ts';
 
 export interface SinkCommittersOptions {
-  readonly lineage: string;
+  readonly identity: WriterIdentity;
+  /** The job whose snapshot this one started from. */
+  readonly parentJobId: string | undefined;
   readonly world: World;
   readonly sinks: ReadonlyMap<string, Sink<unknown>>;
 }
@@ -18,9 +21,11 @@ export class SinkCommitters {
   readonly #committers = new Map<string, { sink: Sink<unknown>; committer: Committer<unknown> }>();
 
   constructor(options: SinkCommittersOptions) {
-    const { world, lineage } = options;
+    const { world, identity, parentJobId } = options;
+    const { lineage } = identity;
+    const isLeftover = (writerId: string): boolean => isLeftoverOf(identity, parentJobId, writerId);
     for (const [uid, sink] of options.sinks) {
-      const committer = sink.committer?.({ world, uid, lineage });
+      const committer = sink.committer?.({ world, uid, lineage, isLeftover });
       if (committer !== undefined) this.#committers.set(uid, { sink, committer });
     }
   }

@@ -11,7 +11,7 @@ import type { OperatorEvent } from '../../runtime/operator.ts';
 import type { LinkPort, ThreadLinkEnd } from '../../runtime/ring-link.ts';
 import type { TaskSettings } from '../../runtime/task-options.ts';
 import type { PlannedSource } from '../load-job.ts';
-import type { WriterIdentity } from '../task-storage.ts';
+import type { WriterIdentity } from '../writer-id.ts';
 
 /*
  * What a TaskManager and its slots say to each other. Everything is plain data: no function of a job

@@ -9,7 +9,12 @@ function writerOf(sink: Collected<number>, writerId: string) {
 }
 
 function committerOf(sink: Collected<number>) {
-  const committer = sink.committer?.({ world, uid: 'u', lineage: 'l' });
+  const committer = sink.committer?.({
+    world,
+    uid: 'u',
+    lineage: 'l',
+    isLeftover: () => true,
+  });
   if (committer === undefined) expect.unreachable();
   return committer;
 }

@@ -4,7 +4,7 @@ import type { Committer, CommitResult, CommitterContext, Stamped } from '../../c
 import { DurableFolders } from './durable-folders.ts';
 import { fileError, foreignFile } from './errors.ts';
 import type { PendingFile } from './pending-file.ts';
-import { folderOf, isOfLineage, unfinishedFolder } from './sink-layout.ts';
+import { folderOf, unfinishedFolder, writerOf } from './sink-layout.ts';
 
 const NO_LINKS = new Set<unknown>(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
 
@@ -52,7 +52,7 @@ export class FileCommitter implements Committer<PendingFile> {
     const folder = unfinishedFolder(this.#path, this.#context.uid);
     await this.#guard('clean up', folder, async () => {
       for (const { name } of await this.#fs.list(folder)) {
-        if (isOfLineage(name, this.#context.lineage)) await this.#fs.remove(`${folder}/${name}`);
+        if (this.#context.isLeftover(writerOf(name))) await this.#fs.remove(`${folder}/${name}`);
       }
     });
   }

@@ -28,7 +28,12 @@ async function writer(world: World, sink: Sink<Value, PendingFile>, writerId = `
 }
 
 function committer(world: World, sink: Sink<Value, PendingFile>, lineage = LINEAGE) {
-  const made = sink.committer?.({ world, uid: 'a/b', lineage });
+  const made = sink.committer?.({
+    world,
+    uid: 'a/b',
+    lineage,
+    isLeftover: (writerId) => writerId.startsWith(`${lineage}-`),
+  });
   if (made === undefined) expect.unreachable();
   return made;
 }
@@ -169,7 +174,7 @@ describe('committing', () => {
       expect(await readFinishedValues(world.fs, '/out')).toEqual(VALUES);
     }));
 
-  test('leftovers of this history of the job go, those of others stay', () =>
+  test('leftovers of dead attempts go, those of others stay', () =>
     inSimulation(async (world, simulation) => {
       for (const writerId of ['abc-1-0', 'abc-2-0', 'abcd-1-0', 'def-1-0']) {
         const made = await writer(world, json(), writerId);

@@ -34,9 +34,9 @@ export function finishedName({ uid, writerId, sequence }: PartName, extension: s
   return `${FINISHED_PREFIX}${encodeURIComponent(uid)}-${writerId}-${sequence}.${extension}`;
 }
 
-/** Whether an unfinished file was written by an attempt of this history of the job. */
-export function isOfLineage(name: string, lineage: string): boolean {
-  return name.startsWith(`${lineage}-`);
+/** Who wrote an unfinished file. */
+export function writerOf(unfinishedName: string): string {
+  return unfinishedName.slice(0, unfinishedName.lastIndexOf('-'));
 }
 
 /** A bucket is a relative folder; `''` is the sink's own. */

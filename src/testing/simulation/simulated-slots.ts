@@ -21,6 +21,13 @@ export interface SimulatedSlotsOptions {
   readonly load: (world: SimulatedWorld, data: SlotData) => JobGraph;
 }
 
+const SLOTS = new WeakMap<SimulatedProcess, SimulatedProcess[]>();
+
+/** All slots that a TaskManager has opened, dead ones too: as processes, to freeze or kill them with it. */
+export function slotsOf(taskManager: SimulatedProcess): readonly SimulatedProcess[] {
+  return SLOTS.get(taskManager) ?? [];
+}
+
 /**
  * The slots of a simulated TaskManager. Each is a simulated process, so that it can die alone; it
  * dies with its TaskManager.
@@ -39,7 +46,8 @@ export class SimulatedSlots implements SlotHost {
     listener: SlotThreadListener,
   ): SlotThread {
     const { owner, makeProcess, load } = this.#options;
-    const slot = makeProcess(slotName(owner.name, index));
+    const slot = makeProcess(`${owner.name}/slot-${index}`);
+    SLOTS.set(owner, [...slotsOf(owner), slot]);
     const fromSlot = new Mailbox(owner, 'from slot');
     const toSlot = new Mailbox(slot, 'to slot');
     owner.onKill(() => {
@@ -74,11 +82,6 @@ export class SimulatedSlots implements SlotHost {
   channel(): readonly [LinkPort, LinkPort] {
     return simulatedPorts();
   }
-}
-
-/** What the process of a slot is called, for those who freeze or cut off a whole TaskManager. */
-export function slotName(taskManager: string, index: number): string {
-  return `${taskManager}/slot-${index}`;
 }
 
 /** What `slot-main.ts` is for a worker thread. */

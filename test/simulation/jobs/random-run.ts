@@ -2,17 +2,21 @@ import { fail } from 'node:assert/strict';
 import type { Clock } from '../../../src/common/clock.ts';
 import { EngineError } from '../../../src/common/errors.ts';
 import { randomInt, type Random } from '../../../src/common/random.ts';
-import { SimulatedJob } from '../../../src/testing/simulated-job.ts';
+import { SimulatedJob, type SubmitOptions } from '../../../src/testing/simulated-job.ts';
+import type { SimulatedProcess } from '../../../src/testing/index.ts';
 import { problemOfAll, problemOfPart, problemOfState, visible, type Visible } from './check.ts';
 import { check, pick, submitOptions, told } from './crash-sweep.ts';
 import { TOPOLOGIES } from './index.ts';
 import type { Topology } from './topology.ts';
+import { drawClusterFault } from './cluster-faults.ts';
 import { Trip, tripped, TripError } from './tripped.ts';
 
 export interface RandomRunOptions {
   readonly seed: string;
   /** Default: drawn. */
   readonly topology?: Topology;
+  /** A JobManager with TaskManagers, which are hit too, as is the network between them. */
+  readonly cluster?: boolean;
   /** Gets the lines of the trace at the end, whatever it is. */
   readonly log?: (line: string) => void;
 }
@@ -36,12 +40,17 @@ const LIVES_MAX = 6;
  */
 export async function randomRun(options: RandomRunOptions): Promise<RandomRun> {
   const { seed, log } = options;
-  const machine = new SimulatedJob({ seed, keepLog: log !== undefined });
+  const machine = new SimulatedJob({
+    seed,
+    keepLog: log !== undefined,
+    ...(options.cluster === true ? { cluster: {} } : {}),
+  });
   const { random } = machine.simulation;
   const topology = options.topology ?? TOPOLOGIES[randomInt(random, TOPOLOGIES.length)];
   if (topology === undefined) fail('there is no topology');
   const story: string[] = [];
-  const run = { machine, topology, story, trip: new Trip() };
+  const isCluster = options.cluster === true;
+  const run: Run = { machine, topology, story, trip: new Trip(), isCluster, abandoned: [] };
   try {
     await topology.prepare?.(machine);
     const lives = 1 + randomInt(random, LIVES_MAX);
@@ -53,6 +62,10 @@ export async function randomRun(options: RandomRunOptions): Promise<RandomRun> {
     await finish(run);
     check(problemOfAll(await visible(machine, topology), topology));
     check(await problemOfState(machine, topology));
+    if (isCluster) {
+      await leaveNobody(run);
+      check(problemOfAll(await visible(machine, topology), topology));
+    }
   } catch (error) {
     throw told(error, `SEED=${seed} ${topology.name}\n  ${story.join('\n  ')}`);
   } finally {
@@ -66,17 +79,21 @@ interface Run {
   readonly topology: Topology;
   readonly story: string[];
   readonly trip: Trip;
+  readonly isCluster: boolean;
+  /** Leaders that were taken for dead and are not. */
+  readonly abandoned: SimulatedProcess[];
 }
 
 /** One process of the job, with its faults. */
-async function live({ machine, topology, story, trip }: Run, life: number): Promise<void> {
+async function live(run: Run, life: number): Promise<void> {
+  const { machine, topology, story, trip } = run;
   const { random } = machine.simulation;
   const parallelism = 1 + randomInt(random, 4);
   story.push(`life ${life} at parallelism ${parallelism}`);
-  const heal = planFaults({ machine, topology, story, trip });
+  const heal = planFaults(run);
   const job = (world: Parameters<Topology['job']>[0]) => tripped(topology.job(world), trip);
   try {
-    await machine.submit(job, submitOptions(topology, parallelism));
+    await machine.submit(job, optionsOf(run, parallelism));
     const outcome = await machine.outcome();
     if (outcome.kind === 'died') story.push('died');
     else {
@@ -101,10 +118,34 @@ function requireExpected(error: unknown): void {
   throw error;
 }
 
-async function finish({ machine, topology, story }: Run): Promise<void> {
+/** With a drawn number of slots in each TaskManager, and of spares. */
+function optionsOf({ machine, topology, isCluster }: Run, parallelism: number): SubmitOptions {
+  const options = submitOptions(topology, parallelism);
+  if (!isCluster) return options;
+  const { random } = machine.simulation;
+  const slotsPerTaskManager = 1 + randomInt(random, parallelism);
+  return { ...options, cluster: { slotsPerTaskManager, redundant: randomInt(random, 2) } };
+}
+
+/** Everybody ends who has no job to do, also those who were cut off or frozen. */
+async function leaveNobody({ machine, abandoned }: Run): Promise<void> {
+  const { simulation } = machine;
+  for (const process of abandoned) process.thaw();
+  const gone = new Promise<void>((resolve) => {
+    const look = (): void => {
+      if (simulation.programs.living().length === 0) resolve();
+      else simulation.clock.after(100, look);
+    };
+    look();
+  });
+  await simulation.run(gone);
+}
+
+async function finish(run: Run): Promise<void> {
+  const { machine, topology, story } = run;
   const parallelism = 1 + randomInt(machine.simulation.random, 4);
   story.push(`last life at parallelism ${parallelism}`);
-  const outcome = await machine.recover(topology.job, submitOptions(topology, parallelism));
+  const outcome = await machine.recover(topology.job, optionsOf(run, parallelism));
   if (outcome?.kind === 'died') fail('the last process died');
   if (outcome?.kind !== 'ended' || outcome.result.status === 'FINISHED') return;
   const { error, status } = outcome.result;
@@ -135,7 +176,8 @@ function planFaults(run: Run): () => void {
   const faults = 1 + randomInt(random, 3);
   for (let i = 0; i < faults; i += 1) {
     const atMs = random.next() * 200;
-    const fault = drawFault(run, random);
+    const fault =
+      run.isCluster && random.next() < 0.7 ? drawClusterFault(run, random) : drawFault(run, random);
     const cancel = clock.after(atMs, () => {
       story.push(`${machine.simulation.nowMs.toFixed(1)} ms: ${fault.what}`);
       undo.push(fault.strike());
@@ -145,7 +187,7 @@ function planFaults(run: Run): () => void {
   return () => undo.forEach((take) => take());
 }
 
-interface PlannedFault {
+export interface PlannedFault {
   readonly what: string;
   /** Returns what takes it back. */
   readonly strike: () => () => void;
