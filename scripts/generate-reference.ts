@@ -23,11 +23,6 @@ const WITHOUT_EFFECT: Partial<Record<SettingName, string>> = {
   alignedCheckpointTimeoutMs: 'Checkpoints are always aligned.',
   savepointDirectory: 'No command takes a savepoint.',
   incrementalCheckpoints: 'Checkpoints always write what has changed.',
-  taskSlots: 'All tasks run in the process of the job, a slot of it for each subtask.',
-  redundantTaskManagers: 'All tasks run in the process of the job.',
-  heartbeatIntervalMs: 'All tasks run in the process of the job.',
-  heartbeatTimeoutMs: 'All tasks run in the process of the job.',
-  failoverStrategy: 'A failed task always restarts the whole job.',
 };
 
 /** Where a name says nothing about whether somebody acts on it. */

@@ -1,3 +1,4 @@
+import { fail } from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
@@ -69,8 +70,8 @@ export class BenchJob {
     for (;;) {
       const seen = look();
       if (seen !== undefined) return seen;
-      if (this.#isOver) throw new Error(`the job ended before ${what}: ${this.#error}`);
-      if (performance.now() > endMs) throw new Error(`no ${what} after ${WAIT_MS_MAX} ms`);
+      if (this.#isOver) fail(`the job ended before ${what}: ${this.#error}`);
+      if (performance.now() > endMs) fail(`no ${what} after ${WAIT_MS_MAX} ms`);
       await sleep(systemClock, LOOK_MS);
     }
   }

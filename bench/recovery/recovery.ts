@@ -9,6 +9,7 @@
  *
  * Usage: `npm run bench -- recovery [--only throw,kill] [--rounds N] [--keys N] [--json]`.
  */
+import { fail } from 'node:assert/strict';
 import { parseArgs } from 'node:util';
 import { sleep, systemClock } from '../../src/common/clock.ts';
 import { BenchJob } from './bench-job.ts';
@@ -133,7 +134,7 @@ function latenciesOf(lines: readonly { n: number; madeMs: number; sinkMs: number
 
 function strike(job: BenchJob, signal: NodeJS.Signals): { atMs: number; id: string } {
   const target = job.taskManagers()[0];
-  if (target === undefined) throw new Error('no TaskManager runs');
+  if (target === undefined) fail('no TaskManager runs');
   const atMs = Date.now();
   process.kill(target.pid, signal);
   return { atMs, id: target.id };

@@ -144,15 +144,6 @@ export class JobMaster {
     });
   }
 
-  /** For the tests and for those who watch. */
-  get coordinator(): CoordinatorState {
-    return this.#coordinator;
-  }
-
-  get life(): JobLife {
-    return this.#life;
-  }
-
   /** Records that the sources have emitted, in the attempts that run now. */
   recordsRead(): number {
     return this.#attempts.recordsRead();
@@ -217,6 +208,7 @@ export class JobMaster {
     const life = this.#life;
     if (before.kind === 'waiting') this.#delay?.();
     if (life.kind === 'failing') {
+      this.#failedMs ??= this.#now().monotonicMs;
       this.#options.emit({
         kind: 'failure',
         attempt: life.attempt,
@@ -224,7 +216,6 @@ export class JobMaster {
         restartInMs: life.next.kind === 'restart' ? life.next.delayMs : undefined,
       });
     }
-    if (life.kind === 'failing') this.#failedMs ??= this.#now().monotonicMs;
     if (life.kind === 'running') this.#nowRuns(life.attempt);
     if (life.kind === 'starting' && before.kind === 'waiting') this.#restarts += 1;
     this.#status();
