@@ -5,24 +5,22 @@
  * connections, and a clock that it moves. What a slot does when it is told something is the test's to say.
  */
 import { beforeEach, describe, expect, it } from 'vitest';
-import { ManualClock } from '../../../test/support/manual-clock.ts';
-import type { Child, ExitReason, Spawner } from '../../common/spawner.ts';
-import type { Connection, Transport } from '../../common/transport.ts';
+import {
+  FakeProcess,
+  FakeProcesses,
+  KILLED,
+  REFUSAL,
+} from '../../../test/support/fake-processes.ts';
+import { transferError } from '../../common/error-transfer.ts';
 import type { ExecutionPlan } from '../../graph/execution-plan.ts';
+import { channelBroken } from '../../runtime/errors.ts';
 import type { TaskGateway, TaskId } from '../../runtime/gateways.ts';
-import type { LinkPort } from '../../runtime/ring-link.ts';
 import type { Deployment } from '../deployment.ts';
 import type { JobEvent } from '../job-events.ts';
-import { transferError } from '../../common/error-transfer.ts';
-import { channelBroken } from '../../runtime/errors.ts';
-import type { SlotHost, SlotThread, SlotThreadListener } from '../task-manager/slot-host.ts';
-import type { FromSlot, SlotData, SlotDeploy, ToSlot } from '../task-manager/slot-protocol.ts';
-import { TaskManager } from '../task-manager/task-manager.ts';
-import type { TaskManagerInit } from '../task-manager/task-manager-protocol.ts';
+import type { SlotData, SlotDeploy } from '../task-manager/slot-protocol.ts';
 import { TaskManagers } from './task-managers.ts';
 
 const DATA = { planHash: 'x' } as unknown as SlotData;
-const KILLED: ExitReason = { kind: 'killed', signal: 'SIGKILL' };
 
 /** Two vertices with a hash edge between them: slots exchange records. */
 function planOf(parallelism: number): ExecutionPlan {
@@ -37,237 +35,6 @@ function planOf(parallelism: number): ExecutionPlan {
     ],
     regions: [['a', 'b']],
   };
-}
-
-class Wire implements Connection {
-  peer: Wire | undefined;
-  #waiting: Uint8Array[] = [];
-  #over = false;
-  #onFrame: ((frame: Uint8Array) => void) | undefined;
-  #onClose: ((why: Error | undefined) => void) | undefined;
-  readonly #clock: ManualClock;
-
-  constructor(clock: ManualClock) {
-    this.#clock = clock;
-  }
-
-  static pair(clock: ManualClock): readonly [Wire, Wire] {
-    const [a, b] = [new Wire(clock), new Wire(clock)];
-    a.peer = b;
-    b.peer = a;
-    return [a, b];
-  }
-
-  send(frame: Uint8Array): boolean {
-    const copy = frame.slice();
-    if (!this.#over) this.#clock.turn(() => this.peer?.come(copy));
-    return true;
-  }
-
-  come(frame: Uint8Array): void {
-    if (this.#over) return;
-    if (this.#onFrame === undefined) this.#waiting.push(frame);
-    else this.#onFrame(frame);
-  }
-
-  isWritable(): boolean {
-    return true;
-  }
-
-  onFrame(listener: ((frame: Uint8Array) => void) | undefined): void {
-    this.#onFrame = listener;
-    for (const frame of this.#waiting.splice(0)) listener?.(frame);
-  }
-
-  onWritable(): void {
-    // It is always writable.
-  }
-
-  onClose(listener: (why: Error | undefined) => void): void {
-    this.#onClose = listener;
-  }
-
-  close(): void {
-    this.destroy();
-  }
-
-  destroy(): void {
-    if (this.#over) return;
-    this.#over = true;
-    this.#clock.turn(() => {
-      this.peer?.destroy();
-      this.#onClose?.(undefined);
-    });
-  }
-}
-
-/** A slot that only notes what it is told, and answers as slots do. */
-class FakeSlot implements SlotThread {
-  readonly deployed: SlotDeploy[] = [];
-  readonly calls: string[] = [];
-  /** Does not answer any more. */
-  isStuck = false;
-  isOver = false;
-  readonly index: number;
-  readonly #listener: SlotThreadListener;
-
-  constructor(index: number, listener: SlotThreadListener) {
-    this.index = index;
-    this.#listener = listener;
-  }
-
-  say(message: ToSlot<LinkPort>): void {
-    if (this.isStuck || this.isOver) return;
-    if (message.kind === 'ping') this.tell({ kind: 'pong' });
-    if (message.kind === 'call') this.calls.push(message.call.kind);
-    if (message.kind === 'close') this.end(0, undefined);
-    if (message.kind === 'deploy') {
-      const { deployment, tasks } = message.deploy;
-      this.deployed.push(message.deploy);
-      for (const { id } of tasks) {
-        this.tell({ kind: 'report', deployment, report: { kind: 'running', task: id } });
-      }
-    }
-    if (message.kind === 'cancel') {
-      const { deployment } = message;
-      this.tell({ kind: 'report', deployment, report: { kind: 'canceled' } });
-    }
-  }
-
-  tell(message: FromSlot): void {
-    if (!this.isOver) this.#listener.message(message);
-  }
-
-  kill(): void {
-    this.end(1, undefined);
-  }
-
-  end(exitCode: number, error: unknown): void {
-    if (this.isOver) return;
-    this.isOver = true;
-    this.#listener.ended({ exitCode, error });
-  }
-}
-
-/** A process: what is in it stops when it is frozen, and is gone when it is over. */
-class FakeProcess implements Child, SlotHost {
-  readonly id: string;
-  readonly init: TaskManagerInit;
-  readonly exited: Promise<ExitReason>;
-  slots: FakeSlot[] = [];
-  kills = 0;
-  /** What kills does not end it before `end` is called. */
-  isStubborn = false;
-  isOver = false;
-  #resolve: (reason: ExitReason) => void = () => undefined;
-  wire: Wire | undefined;
-  readonly #world: World;
-
-  constructor(world: World, pid: number, init: TaskManagerInit) {
-    this.id = `${pid}@0`;
-    this.init = init;
-    this.#world = world;
-    this.exited = new Promise((resolve) => {
-      this.#resolve = resolve;
-    });
-  }
-
-  /** Its program begins. */
-  begin(): void {
-    if (this.isOver) return;
-    const [mine, theirs] = Wire.pair(this.#world.clock);
-    this.wire = mine;
-    this.#world.accept(theirs);
-    new TaskManager({
-      id: this.init.id,
-      pid: Number.parseInt(this.id, 10),
-      slots: this.init.slots,
-      clock: this.#world.clock,
-      connection: mine,
-      host: this,
-      onEnd: ({ kind }) => {
-        this.end({ kind: 'exited', exitCode: kind === 'closed' ? 0 : 1 });
-      },
-    }).start();
-  }
-
-  /** Nothing comes out of it any more. */
-  freeze(): void {
-    const { wire } = this;
-    if (wire !== undefined) wire.send = () => true;
-  }
-
-  open(
-    index: number,
-    _data: SlotData,
-    _progress: SharedArrayBuffer,
-    listener: SlotThreadListener,
-  ): SlotThread {
-    const slot = new FakeSlot(index, listener);
-    this.slots.push(slot);
-    this.#world.clock.turn(() => {
-      if (this.#world.refuses) slot.tell({ kind: 'refused', error: transferError(REFUSAL) });
-      else slot.tell({ kind: 'ready', address: `${this.init.id}/${index}` });
-    });
-    return slot;
-  }
-
-  channel(): readonly [LinkPort, LinkPort] {
-    const port: LinkPort = {
-      postMessage: () => undefined,
-      on: () => undefined,
-      close: () => undefined,
-    };
-    return [port, port];
-  }
-
-  kill(): void {
-    this.kills += 1;
-    if (!this.isStubborn) this.end(KILLED);
-  }
-
-  end(reason: ExitReason): void {
-    if (this.isOver) return;
-    this.isOver = true;
-    for (const slot of this.slots) slot.isOver = true;
-    this.#resolve(reason);
-    this.wire?.destroy();
-  }
-}
-
-const REFUSAL = new TypeError('another graph');
-
-class World implements Transport, Spawner {
-  readonly clock = new ManualClock();
-  readonly processes: FakeProcess[] = [];
-  /** Processes end instead of beginning. */
-  isBroken = false;
-  /** Slots do not take the job. */
-  refuses = false;
-  accept: (connection: Connection) => void = () => undefined;
-
-  async listen(onConnection: (connection: Connection) => void) {
-    this.accept = onConnection;
-    return { address: 'here', close: async () => undefined };
-  }
-
-  async connect(): Promise<Connection> {
-    return Wire.pair(this.clock)[0];
-  }
-
-  spawn(_entry: string, args: unknown): Child {
-    const made = new FakeProcess(this, 100 + this.processes.length, args as TaskManagerInit);
-    this.processes.push(made);
-    this.clock.turn(() => {
-      if (this.isBroken) made.end({ kind: 'exited', exitCode: 7 });
-      else made.begin();
-    });
-    return made;
-  }
-
-  get living(): FakeProcess[] {
-    return this.processes.filter(({ isOver }) => !isOver);
-  }
 }
 
 class Attempt {
@@ -307,12 +74,12 @@ class Attempt {
   }
 }
 
-let world: World;
+let world: FakeProcesses;
 let events: JobEvent[];
 let pool: TaskManagers;
 
 beforeEach(() => {
-  world = new World();
+  world = new FakeProcesses();
   events = [];
 });
 
@@ -574,7 +341,7 @@ describe('a slot that dies alone', () => {
     await world.clock.advance(1_500);
     expect(isGone).toBe(false);
     await world.clock.advance(12_000);
-    expect(isGone && slot?.isOver).toBe(true);
+    expect([isGone, slot?.isOver]).toEqual([true, true]);
   });
 });
 
