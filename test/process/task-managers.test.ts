@@ -183,11 +183,14 @@ it(
 
 describe.each([
   ['crash', ['JOB-012', 'SIGSEGV', 'count']],
+  // The thread cannot be ended, so its process is.
+  ['block', ['JOB-010', 'count']],
   // Mostly the thread is ended, but V8 may end the whole process instead.
   ['hoard', ['JOB-0(07|12)', 'count']],
 ])('a function that makes its slot %s', (kind, what) => {
   const job = (...more: readonly string[]) => {
-    const args = ['run', 'test/process/jobs/trouble.ts', '-p', '2', ...engine()];
+    const stuck = { 'tidemark.task.stuck-timeout': '2s' };
+    const args = ['run', 'test/process/jobs/trouble.ts', '-p', '2', ...engine(stuck)];
     const env = { NODE_OPTIONS: '--max-old-space-size=128' };
     return runTidemark([...args, '--', '--out', `${root}/out`, '--kind', kind, ...more], { env });
   };

@@ -103,7 +103,7 @@ export class FakeSlot implements SlotThread {
   say(message: ToSlot<LinkPort>): void {
     if (this.isStuck || this.isOver) return;
     if (message.kind === 'ping') this.tell({ kind: 'pong' });
-    if (message.kind === 'call') this.calls.push(message.call.kind);
+    if (message.kind === 'call' && this.deployed.length > 0) this.calls.push(message.call.kind);
     if (message.kind === 'close') this.end(0, undefined);
     if (message.kind === 'deploy') {
       const { deployment, tasks } = message.deploy;

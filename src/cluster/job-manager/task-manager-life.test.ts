@@ -32,17 +32,18 @@ const EVENTS: Record<TaskManagerLifeEvent['kind'], TaskManagerLifeEvent> = {
   tick: { kind: 'tick', atMs: 200 },
   close: { kind: 'close', atMs: 150 },
   'connection-lost': { kind: 'connection-lost' },
+  broken: { kind: 'broken' },
   exited: { kind: 'exited', reason: KILLED },
 };
 
 // Complete by type: a new state or event does not compile until every pair is decided here.
 // prettier-ignore
 const NEXT: Record<TaskManagerLife['kind'], Record<TaskManagerLifeEvent['kind'], string>> = {
-  starting:   { registered: 'registered', heard: 'starting',   tick: 'starting',        close: 'killed: kill',           'connection-lost': 'starting',     exited: 'dead: declare-dead' },
-  registered: { registered: 'registered', heard: 'registered', tick: 'registered: ping', close: 'closing: tell-to-close', 'connection-lost': 'killed: kill', exited: 'dead: declare-dead' },
-  closing:    { registered: 'closing',    heard: 'closing',    tick: 'closing',         close: 'closing',                'connection-lost': 'closing',      exited: 'dead: declare-dead' },
-  killed:     { registered: 'killed',     heard: 'killed',     tick: 'killed',          close: 'killed',                 'connection-lost': 'killed',       exited: 'dead: declare-dead' },
-  dead:       { registered: 'dead',       heard: 'dead',       tick: 'dead',            close: 'dead',                   'connection-lost': 'dead',         exited: 'dead' },
+  starting:   { registered: 'registered', heard: 'starting',   tick: 'starting',        close: 'killed: kill',           'connection-lost': 'starting', broken: 'starting',     exited: 'dead: declare-dead' },
+  registered: { registered: 'registered', heard: 'registered', tick: 'registered: ping', close: 'closing: tell-to-close', 'connection-lost': 'killed: kill', broken: 'killed: kill', exited: 'dead: declare-dead' },
+  closing:    { registered: 'closing',    heard: 'closing',    tick: 'closing',         close: 'closing',                'connection-lost': 'closing', broken: 'closing',      exited: 'dead: declare-dead' },
+  killed:     { registered: 'killed',     heard: 'killed',     tick: 'killed',          close: 'killed',                 'connection-lost': 'killed', broken: 'killed',       exited: 'dead: declare-dead' },
+  dead:       { registered: 'dead',       heard: 'dead',       tick: 'dead',            close: 'dead',                   'connection-lost': 'dead', broken: 'dead',         exited: 'dead' },
 };
 
 for (const life of Object.values(STATES)) {

@@ -277,8 +277,11 @@ describe('what does not start', () => {
 
   it('is a spare: after three in a row there are no more', async () => {
     await started(1, 1);
-    await deployed(0);
+    const attempt = await deployed(0);
     world.isBroken = true;
+    await world.clock.advance(60_000);
+    await attempt.cancel();
+    await deployed(1);
     await world.clock.advance(60_000);
     expect(world.processes).toHaveLength(1 + 3);
     const warnings = events.filter(({ kind }) => kind === 'warning');
@@ -310,6 +313,18 @@ describe('a slot that dies alone', () => {
     if (slot !== undefined) slot.isStuck = true;
     await world.clock.advance(6_000);
     expect(slot?.isOver).toBe(true);
+    expect(attempt.failures).toEqual([code('JOB-010'), code('JOB-010')]);
+  });
+
+  it('and cannot be ended: its process is killed for it', async () => {
+    const attempt = await running(1, 1);
+    const [slot] = process(0).slots;
+    if (slot !== undefined) {
+      slot.isStuck = true;
+      slot.kill = () => undefined;
+    }
+    await world.clock.advance(15_000);
+    expect(process(0).isOver).toBe(true);
     expect(attempt.failures).toEqual([code('JOB-010'), code('JOB-010')]);
   });
 

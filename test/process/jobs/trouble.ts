@@ -1,4 +1,5 @@
 /** Counts by key; one element makes trouble in the thread or the process of its slot, once or each time. */
+import { execFileSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { defineJob, fileSink, generate, setupCheckpointAndRecovery, valueState } from 'tidemark';
 import { z } from 'zod';
@@ -6,7 +7,7 @@ import { z } from 'zod';
 const TroubleSettings = z.object({
   out: z.string(),
   count: z.number().default(2_000),
-  kind: z.enum(['none', 'throw', 'exit', 'loop', 'reject', 'hoard', 'crash']),
+  kind: z.enum(['none', 'throw', 'exit', 'loop', 'reject', 'hoard', 'crash', 'block']),
   /** A file that is made before the trouble: with it there is none. Absent: trouble each time. */
   once: z.string().optional(),
 });
@@ -30,6 +31,10 @@ function makeTrouble(kind: z.infer<typeof TroubleSettings>['kind']): void {
       return;
     case 'hoard':
       for (const hoard: number[][] = []; ;) hoard.push(new Array<number>(100_000).fill(0.5));
+    case 'block':
+      // Holds the thread where nothing can interrupt it.
+      execFileSync('sleep', ['30']);
+      return;
     case 'crash':
       // As a native module that reads where it may not.
       process.kill(process.pid, 'SIGSEGV');
