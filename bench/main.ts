@@ -1,8 +1,10 @@
 /** Runs a benchmark by name: `npm run bench -- keyed-count [options]`. */
+import { deltaMain } from './delta.ts';
 import { keyedCountMain } from './keyed-count.ts';
 import { recoveryMain } from './recovery/recovery.ts';
 
 const BENCHMARKS: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
+  delta: deltaMain,
   'keyed-count': keyedCountMain,
   recovery: recoveryMain,
 };

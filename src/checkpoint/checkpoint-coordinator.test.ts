@@ -245,6 +245,16 @@ describe('failing', () => {
     harness.advance(100_000);
     expect(harness.begun()).toEqual([1]);
   });
+
+  // Once it said nothing, and the job's end waited for it without end.
+  it('lets the job end after another one was found to lead', () => {
+    const harness = started();
+    harness.advance(1000);
+    harness.settle('move-head');
+    harness.send({ kind: 'head-failed', checkpointId: 1, outcome: 'fenced', message: '' });
+    harness.send({ kind: 'suspend', reason: 'task-failed' });
+    expect(harness.actions('quiesced')).toHaveLength(1);
+  });
 });
 
 describe('completing', () => {

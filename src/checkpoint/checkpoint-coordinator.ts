@@ -4,8 +4,8 @@
  * happened, and performs the actions in their order; see `CoordinatorMode` for the drawing.
  *
  * Always holds: a checkpoint is complete only after HEAD was moved to it; output is committed only
- * after its checkpoint is complete; ids grow and are never used twice; one checkpoint is sealed at
- * a time; every request that was made is answered once.
+ * after its checkpoint is complete; nothing is removed that HEAD may name; ids grow and are never used
+ * twice; one checkpoint is sealed at a time; every request that was made is answered once.
  */
 import { assert } from '../common/assert.ts';
 import type { CheckpointId } from '../contracts/snapshots.ts';
@@ -18,7 +18,9 @@ import {
   complete,
   decline,
   fenced,
+  giveUpOnHead,
   headFailed,
+  hurryHead,
   metadataFailed,
   metadataStored,
   replyStoppedLate,
@@ -81,6 +83,7 @@ export function initialCoordinator(options: CoordinatorOptions): CoordinatorStat
     latest: undefined,
     previous: undefined,
     recentlyAborted: [],
+    inDoubt: new Set(),
     commits: NO_COMMITS,
     commitRetries: 0,
     consecutiveFailures: 0,
@@ -90,6 +93,7 @@ export function initialCoordinator(options: CoordinatorOptions): CoordinatorStat
       endMs: Infinity,
       commitMs: Infinity,
       headMs: Infinity,
+      headLimitMs: Infinity,
       wakeMs: Infinity,
     },
     history: emptyHistory(settings.historySize),
@@ -115,7 +119,7 @@ export function sweepScope(state: CoordinatorState): SweepScope {
     ...[...state.pending.values()].flatMap(({ bases }) => bases),
   ];
   return {
-    pendingIds: new Set(state.pending.keys()),
+    pendingIds: new Set([...state.pending.keys(), ...state.inDoubt]),
     nextId: state.nextId,
     files: new Set(checkpoints.flatMap((checkpoint) => [...(checkpoint?.files ?? [])])),
   };
@@ -165,7 +169,7 @@ function handle<Kind extends CoordinatorEventBody['kind']>(draft: Draft, event: 
 function tick(draft: Draft): void {
   const { state, at } = draft;
   const nowMs = at.monotonicMs;
-  const { periodicMs, endMs, headMs } = state.timers;
+  const { periodicMs, endMs, headMs, headLimitMs } = state.timers;
   if (nowMs >= periodicMs) {
     // Fixed rate; starts that were slept through are not made up for.
     const nextMs = periodicMs + periodMs(state);
@@ -176,8 +180,9 @@ function tick(draft: Draft): void {
     setTimers(draft, { endMs: Infinity });
     if (state.mode.kind === 'ending') enqueue(draft, { kind: 'end' });
   }
-  if (nowMs >= headMs) retryHead(draft);
-  for (const pending of state.pending.values()) {
+  if (nowMs >= headLimitMs) giveUpOnHead(draft);
+  else if (nowMs >= headMs) retryHead(draft);
+  for (const pending of draft.state.pending.values()) {
     const ageMs = nowMs - pending.triggered.monotonicMs;
     if (ageMs >= state.settings.timeoutMs) abortPending(draft, pending, 'expired');
   }
@@ -262,7 +267,11 @@ function inputsEnded(draft: Draft): void {
 
 function suspend(draft: Draft, { reason, vertices }: Event<'suspend'>): void {
   const { mode } = draft.state;
-  if (mode.kind === 'ended' || mode.kind === 'closed') return;
+  if (mode.kind === 'closed') {
+    // Nothing is restored any more; whoever waits for it, to end, need not.
+    draft.actions.push({ kind: 'quiesced', latest: draft.state.latest });
+    return;
+  }
   const gone = vertices && new Set(vertices);
   const stays = ([, { vertex }]: [string, TaskRef]): boolean => gone?.has(vertex) === false;
   const tasks = new Map([...draft.state.tasks].filter(stays));
@@ -276,6 +285,7 @@ function suspend(draft: Draft, { reason, vertices }: Event<'suspend'>): void {
   }
   setMode(draft, { kind: 'quiescing' });
   setTimers(draft, { periodicMs: Infinity, endMs: Infinity, commitMs: Infinity });
+  hurryHead(draft);
   update(draft, { tasks });
 }
 
@@ -285,19 +295,21 @@ function close(draft: Draft): void {
   if (mode.kind === 'closed') return;
   setTimers(draft, { periodicMs: Infinity, endMs: Infinity, commitMs: Infinity });
   setMode(draft, { kind: 'closed' });
+  hurryHead(draft);
   abortAll(draft, 'closed');
   if (mode.kind === 'finishing' && mode.requestId !== undefined) {
     replyStoppedLate(draft, mode.requestId, mode.url);
   }
 }
 
+/** Whoever sends it has read HEAD since `quiesced`: what was in doubt is restored now, or was nothing. */
 function restored(draft: Draft, event: Event<'restored'>): void {
   const { state } = draft;
   if (state.mode.kind === 'closed') return;
   assert(state.mode.kind === 'idle', `restored while the coordinator is ${state.mode.kind}`);
   setMode(draft, { kind: 'restoring', commits: 'pending' });
   setTimers(draft, { commitMs: draft.at.monotonicMs });
-  update(draft, { attempt: event.attempt, commitRetries: 0 });
+  update(draft, { attempt: event.attempt, commitRetries: 0, inDoubt: new Set() });
   const { from } = event;
   if (from === undefined) {
     update(draft, { latest: undefined, previous: undefined, commits: NO_COMMITS });
@@ -368,6 +380,7 @@ function scheduleWake(draft: Draft): void {
     timers.periodicMs,
     timers.endMs,
     timers.headMs,
+    timers.headLimitMs,
     isCommitDue(draft.state) ? timers.commitMs : Infinity,
     ...expiriesMs,
   );

@@ -8,6 +8,7 @@ export type FailureReason =
   | 'async-failed'
   | 'trigger-failed'
   | 'store-failed'
+  | 'in-doubt'
   | 'fenced'
   | 'subsumed'
   | 'task-failed'
@@ -32,6 +33,11 @@ const REASONS: Readonly<Record<FailureReason, ReasonFacts>> = {
   'async-failed': { text: 'Asynchronous task checkpoint failed.', counts: true },
   'trigger-failed': { text: 'Trigger checkpoint failure.', counts: true },
   'store-failed': { text: 'Failure to finalize checkpoint.', counts: true },
+  // Not ours to count: it may be complete. It fails the job by itself.
+  'in-doubt': {
+    text: 'HEAD may or may not name this checkpoint: the next start or attempt finds out.',
+    counts: false,
+  },
   fenced: { text: 'Another JobManager leads this job.', counts: false },
   subsumed: { text: 'Checkpoint has been subsumed.', counts: false },
   'task-failed': { text: 'FailoverRegion is restarting.', counts: false },

@@ -3,7 +3,8 @@
  * through here, and every step of it is a compare-and-swap of HEAD under our epoch.
  *
  * Always holds: an object of this class was the leader when it was made; once another one leads,
- * every call that could change what is complete fails with `fenced` and changes nothing.
+ * every call that could change what is complete fails with `fenced` and changes nothing. A checkpoint
+ * is called refused only if HEAD does not name it and no write that could make it so is open.
  */
 import { assert } from '../common/assert.ts';
 import { randomHex, type Random } from '../common/random.ts';
@@ -11,6 +12,7 @@ import { EngineError } from '../common/errors.ts';
 import { crc32 } from '../common/crc32.ts';
 import type { CheckpointId } from '../contracts/snapshots.ts';
 import type { BlobStore, Etag } from '../storage/blob-store.ts';
+import { REFUSED_WRITE } from '../storage/storage-errors.ts';
 import { IN_PROGRESS_NAME, jobPaths, metadataPath, savepointFolder } from './checkpoint-layout.ts';
 import type {
   CoordinatorAction,
@@ -106,6 +108,8 @@ export class CheckpointStore {
   #last: Promise<unknown> = Promise.resolve();
   /** What the coordinator knows to be retained. */
   #retained: readonly CheckpointId[];
+  /** Writes that were to make it complete may have taken effect, or, in a slow store, may do so yet. */
+  #inDoubt: CheckpointId | undefined;
 
   /** Made by `acquireLeadership`. */
   constructor(options: LeadershipOptions, { head, etag }: FoundHead) {
@@ -177,22 +181,51 @@ export class CheckpointStore {
    * Completes a checkpoint, or says how it went. May be called again for the same one. Never throws
    * for what the store does; the answer goes to the coordinator.
    *
+   * `refused`: it is not complete and cannot become so. `unknown`: it may be complete; only a change of
+   * HEAD that succeeds can tell, by another call of this, or by `settle`.
+   *
    * @param target The store that the snapshot is in.
    */
   async moveHead(action: MoveHead, target: BlobStore = this.store): Promise<HeadAnswer> {
     const { checkpointId } = action;
     try {
-      const head = await this.#change((before) => withCheckpoint(before, action));
-      const now = head.checkpoints.map((checkpoint) => checkpoint.checkpointId);
-      const dropped = this.#retained.filter((id) => !now.includes(id));
-      this.#retained = now;
-      if (action.snapshot === 'savepoint') await closeSavepoint(target, action.location);
-      return { kind: 'head-moved', checkpointId, idsThrough: head.idsThrough, dropped };
+      await this.#change((before) => withCheckpoint(before, action));
     } catch (error) {
       if (!(error instanceof EngineError)) throw error;
-      const outcome = error.kind === 'fenced' ? 'fenced' : 'unknown';
-      return { kind: 'head-failed', checkpointId, outcome, message: error.message };
+      const outcome = this.#outcomeOf(error, action);
+      const { message } = error;
+      if (outcome !== 'moved') return { kind: 'head-failed', checkpointId, outcome, message };
     }
+    const now = this.#head.checkpoints.map((checkpoint) => checkpoint.checkpointId);
+    const dropped = this.#retained.filter((id) => !now.includes(id));
+    this.#retained = now;
+    if (action.snapshot === 'savepoint') await closeSavepoint(target, action.location);
+    return { kind: 'head-moved', checkpointId, idsThrough: this.#head.idsThrough, dropped };
+  }
+
+  #outcomeOf(
+    error: EngineError,
+    { checkpointId, becomesLatest }: MoveHead,
+  ): 'moved' | 'refused' | 'fenced' | 'unknown' {
+    if (error.kind === 'fenced') return 'fenced';
+    // An earlier write did it, and HEAD was read since; only to write it once more failed.
+    if (becomesLatest && this.latest?.checkpointId === checkpointId) {
+      this.#inDoubt = undefined;
+      return 'moved';
+    }
+    if (error.code === REFUSED_WRITE && this.#inDoubt !== checkpointId) return 'refused';
+    this.#inDoubt = checkpointId;
+    return 'unknown';
+  }
+
+  /**
+   * Finds out what HEAD says, if the last answer of `moveHead` left that open. By a change, so that no
+   * write from before it can take effect later. To be called before anything is restored.
+   *
+   * @throws {EngineError} `CHK-003` (`fenced`), `CHK-007`, `STO-006` (`unavailable`): it is still open.
+   */
+  async settle(): Promise<void> {
+    if (this.#inDoubt !== undefined) await this.confirm();
   }
 
   /** Makes further ids ours. */
@@ -241,26 +274,37 @@ export class CheckpointStore {
 
   /**
    * `next` must lead to the same when it is applied to its own result: after a lost answer it is.
+   *
+   * @throws {EngineError} `STO-006` (`unavailable`) if no try took effect, `CHK-007` if one may have.
    */
   async #swap(next: (before: Head) => Head): Promise<Head> {
     const nonce = randomHex(this.#random, 16);
     const path = jobPaths(this.jobId).head;
-    let cause: unknown;
+    let cause: EngineError | undefined;
+    let mayHaveWritten = false;
     for (let tries = 0; tries < TRIES_MAX; tries += 1) {
       const head = { ...next(this.#head), nonce };
       try {
         const etag = await this.store.replaceIf(path, encodeHead(head), this.#etag);
-        if (etag !== 'changed') return this.#hold({ head, etag });
+        if (etag !== 'changed') return this.#changed({ head, etag });
         const found = await this.#reread();
-        if (found.head.nonce === nonce) return found.head;
+        if (found.head.nonce === nonce) return this.#changed(found);
       } catch (error) {
         if (!isUnavailable(error)) throw error;
         cause = error;
+        mayHaveWritten ||= !isRefusedWrite(error);
       }
     }
+    if (!mayHaveWritten && cause !== undefined) throw cause;
     const found = await this.#reread();
-    if (found.head.nonce === nonce) return found.head;
+    if (found.head.nonce === nonce) return this.#changed(found);
     throw headBusyError(`${this.store.url}/${path}`, TRIES_MAX, cause);
+  }
+
+  /** HEAD is another version than any open write expects: none of them can take effect any more. */
+  #changed(found: FoundHead): Head {
+    this.#inDoubt = undefined;
+    return this.#hold(found);
   }
 
   async #reread(): Promise<FoundHead> {
@@ -329,6 +373,10 @@ function sameBytes(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }
 
-function isUnavailable(error: unknown): boolean {
+function isUnavailable(error: unknown): error is EngineError {
   return error instanceof EngineError && error.kind === 'unavailable';
+}
+
+function isRefusedWrite(error: unknown): boolean {
+  return error instanceof EngineError && error.code === REFUSED_WRITE;
 }

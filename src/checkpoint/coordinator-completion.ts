@@ -31,7 +31,7 @@ import type {
   PendingCheckpoint,
 } from './coordinator-types.ts';
 import { abortAll } from './coordinator-trigger.ts';
-import { commitStuckError, fencedError, lostOutputError } from './errors.ts';
+import { commitStuckError, fencedError, headInDoubtError, lostOutputError } from './errors.ts';
 import { jobPaths } from './checkpoint-layout.ts';
 import { filesOfOperators, type SnapshotMetadata } from './metadata.ts';
 import {
@@ -46,10 +46,14 @@ import type { CommitResult } from '../contracts/sink.ts';
 
 /** How soon an unanswered HEAD move is asked again. */
 const HEAD_RETRY_MS = 1000;
+/** How long a restart or the job's end waits for it: a user who cancels should not have to kill. */
+const HEAD_LIMIT_MS_LEAVING = 10_000;
 const COMMIT_RETRY_MS = 1000;
 const COMMIT_RETRY_MS_MAX = 60_000;
 /** With the backoff: about a quarter of an hour. */
 const COMMIT_BATCHES_MAX = 20;
+
+const HEAD_AT_REST = { headMs: Infinity, headLimitMs: Infinity } as const;
 
 type Event<Kind extends CoordinatorEventBody['kind']> = Extract<
   CoordinatorEventBody,
@@ -190,9 +194,21 @@ export function metadataStored(draft: Draft, event: Event<'metadata-stored'>): v
   const { url, metadataBytes, metadataCrc32 } = event;
   const stored = { url, metadataBytes, metadataCrc32 };
   const phase = stepPhase(pending.phase, { kind: 'metadata-stored' });
-  const moving = { ...pending, phase, stored };
+  const asked = { sinceMs: draft.at.monotonicMs, last: 'it did not answer' };
+  const moving = { ...pending, phase, stored, moving: asked };
   setPending(draft, moving);
+  setTimers(draft, { headLimitMs: draft.at.monotonicMs + draft.state.settings.timeoutMs });
+  hurryHead(draft);
   askHead(draft, moving);
+}
+
+/** When nothing but HEAD keeps the job from going on or ending, it is not waited for as long. */
+export function hurryHead(draft: Draft): void {
+  const { mode, timers } = draft.state;
+  if (mode.kind !== 'quiescing' && mode.kind !== 'closed') return;
+  if (timers.headLimitMs === Infinity) return;
+  const limitMs = draft.at.monotonicMs + HEAD_LIMIT_MS_LEAVING;
+  setTimers(draft, { headLimitMs: Math.min(timers.headLimitMs, limitMs) });
 }
 
 export function metadataFailed(draft: Draft, event: Event<'metadata-failed'>): void {
@@ -223,6 +239,28 @@ function askHead(draft: Draft, pending: PendingCheckpoint): void {
   });
 }
 
+/**
+ * The store has not said for too long whether HEAD was moved. A job that still runs fails with it: the
+ * next attempt begins with what HEAD says, and until then neither outcome is taken for granted.
+ */
+export function giveUpOnHead(draft: Draft): void {
+  setTimers(draft, HEAD_AT_REST);
+  for (const pending of draft.state.pending.values()) {
+    const { checkpointId, moving, phase } = pending;
+    if (phase.kind !== 'moving' || moving === undefined) continue;
+    stepPhase(phase, { kind: 'give-up' });
+    // HEAD never names an intermediate savepoint: only whether we led was asked.
+    const reason = becomesLatest(pending) ? 'in-doubt' : 'store-failed';
+    const { mode, identity } = draft.state;
+    failPending(draft, pending, reason, `${failureText(reason)} ${moving.last}`);
+    if (reason !== 'in-doubt' || mode.kind === 'quiescing' || mode.kind === 'closed') continue;
+    const waitedMs = draft.at.monotonicMs - moving.sinceMs;
+    const facts = { checkpointId, waitedMs, last: moving.last };
+    const error = headInDoubtError(jobPaths(identity.jobId).head, facts);
+    draft.actions.push({ kind: 'fail-job', error, restartable: true });
+  }
+}
+
 /** Asks again where the store gave no answer. */
 export function retryHead(draft: Draft): void {
   setTimers(draft, { headMs: Infinity });
@@ -237,17 +275,23 @@ export function headFailed(draft: Draft, event: Event<'head-failed'>): void {
   const { outcome, message } = event;
   const phase = stepPhase(pending.phase, { kind: 'head-failed', outcome });
   if (phase.kind !== 'aborted') {
+    const { moving } = pending;
+    setPending(draft, { ...pending, moving: moving && { ...moving, last: message } });
     setTimers(draft, { headMs: draft.at.monotonicMs + HEAD_RETRY_MS });
     return;
   }
+  setTimers(draft, HEAD_AT_REST);
   failPending(draft, pending, phase.reason, `${failureText(phase.reason)} ${message}`);
   if (phase.reason === 'fenced') fenced(draft);
 }
 
 /** Another one leads: nothing of ours can become complete any more. */
 export function fenced(draft: Draft): void {
-  const { jobId, epoch } = draft.state.identity;
+  const { identity, mode, latest } = draft.state;
+  const { jobId, epoch } = identity;
+  if (mode.kind === 'quiescing') draft.actions.push({ kind: 'quiesced', latest });
   setMode(draft, { kind: 'closed' });
+  hurryHead(draft);
   abortAll(draft, 'closed');
   draft.actions.push({
     kind: 'fail-job',
@@ -270,8 +314,9 @@ export function complete(draft: Draft, event: Event<'head-moved'>): void {
     consecutiveFailures: 0,
     lastCompletionMs: draft.at.monotonicMs,
     history,
+    inDoubt: new Set(),
   });
-  setTimers(draft, { headMs: Infinity });
+  setTimers(draft, HEAD_AT_REST);
   if (becomesLatest(pending)) becomeLatest(draft, pending);
   const url = pending.stored?.url ?? '';
   answer(draft, pending, checkpointId, url);

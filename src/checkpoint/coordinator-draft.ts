@@ -108,7 +108,7 @@ export function abortPending(
   if (phase.kind === 'aborted') failPending(draft, pending, reason, message);
 }
 
-/** It will never be complete: tells everybody, and cleans up. */
+/** It will never be complete: tells everybody, and cleans up. In doubt: only tells who asked for it. */
 export function failPending(
   draft: Draft,
   pending: PendingCheckpoint,
@@ -117,11 +117,14 @@ export function failPending(
 ): void {
   const { checkpointId, request, location, phase } = pending;
   removePending(draft, checkpointId);
-  const aborted = [...draft.state.recentlyAborted, checkpointId].slice(-RECENTLY_ABORTED_MAX);
+  const inDoubt = reason === 'in-doubt';
+  const { recentlyAborted } = draft.state;
   const failure = { reason, message, atMs: draft.at.wallMs };
   const durationMs = draft.at.monotonicMs - pending.triggered.monotonicMs;
   update(draft, {
-    recentlyAborted: aborted,
+    ...(inDoubt
+      ? { inDoubt: new Set([...draft.state.inDoubt, checkpointId]) }
+      : { recentlyAborted: [...recentlyAborted, checkpointId].slice(-RECENTLY_ABORTED_MAX) }),
     history: recordFinished(draft.state.history, {
       ...statisticsOf(pending),
       status: 'failed',
@@ -129,11 +132,11 @@ export function failPending(
       failure,
     }),
   });
-  if (phase.kind !== 'coordinator-state') {
+  if (phase.kind !== 'coordinator-state' && !inDoubt) {
     draft.actions.push({ kind: 'notify-aborted', checkpointId, to: runningTasks(draft.state) });
   }
-  // Once fenced, the folder is the other one's: it sweeps.
-  if (reason !== 'fenced') {
+  // Once fenced, the folder is the other one's: it sweeps. What HEAD may name has to stay.
+  if (reason !== 'fenced' && !inDoubt) {
     const operators = [...pending.acks.values()].flatMap(({ ack }) => ack.operators);
     const files = newFilesOf(operators, checkpointId);
     const savepoint = pending.snapshot === 'savepoint' ? location : undefined;

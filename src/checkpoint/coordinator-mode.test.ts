@@ -16,7 +16,7 @@ const NEXT: Record<Mode, Record<keyof typeof EVENTS, Mode | 'bug'>> = {
   ending:    { restored: 'bug',       'tasks-running': 'bug',       'inputs-ended': 'ending',    trigger: 'ending',    stop: 'ending',    suspend: 'idle',      fenced: 'closed', close: 'closed' },
   stopping:  { restored: 'bug',       'tasks-running': 'bug',       'inputs-ended': 'stopping',  trigger: 'stopping',  stop: 'stopping',  suspend: 'idle',      fenced: 'closed', close: 'closed' },
   finishing: { restored: 'bug',       'tasks-running': 'bug',       'inputs-ended': 'finishing', trigger: 'finishing', stop: 'finishing', suspend: 'quiescing', fenced: 'closed', close: 'closed' },
-  ended:     { restored: 'bug',       'tasks-running': 'bug',       'inputs-ended': 'ended',     trigger: 'ended',     stop: 'ended',     suspend: 'ended',     fenced: 'closed', close: 'closed' },
+  ended:     { restored: 'bug',       'tasks-running': 'bug',       'inputs-ended': 'ended',     trigger: 'ended',     stop: 'ended',     suspend: 'idle',      fenced: 'closed', close: 'closed' },
   closed:    { restored: 'closed',    'tasks-running': 'closed',    'inputs-ended': 'closed',    trigger: 'closed',    stop: 'closed',    suspend: 'closed',    fenced: 'closed', close: 'closed' },
 };
 
@@ -63,6 +63,20 @@ const MODES: Record<Mode, (harness: CoordinatorHarness) => void> = {
   },
   closed: (harness) => harness.send(EVENTS.close),
 };
+
+// Whoever suspends waits for the answer, to restart the job or to end it. Once a job that another leader
+// had fenced, or whose task failed behind its last checkpoint, waited without end.
+it.each(Object.keys(MODES) as Mode[])('%s + suspend: says when nothing is in flight', (mode) => {
+  for (const between of [undefined, EVENTS.fenced]) {
+    const harness = new CoordinatorHarness();
+    MODES[mode](harness);
+    const before = harness.actions('quiesced').length;
+    harness.send(EVENTS.suspend);
+    if (between !== undefined) harness.send(between);
+    harness.settle();
+    expect(harness.actions('quiesced').length).toBeGreaterThan(before);
+  }
+});
 
 for (const mode of Object.keys(MODES) as Mode[]) {
   for (const name of Object.keys(EVENTS) as (keyof typeof EVENTS)[]) {

@@ -171,6 +171,7 @@ function start(draft: Draft, wanted: TriggerRequest): void {
     acks: new Map(),
     stored: undefined,
     metadata: undefined,
+    moving: undefined,
   });
   const savepointDirectory = 'directory' in wanted ? wanted.directory : undefined;
   draft.actions.push({

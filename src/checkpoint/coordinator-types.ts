@@ -23,7 +23,7 @@ export interface Moment {
 export interface CoordinatorSettings {
   /** From one periodic start to the next, in milliseconds. 0: none by itself. Short costs throughput, long costs replay. */
   readonly intervalMs: number;
-  /** Time from the trigger to the last ack. */
+  /** Time from the trigger to the last ack; and again at most as long for the answer of HEAD. */
   readonly timeoutMs: number;
   /** At least this long between the completion of one and the periodic start of the next. */
   readonly minPauseMs: number;
@@ -245,7 +245,7 @@ export type CoordinatorAction =
   /** `restartable` false: a restart meets the same problem. */
   | { readonly kind: 'fail-job'; readonly error: EngineError; readonly restartable: boolean }
   | { readonly kind: 'reply'; readonly requestId: string; readonly outcome: TriggerOutcome }
-  /** After `suspend`: nothing is in flight; restore from `latest`. */
+  /** After `suspend`: nothing is in flight; restore from `latest`, or what is in doubt, as HEAD says. */
   | { readonly kind: 'quiesced'; readonly latest: CompletedCheckpoint | undefined }
   /** After `restored`: all of its output is committed; tasks may start. */
   | { readonly kind: 'restored-committed' }
@@ -270,7 +270,7 @@ export type TriggerOutcome =
 export type CoordinatorMode =
   /** No task runs and nothing is in flight. */
   | { readonly kind: 'idle' }
-  /** Tasks are gone; waits for the store's word on a sealing checkpoint and for the committer's. */
+  /** Tasks are gone; waits, a while, for the store's word on a sealing checkpoint, and for the committer's. */
   | { readonly kind: 'quiescing' }
   /** `committed` once the restored output is. */
   | { readonly kind: 'restoring'; readonly commits: 'pending' | 'done' }
@@ -304,6 +304,8 @@ export interface PendingCheckpoint {
     | { readonly url: string; readonly metadataBytes: number; readonly metadataCrc32: number }
     | undefined;
   readonly metadata: SnapshotMetadata | undefined;
+  /** Since when HEAD is asked, and why it has not answered yet. */
+  readonly moving: { readonly sinceMs: number; readonly last: string } | undefined;
 }
 
 export interface CoordinatorState {
@@ -324,6 +326,8 @@ export interface CoordinatorState {
   readonly latest: CompletedCheckpoint | undefined;
   readonly previous: CompletedCheckpoint | undefined;
   readonly recentlyAborted: readonly CheckpointId[];
+  /** HEAD may name them. Nothing of them is removed before it was changed, or the next attempt restored. */
+  readonly inDoubt: ReadonlySet<CheckpointId>;
   readonly commits: PendingCommits;
   /** Batches in a row that left something to be tried again. */
   readonly commitRetries: number;
@@ -339,6 +343,8 @@ export interface CoordinatorTimers {
   readonly endMs: number;
   readonly commitMs: number;
   readonly headMs: number;
+  /** When HEAD is asked no more. */
+  readonly headLimitMs: number;
   /** The last `wake-at` that was asked for. */
   readonly wakeMs: number;
 }

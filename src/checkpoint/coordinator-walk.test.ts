@@ -3,18 +3,21 @@ import { expect, it } from 'vitest';
 import { CoordinatorHarness, tasksOf, VERTICES } from '../../test/support/coordinator-harness.ts';
 import type { CommitResult } from '../contracts/sink.ts';
 import type { SerializedCommittable } from '../contracts/snapshots.ts';
+import { sweepScope } from './checkpoint-coordinator.ts';
 import { countsAsFailure } from './checkpoint-failure.ts';
+import type { SnapshotMetadata } from './metadata.ts';
 import type {
   CompletedCheckpoint,
   CoordinatorAction,
   CoordinatorEventBody,
   CoordinatorSettings,
+  RestoredSnapshot,
 } from './coordinator-types.ts';
 
 // Goal: whatever happens in whatever order, the coordinator keeps its promises.
 // Method: random walks: at each turn time passes, or one open question is answered well or badly, or
-// somebody wants something, or the tasks fail. A model beside it knows what writers have handed over
-// and what committers have done. After each turn all promises are checked.
+// somebody wants something, or the tasks fail. A model beside it knows what HEAD really names, what
+// writers have handed over and what committers have done. After each turn all promises are checked.
 // Replay one failure: SEED=<printed seed> npx vitest run coordinator-walk
 
 const SEED = process.env['SEED'];
@@ -57,7 +60,12 @@ class Walk {
   readonly harness: CoordinatorHarness;
   readonly settings: Partial<CoordinatorSettings>;
   readonly completedIds = new Set<number>();
+  /** What the coordinator was told, or has read, that HEAD names. */
   readonly headIds: number[] = [];
+  /** What HEAD really names, last of all; what it may name because of a write that is still open. */
+  head: number | undefined;
+  inDoubt = new Set<number>();
+  mustRestart = false;
   readonly asked = new Set<string>();
   readonly answered = new Set<string>();
   /** Made at barriers and not confirmed by a complete checkpoint, by writer. */
@@ -81,7 +89,14 @@ class Walk {
     const { harness } = this;
     const attempt = harness.attempt + 1;
     harness.attempt = attempt;
-    const from = latest && { checkpoint: latest, committables: [], full: false };
+    // HEAD is changed first: what was in doubt is settled.
+    this.inDoubt = new Set();
+    const found = this.head === latest?.checkpointId ? undefined : this.storedAs(this.head);
+    if (found !== undefined) {
+      this.completedIds.add(found.checkpoint.checkpointId);
+      this.headIds.push(found.checkpoint.checkpointId);
+    }
+    const from = found ?? (latest && { checkpoint: latest, committables: [], full: false });
     this.send({ kind: 'restored', attempt, from });
     const [commit] = harness.unanswered;
     if (commit?.kind === 'commit') this.commitAnswered(commit, 0, true);
@@ -90,13 +105,31 @@ class Walk {
     this.send({ kind: 'tasks-running', vertices: VERTICES, tasks });
   }
 
+  /** A checkpoint that HEAD names though the coordinator was not told: only its metadata tells of it. */
+  storedAs(checkpointId: number | undefined): RestoredSnapshot | undefined {
+    const metadata = checkpointId === undefined ? undefined : this.metadataOf(checkpointId);
+    if (metadata === undefined) return undefined;
+    const { kind, checkpointId: id } = metadata;
+    const location = { storeUrl: undefined, folder: `chk-${id}` };
+    const checkpoint = { checkpointId: id, kind, location, url: '', files: new Set<string>() };
+    const committables = metadata.committables.filter((one) => !this.committed.has(keyOf(one)));
+    return { checkpoint, committables, full: false };
+  }
+
+  metadataOf(checkpointId: number): SnapshotMetadata | undefined {
+    return this.harness
+      .actions('store-metadata')
+      .findLast((action) => action.checkpointId === checkpointId)?.metadata;
+  }
+
   turn({ what, which, well }: Turn): void {
     const { harness } = this;
-    if (what < 30) this.observe(() => harness.advance(which));
+    if (this.mustRestart) this.restart(which, well);
+    else if (what < 30) this.observe(() => harness.advance(which));
     else if (what < 80) this.answerOne(which, well);
     else if (what < 90) this.request(which);
     else if (what < 92) this.send({ kind: 'inputs-ended' });
-    else if (what < 94) this.restart();
+    else if (what < 94) this.restart(which, well);
     else this.answerOne(which, true);
   }
 
@@ -115,15 +148,18 @@ class Walk {
     this.observe(() => this.harness.send(body));
   }
 
-  restart(): void {
-    if (['idle', 'closed', 'ended'].includes(this.harness.state.mode.kind)) return;
+  restart(which: number, well: boolean): void {
+    this.mustRestart = false;
+    if (['idle', 'closed'].includes(this.harness.state.mode.kind)) return;
     this.send({ kind: 'suspend', reason: 'task-failed' });
     const before = this.harness.actions('quiesced').length;
     for (let left = 20; this.harness.state.mode.kind === 'quiescing' && left > 0; left -= 1) {
-      this.answerOne(0, true);
+      this.answerOne(which, well);
       this.observe(() => this.harness.advance(1000));
     }
+    this.mustRestart = false;
     if (this.harness.state.mode.kind === 'closed') return;
+    expect(this.harness.state.mode.kind).toBe('idle');
     expect(this.harness.actions('quiesced').length).toBeGreaterThanOrEqual(before);
     const { latest } = this.harness.last('quiesced');
     expect(latest?.checkpointId).toBe(this.headIds.at(-1));
@@ -165,7 +201,11 @@ class Walk {
       return;
     }
     harness.unanswered = harness.unanswered.filter((one) => one !== action);
-    const bad = badAnswer(action, which);
+    if (action.kind === 'move-head') {
+      this.headFailed(action, which);
+      return;
+    }
+    const bad = badAnswer(action);
     if (bad !== undefined) this.send(bad);
   }
 
@@ -201,11 +241,33 @@ class Walk {
     this.observe(() => harness.ackWith(task, checkpointId, own));
   }
 
-  /** HEAD names it: what it holds is promised, and writers hear of it. */
-  completing({ checkpointId, becomesLatest }: ActionOf<'move-head'>): void {
+  /** The store refuses only what it never may have done; of what it leaves open it may have done it. */
+  headFailed(action: ActionOf<'move-head'>, which: number): void {
+    const { checkpointId, becomesLatest } = action;
+    const mayRefuse = !this.inDoubt.has(checkpointId);
+    const outcome = mayRefuse && which % 3 === 0 ? 'refused' : 'unknown';
+    if (outcome === 'unknown' && becomesLatest) this.inDoubt.add(checkpointId);
+    if (outcome === 'unknown' && which % 3 === 1) this.named(action);
+    this.send({ kind: 'head-failed', checkpointId, outcome, message: 'no' });
+  }
+
+  /** HEAD names it, whoever knows: what it holds is promised. */
+  named({ checkpointId, becomesLatest }: ActionOf<'move-head'>): void {
     if (!becomesLatest) return;
-    const { metadata } = this.harness.state.pending.get(checkpointId) ?? {};
-    for (const one of metadata?.committables ?? []) this.promised.add(keyOf(one));
+    this.head = checkpointId;
+    for (const one of this.metadataOf(checkpointId)?.committables ?? []) {
+      this.promised.add(keyOf(one));
+    }
+  }
+
+  /** The coordinator is told that HEAD names it, and writers hear of it. */
+  completing(action: ActionOf<'move-head'>): void {
+    const { checkpointId, becomesLatest } = action;
+    this.named(action);
+    // Too late: it was given up, though HEAD says so now.
+    if (!this.harness.state.pending.has(checkpointId)) return;
+    this.inDoubt = new Set();
+    if (!becomesLatest) return;
     this.headIds.push(checkpointId);
     for (const [writer, held] of this.writers) {
       this.writers.set(
@@ -233,6 +295,7 @@ class Walk {
     const failedBefore = harness.state.history.failed;
     change();
     for (const action of harness.log.slice(before)) this.check(action);
+    for (const id of this.inDoubt) expect(sweepScope(harness.state).pendingIds).toContain(id);
     const { pending, history, settings } = harness.state;
     expect(history.finished.length).toBeLessThanOrEqual(settings.historySize);
     expect(history.failed).toBeGreaterThanOrEqual(failedBefore);
@@ -269,6 +332,14 @@ class Walk {
         expect(committables.map(keyOf).sort()).toEqual(expected.sort());
         return;
       }
+      case 'discard':
+      case 'notify-aborted':
+        expect(action.checkpointId).not.toBe(this.head);
+        expect(this.inDoubt).not.toContain(action.checkpointId);
+        return;
+      case 'fail-job':
+        this.mustRestart = true;
+        return;
       case 'notify-complete':
         expect(this.completedIds).not.toContain(action.checkpointId);
         this.completedIds.add(action.checkpointId);
@@ -298,17 +369,13 @@ class Walk {
   }
 }
 
-function badAnswer(action: CoordinatorAction, which: number): CoordinatorEventBody | undefined {
+function badAnswer(action: CoordinatorAction): CoordinatorEventBody | undefined {
   const message = 'no';
   switch (action.kind) {
     case 'take-coordinator-state':
       return { kind: 'trigger-failed', checkpointId: action.checkpointId, message };
     case 'store-metadata':
       return { kind: 'metadata-failed', checkpointId: action.checkpointId, message };
-    case 'move-head': {
-      const outcome = which % 2 === 0 ? 'unknown' : 'refused';
-      return { kind: 'head-failed', checkpointId: action.checkpointId, outcome, message };
-    }
     case 'reserve-ids':
       return { kind: 'ids-not-reserved', outcome: 'failed', message };
     default:

@@ -119,6 +119,22 @@ export function tooManyFailuresError(
   );
 }
 
+/** The storage has not said within the limit whether HEAD was moved to a checkpoint. */
+export function headInDoubtError(
+  path: string,
+  { checkpointId, waitedMs, last }: { checkpointId: number; waitedMs: number; last: string },
+): EngineError {
+  return new EngineError(
+    'CHK-012',
+    'unavailable',
+    'it is not known whether a checkpoint is complete',
+    {
+      details: { head: path, checkpoint: checkpointId, waitedMs, last },
+      hint: 'Check that the checkpoint storage can be read and written: the next attempt reads HEAD and goes on from what it names.',
+    },
+  );
+}
+
 /** Output that a complete checkpoint promised and that no commit can deliver any more. */
 export function lostOutputError(
   lost: readonly { uid: string; checkpointId: number }[],

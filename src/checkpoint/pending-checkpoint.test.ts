@@ -7,13 +7,13 @@ type Phase = CheckpointPhase['kind'];
 // Complete by type: a new phase or event does not compile until every pair is decided here.
 // prettier-ignore
 const NEXT: Record<Phase, Record<keyof typeof EVENTS, Phase | 'bug'>> = {
-  'coordinator-state': { taken: 'collecting', takenNone: 'ready', ack: 'bug',        seal: 'bug',     'metadata-stored': 'bug',    'metadata-failed': 'bug',     'head-moved': 'bug',       refused: 'bug',     fenced: 'bug',     unknown: 'bug',    abort: 'aborted' },
-  collecting:          { taken: 'bug',        takenNone: 'bug',   ack: 'ready',      seal: 'bug',     'metadata-stored': 'bug',    'metadata-failed': 'bug',     'head-moved': 'bug',       refused: 'bug',     fenced: 'bug',     unknown: 'bug',    abort: 'aborted' },
-  ready:               { taken: 'bug',        takenNone: 'bug',   ack: 'ready',      seal: 'storing', 'metadata-stored': 'bug',    'metadata-failed': 'bug',     'head-moved': 'bug',       refused: 'bug',     fenced: 'bug',     unknown: 'bug',    abort: 'aborted' },
-  storing:             { taken: 'bug',        takenNone: 'bug',   ack: 'storing',    seal: 'bug',     'metadata-stored': 'moving', 'metadata-failed': 'aborted', 'head-moved': 'bug',       refused: 'bug',     fenced: 'bug',     unknown: 'bug',    abort: 'storing' },
-  moving:              { taken: 'bug',        takenNone: 'bug',   ack: 'moving',     seal: 'bug',     'metadata-stored': 'bug',    'metadata-failed': 'bug',     'head-moved': 'completed', refused: 'aborted', fenced: 'aborted', unknown: 'moving', abort: 'moving' },
-  completed:           { taken: 'bug',        takenNone: 'bug',   ack: 'completed',  seal: 'bug',     'metadata-stored': 'bug',    'metadata-failed': 'bug',     'head-moved': 'bug',       refused: 'bug',     fenced: 'bug',     unknown: 'bug',    abort: 'completed' },
-  aborted:             { taken: 'bug',        takenNone: 'bug',   ack: 'aborted',    seal: 'bug',     'metadata-stored': 'bug',    'metadata-failed': 'bug',     'head-moved': 'bug',       refused: 'bug',     fenced: 'bug',     unknown: 'bug',    abort: 'aborted' },
+  'coordinator-state': { taken: 'collecting', takenNone: 'ready', ack: 'bug',        seal: 'bug',     'metadata-stored': 'bug',    'metadata-failed': 'bug',     'head-moved': 'bug',       refused: 'bug',     fenced: 'bug',     unknown: 'bug',    'give-up': 'bug',     abort: 'aborted' },
+  collecting:          { taken: 'bug',        takenNone: 'bug',   ack: 'ready',      seal: 'bug',     'metadata-stored': 'bug',    'metadata-failed': 'bug',     'head-moved': 'bug',       refused: 'bug',     fenced: 'bug',     unknown: 'bug',    'give-up': 'bug',     abort: 'aborted' },
+  ready:               { taken: 'bug',        takenNone: 'bug',   ack: 'ready',      seal: 'storing', 'metadata-stored': 'bug',    'metadata-failed': 'bug',     'head-moved': 'bug',       refused: 'bug',     fenced: 'bug',     unknown: 'bug',    'give-up': 'bug',     abort: 'aborted' },
+  storing:             { taken: 'bug',        takenNone: 'bug',   ack: 'storing',    seal: 'bug',     'metadata-stored': 'moving', 'metadata-failed': 'aborted', 'head-moved': 'bug',       refused: 'bug',     fenced: 'bug',     unknown: 'bug',    'give-up': 'bug',     abort: 'storing' },
+  moving:              { taken: 'bug',        takenNone: 'bug',   ack: 'moving',     seal: 'bug',     'metadata-stored': 'bug',    'metadata-failed': 'bug',     'head-moved': 'completed', refused: 'aborted', fenced: 'aborted', unknown: 'moving', 'give-up': 'aborted', abort: 'moving' },
+  completed:           { taken: 'bug',        takenNone: 'bug',   ack: 'completed',  seal: 'bug',     'metadata-stored': 'bug',    'metadata-failed': 'bug',     'head-moved': 'bug',       refused: 'bug',     fenced: 'bug',     unknown: 'bug',    'give-up': 'bug',     abort: 'completed' },
+  aborted:             { taken: 'bug',        takenNone: 'bug',   ack: 'aborted',    seal: 'bug',     'metadata-stored': 'bug',    'metadata-failed': 'bug',     'head-moved': 'bug',       refused: 'bug',     fenced: 'bug',     unknown: 'bug',    'give-up': 'bug',     abort: 'aborted' },
 };
 
 const PHASES: Record<Phase, CheckpointPhase> = {
@@ -37,6 +37,7 @@ const EVENTS = {
   refused: { kind: 'head-failed', outcome: 'refused' },
   fenced: { kind: 'head-failed', outcome: 'fenced' },
   unknown: { kind: 'head-failed', outcome: 'unknown' },
+  'give-up': { kind: 'give-up' },
   abort: { kind: 'abort', reason: 'expired' },
 } as const satisfies Record<string, PhaseEvent>;
 

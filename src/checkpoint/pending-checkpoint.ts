@@ -12,7 +12,8 @@ import type { FailureReason } from './checkpoint-failure.ts';
  *
  * Invariant: from `storing` on, only the store says how it ends: a checkpoint is complete exactly
  * if HEAD was moved to it. An abort that comes then is not heeded, or a restart could find complete
- * what everybody was told is aborted.
+ * what everybody was told is aborted. Where the store gives no answer within a limit (`give-up`), the
+ * checkpoint is aborted as `in-doubt`: nobody may act on it, either way, before HEAD was read.
  */
 export type CheckpointPhase =
   /** The coordinators of sources write down what they have given out. */
@@ -33,8 +34,10 @@ export type PhaseEvent =
   | { readonly kind: 'metadata-stored' }
   | { readonly kind: 'metadata-failed' }
   | { readonly kind: 'head-moved' }
-  /** `unknown` cannot be the last word: the move is tried again until the store answers. */
+  /** `unknown` cannot be the last word: the move is tried again, until the limit. */
   | { readonly kind: 'head-failed'; readonly outcome: 'refused' | 'fenced' | 'unknown' }
+  /** The store has not said for too long whether HEAD was moved. */
+  | { readonly kind: 'give-up' }
   | { readonly kind: 'abort'; readonly reason: FailureReason };
 
 /** Returns the phase after `event`. Pure: the coordinator turns changes into actions. */
@@ -84,6 +87,7 @@ function stepOpen(phase: Open, event: PhaseEvent): CheckpointPhase {
     case 'metadata-failed':
     case 'head-moved':
     case 'head-failed':
+    case 'give-up':
       return unexpected(phase, event);
   }
 }
@@ -105,6 +109,9 @@ function stepSealing(phase: Sealing, event: PhaseEvent): CheckpointPhase {
       if (phase.kind === 'storing') return unexpected(phase, event);
       if (event.outcome === 'unknown') return phase;
       return { kind: 'aborted', reason: event.outcome === 'fenced' ? 'fenced' : 'store-failed' };
+    case 'give-up':
+      if (phase.kind === 'storing') return unexpected(phase, event);
+      return { kind: 'aborted', reason: 'in-doubt' };
     case 'taken':
     case 'seal':
       return unexpected(phase, event);

@@ -207,8 +207,10 @@ export class JobStore {
    * What the next attempt restores: the checkpoint that HEAD names, or nothing.
    *
    * @throws {EngineError} `CHK-…` (`corrupt`, `invalid`) if it cannot be restored.
+   * @throws {EngineError} `CHK-007`, `STO-006` (`unavailable`) if HEAD does not say what is complete.
    */
   async restore(job: ExecutionPlan, allowNonRestoredState: boolean): Promise<Restored> {
+    await this.#checkpoints.settle();
     const latest = await latestOf(this.#checkpoints, this.#options);
     const entry = this.#checkpoints.latest;
     if (latest === undefined || entry === undefined) {
@@ -325,9 +327,10 @@ export class JobStore {
     // A job that was refused before it ran has not had its chance: what it was to restore stays.
     const discard = hasRun && this.#options.discards(ended);
     await this.#checkpoints.end(ended, { discard, idsUsedThrough });
+    // HEAD has said what is complete: nothing is under way or in doubt any more.
+    const over: SweepScope = { ...scope, pendingIds: new Set() };
     // Nothing will be restored from them again: not even the last ones are needed.
-    const nothing: SweepScope = { ...scope, pendingIds: new Set(), files: new Set() };
-    await this.collectGarbage(discard ? nothing : scope);
+    await this.collectGarbage(discard ? { ...over, files: new Set() } : over);
   }
 }
 

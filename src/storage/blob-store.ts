@@ -23,12 +23,14 @@ export interface BlobEntry {
  *
  * Paths are relative to the store's root, with `/`, without `.` or `..`, of any UTF-8 text. A blob
  * is there whole or not at all, and what a resolved promise reported survives a crash. After a
- * rejected write the blob may be there or not: look, by a nonce in the content.
+ * rejected write the blob may be there or not: look, by a nonce in the content. Only `STO-006` says
+ * that the write took no effect and never will; a store gives it where it is certain, and nowhere else.
  *
  * A blob is born in one of two ways and stays so: `create` makes one that never changes, which is
  * only deleted; `replaceIf(…, undefined)` makes one that can be replaced.
  *
  * @throws {EngineError} `STO-001` (`unavailable`) when the store does not answer, is full or refuses;
+ * `STO-006` (`unavailable`) when it could not take a write, and nothing was changed;
  * `STO-002` (`invalid`) for a bad path; `STO-003` (`invalid`) where a blob would be a folder too;
  * `STO-005` (`corrupt`) where a blob's content is gone.
  */

@@ -22,7 +22,7 @@ describe('FileBlobStore: failures of the disk', () => {
       .run(() => store.create('a/b', BYTES))
       .catch((failure: unknown) => failure);
     expect(error).toMatchObject({
-      code: 'STO-001',
+      code: 'STO-006',
       kind: 'unavailable',
       details: { operation: 'create', url: `file://${ROOT}/a/b`, errno },
       cause: { code: errno },
@@ -37,9 +37,9 @@ describe('FileBlobStore: failures of the disk', () => {
     await simulation.run(async () => {
       await store.create('first', BYTES);
       simulation.disk.setCapacityBytes(15);
-      await expect(store.create('second', BYTES)).rejects.toMatchObject({ code: 'STO-001' });
+      await expect(store.create('second', BYTES)).rejects.toMatchObject({ code: 'STO-006' });
       await expect(store.replaceIf('HEAD', BYTES, undefined)).rejects.toMatchObject({
-        code: 'STO-001',
+        code: 'STO-006',
       });
       expect(paths(simulation)).toEqual(['first']);
       simulation.disk.setCapacityBytes(undefined);
@@ -54,12 +54,77 @@ describe('FileBlobStore: failures of the disk', () => {
       const etag = await store.replaceIf('HEAD', BYTES, undefined);
       if (etag === 'changed') expect.fail('nothing was there');
       simulation.disk.fail({ operations: ['sync'], errno: 'EIO' });
-      await expect(store.replaceIf('HEAD', BYTES, etag)).rejects.toMatchObject({ code: 'STO-001' });
+      await expect(store.replaceIf('HEAD', BYTES, etag)).rejects.toMatchObject({ code: 'STO-006' });
       expect(await store.read('HEAD')).toMatchObject({ etag });
       expect(await store.replaceIf('HEAD', BYTES, etag)).not.toBe('changed');
       expect(paths(simulation)).toHaveLength(2);
     });
   });
+});
+
+// Once no failure of a replacement said that nothing had come of it, so a full disk left a checkpoint
+// in doubt for ever.
+describe('FileBlobStore: each operation of a replacement fails', () => {
+  const NEW = Buffer.from('other bytes');
+
+  it.each([
+    ['ENOSPC', false],
+    ['ENOSPC', true],
+    ['EIO', false],
+    ['EIO', true],
+  ])('%s, done: %s: certain where nothing was changed, and only there', async (errno, done) => {
+    const seen = new Map<string, string[]>();
+    for (let skip = 0; ; skip += 1) {
+      const failed = await failedReplacement({ skip, errno, done });
+      if (failed === undefined) break;
+      const { operation, code, isChanged, bodies } = failed;
+      const about = `${operation} ${skip}: ${code}`;
+      expect(['STO-001', 'STO-006'], about).toContain(code);
+      if (code === 'STO-006')
+        expect({ isChanged, bodies }, about).toEqual({ isChanged: false, bodies: 1 });
+      seen.set(operation, [...(seen.get(operation) ?? []), code]);
+    }
+    expect([...new Set(seen.get('write'))]).toEqual(['STO-006']);
+    const isUncertain = done || errno === 'EIO';
+    expect(seen.get('rename')).toEqual(isUncertain ? ['STO-001'] : ['STO-006']);
+  });
+
+  /** What the store said and what was the case, also after a power failure; undefined: nothing failed. */
+  async function failedReplacement(fault: {
+    readonly skip: number;
+    readonly errno: string;
+    readonly done: boolean;
+  }) {
+    const simulation = new Simulation({ seed: fault.skip, keepLog: true });
+    const { disk } = simulation;
+    const etag = await simulation.run(() => open(simulation).replaceIf('HEAD', BYTES, undefined));
+    if (etag === 'changed') expect.fail('nothing was there');
+    const logged = simulation.log().length;
+    disk.fail(fault);
+    const store = open(simulation);
+    const error: unknown = await simulation
+      .run(() => store.replaceIf('HEAD', NEW, etag))
+      .then(
+        () => undefined,
+        (failure: unknown) => failure,
+      );
+    const lines = simulation.log().slice(logged);
+    if (!lines.some((line) => line.endsWith(fault.errno))) return undefined;
+    const operation = / disk (\w+) /.exec(
+      lines.find((line) => line.endsWith(fault.errno)) ?? '',
+    )?.[1];
+    const bodies = paths(simulation).filter((path) => path.includes('body')).length;
+    disk.crash();
+    const found = await simulation.run(() => open(simulation).read('HEAD'));
+    const isChanged = found?.etag !== etag;
+    expect(Buffer.from(found?.bytes ?? [])).toEqual(isChanged ? NEW : BYTES);
+    if (error === undefined) {
+      expect(isChanged, `${fault.skip}`).toBe(true);
+      return { operation: 'a look', code: 'STO-001', isChanged, bodies };
+    }
+    const code = (error as { readonly code?: string }).code ?? 'no code';
+    return { operation: operation ?? '?', code, isChanged, bodies };
+  }
 });
 
 describe('FileBlobStore: what lies about', () => {

@@ -19,6 +19,7 @@ import {
   isGone,
   pathConflictError,
   storageError,
+  type WriteProgress,
 } from './storage-errors.ts';
 
 /**
@@ -56,7 +57,7 @@ export class FileBlobStore implements BlobStore {
 
   async create(path: string, bytes: Bytes): Promise<Etag | 'taken'> {
     const target = this.#target(path);
-    return this.#attempts('create', path, async () => {
+    return this.#attempts('create', path, async (progress) => {
       const temporary = this.#temporaryName();
       await writeSynced(this.#fs, temporary, bytes);
       try {
@@ -64,6 +65,7 @@ export class FileBlobStore implements BlobStore {
         if (stat === undefined) return undefined;
         await this.#sweep(stat.modifiedMs);
         await this.#makeParent(target);
+        progress.published = true;
         const outcome = await this.#take(target, path, () => this.#fs.link(temporary, target));
         return outcome === 'done' ? plainEtag(stat.fileId) : outcome;
       } finally {
@@ -80,7 +82,8 @@ export class FileBlobStore implements BlobStore {
   ): Promise<Etag | 'changed'> {
     const target = this.#target(path);
     if (expected === undefined) return this.#createReplaceable(path, target, bytes);
-    return this.#guarded('replaceIf', path, async () => {
+    const progress: WriteProgress = { published: false };
+    return this.#guarded({ operation: 'replaceIf', path, progress }, async () => {
       const stat = await this.#fs.stat(target);
       if (stat === undefined) {
         await this.#folders.makeDurable(target);
@@ -90,7 +93,7 @@ export class FileBlobStore implements BlobStore {
         if (plainEtag(stat.fileId) !== expected) return 'changed';
         throw cannotReplaceError(this.#urlOf(path));
       }
-      return this.#replaceable(target).replace(bytes, expected, this.#id());
+      return this.#replaceable(target).replace(bytes, expected, { id: this.#id(), progress });
     });
   }
 
@@ -99,7 +102,7 @@ export class FileBlobStore implements BlobStore {
     range?: ByteRange,
   ): Promise<{ bytes: Uint8Array; etag: Etag } | undefined> {
     const target = this.#target(path);
-    return this.#guarded('read', path, async () => {
+    return this.#guarded({ operation: 'read', path }, async () => {
       try {
         return await this.#readPlain(target, range);
       } catch (error) {
@@ -119,11 +122,13 @@ export class FileBlobStore implements BlobStore {
     const targets = paths.map((path) => this.#target(path));
     const parents = new Set<string>();
     for (const [index, target] of targets.entries()) {
-      await this.#guarded('delete', paths[index] ?? '', () => this.#deleteOne(target));
+      const path = paths[index] ?? '';
+      await this.#guarded({ operation: 'delete', path }, () => this.#deleteOne(target));
       parents.add(parentOf(target));
     }
     for (const parent of parents) {
-      await this.#guarded('delete', parent.slice(this.#root.length + 1), async () => {
+      const path = parent.slice(this.#root.length + 1);
+      await this.#guarded({ operation: 'delete', path }, async () => {
         await this.#folders.syncIfThere(parent);
         await this.#folders.prune(parent);
       });
@@ -131,7 +136,7 @@ export class FileBlobStore implements BlobStore {
   }
 
   #createReplaceable(path: string, target: string, bytes: Bytes): Promise<Etag | 'changed'> {
-    return this.#attempts('replaceIf', path, async () => {
+    return this.#attempts('replaceIf', path, async (progress) => {
       const temporary = this.#temporaryName();
       try {
         const etag = await prepareReplaceable(this.#fs, temporary, bytes, this.#id());
@@ -139,6 +144,7 @@ export class FileBlobStore implements BlobStore {
         if (stat === undefined) return undefined;
         await this.#sweep(stat.modifiedMs);
         await this.#makeParent(target);
+        progress.published = true;
         const outcome = await this.#take(target, path, () => this.#fs.rename(temporary, target));
         if (outcome === 'done') return etag;
         return outcome === 'taken' ? 'changed' : undefined;
@@ -218,14 +224,15 @@ export class FileBlobStore implements BlobStore {
   }
 
   async *#walk(folder: string): AsyncIterable<BlobEntry> {
-    const found = await this.#guarded('list', folder, () => this.#scan(folder));
+    const operation = 'list';
+    const found = await this.#guarded({ operation, path: folder }, () => this.#scan(folder));
     for (const { name, kind } of found) {
       const path = folder + name;
       if (kind === 'folder') {
         yield* this.#walk(`${path}/`);
         continue;
       }
-      const entry = await this.#guarded('list', path, () => this.#entry(path, kind));
+      const entry = await this.#guarded({ operation, path }, () => this.#entry(path, kind));
       if (entry !== undefined) yield entry;
     }
   }
@@ -265,13 +272,15 @@ export class FileBlobStore implements BlobStore {
   async #attempts<T>(
     operation: string,
     path: string,
-    attempt: () => Promise<T | undefined>,
+    attempt: (progress: WriteProgress) => Promise<T | undefined>,
   ): Promise<T> {
-    return this.#guarded(operation, path, async () => {
+    // Of all attempts: what one of them may have published counts for the next ones too.
+    const progress: WriteProgress = { published: false };
+    return this.#guarded({ operation, path, progress }, async () => {
       for (let left = ATTEMPTS_MAX; ; left -= 1) {
         try {
           await this.#open();
-          const result = await attempt();
+          const result = await attempt(progress);
           if (result !== undefined) return result;
           assert(left > 0, `${operation} of ${path} is always overtaken`);
         } catch (error) {
@@ -321,11 +330,14 @@ export class FileBlobStore implements BlobStore {
     await this.#fs.removeFolder(temporary);
   }
 
-  async #guarded<T>(operation: string, path: string, work: () => Promise<T>): Promise<T> {
+  async #guarded<T>(
+    { operation, path, progress }: GuardedOperation,
+    work: () => Promise<T>,
+  ): Promise<T> {
     try {
       return await work();
     } catch (error) {
-      throw storageError(error, operation, this.#urlOf(path));
+      throw storageError(error, { operation, url: this.#urlOf(path), progress });
     }
   }
 
@@ -353,6 +365,13 @@ export class FileBlobStore implements BlobStore {
   #urlOf(path: string): string {
     return `${this.url}/${path}`;
   }
+}
+
+interface GuardedOperation {
+  readonly operation: string;
+  readonly path: string;
+  /** Of a write. */
+  readonly progress?: WriteProgress;
 }
 
 interface Found {

@@ -3,7 +3,7 @@ import { toEtag, type BlobEntry, type ByteRange, type Bytes, type Etag } from '.
 import { RESERVED_PREFIX } from './blob-path.ts';
 import { partsOf } from './bytes.ts';
 import type { DurableFolders } from './durable-folders.ts';
-import { isGone, missingBodyError } from './storage-errors.ts';
+import { isGone, isRefusal, missingBodyError, type WriteProgress } from './storage-errors.ts';
 
 /**
  * A blob that can be replaced, on a file system: a folder under the blob's own name.
@@ -19,6 +19,8 @@ import { isGone, missingBodyError } from './storage-errors.ts';
  * could leave behind.
  *
  * - The body is synced, and its name, before the head names it.
+ * - A write that fails before the rename took no effect. So did one whose rename was refused, if the
+ *   folder shows the old head. What fails otherwise may have been done.
  * - The body of version n can become the blob's only while n - 1 is the head: all others up to the
  *   head's version are garbage, which the next writer removes.
  * - Without a head there is no blob. The folder is born whole, by a rename to the blob's name.
@@ -67,11 +69,18 @@ export class ReplaceableBlob {
     });
   }
 
-  async replace(bytes: Bytes, expected: Etag, id: string): Promise<Etag | 'changed'> {
+  /** @param progress Says afterwards whether anything of the write can have been seen. */
+  async replace(
+    bytes: Bytes,
+    expected: Etag,
+    { id, progress }: { readonly id: string; readonly progress: WriteProgress },
+  ): Promise<Etag | 'changed'> {
     const head = headIn(await this.#names());
     const next = { number: (head?.number ?? 0) + 1, id };
     const isOurs =
-      head !== undefined && etagOf(head) === expected && (await this.#installed(head, next, bytes));
+      head !== undefined &&
+      etagOf(head) === expected &&
+      (await this.#installed({ head, next, progress }, bytes));
     await this.settle();
     if (!isOurs) return 'changed';
     await this.#removeBodies(next);
@@ -105,17 +114,33 @@ export class ReplaceableBlob {
     await this.#fs.removeFolder(this.#folder);
   }
 
-  async #installed(head: Version, next: Version, bytes: Bytes): Promise<boolean> {
+  async #installed(change: Change, bytes: Bytes): Promise<boolean> {
+    const { head, next, progress } = change;
     try {
       await writeSynced(this.#fs, this.#path(bodyName(next)), bytes);
       await this.#fs.syncFolder(this.#folder);
+      progress.published = true;
       await this.#fs.rename(this.#path(headName(head)), this.#path(headName(next)));
       return true;
     } catch (error) {
-      if (!isGone(error)) throw error;
-      await this.#fs.remove(this.#path(bodyName(next)));
-      return false;
+      if (isGone(error)) {
+        await this.#fs.remove(this.#path(bodyName(next)));
+        return false;
+      }
+      if (progress.published && isRefusal(error)) await this.#lookAfterRefusal(change);
+      // On a full disk its place is needed; but where the head may name it, it has to stay.
+      if (!progress.published) {
+        await this.#fs.remove(this.#path(bodyName(next))).catch(() => undefined);
+      }
+      throw error;
     }
+  }
+
+  /** Takes the operating system's word that it did not rename only if the folder bears it out. */
+  async #lookAfterRefusal({ head, next, progress }: Change): Promise<void> {
+    const names = await this.#listed();
+    if (names.includes(headName(next)) || !names.includes(headName(head))) return;
+    progress.published = false;
   }
 
   /** Removes the bodies that can never become the blob's any more. */
@@ -207,6 +232,12 @@ export async function writeSynced(fs: FileSystem, path: string, bytes: Bytes): P
 interface Version {
   readonly number: number;
   readonly id: string;
+}
+
+interface Change {
+  readonly head: Version;
+  readonly next: Version;
+  readonly progress: WriteProgress;
 }
 
 const HEAD = /^\.tidemark-head-(\d+)-([0-9a-f]+)$/;

@@ -15,6 +15,12 @@ const HINTS: Readonly<Record<string, string>> = {
   ESTALE: 'Check the network file system: the server dropped that file.',
 };
 
+export interface FailedOperation {
+  readonly operation: string;
+  readonly url: string;
+  readonly progress?: WriteProgress | undefined;
+}
+
 const INVALID_NAME = ['ENAMETOOLONG', 'EINVAL', 'EILSEQ'];
 
 /** `ENOENT`, `ENOSPC` …, where the error is the operating system's. */
@@ -29,8 +35,34 @@ export function isGone(error: unknown): boolean {
   return errno === 'ENOENT' || errno === 'ENOTDIR';
 }
 
-/** What a failure of the disk means to the caller of the store. */
-export function storageError(error: unknown, operation: string, url: string): EngineError {
+/**
+ * What a write of a blob has come to. Until `published` is set, nobody can have seen any of it.
+ */
+export interface WriteProgress {
+  /** Set before the one operation that gives the blob its name or its new version. */
+  published: boolean;
+}
+
+/** By this a caller knows that its write took no effect, and never will. */
+export const REFUSED_WRITE = 'STO-006';
+
+/** With these the operating system says that it did not even begin. */
+const REFUSALS = ['ENOSPC', 'EDQUOT', 'EROFS', 'EACCES', 'EPERM'];
+
+/** Whether the operating system refused an operation, as far as its word is to be trusted. */
+export function isRefusal(error: unknown): boolean {
+  return REFUSALS.includes(errnoOf(error) ?? '');
+}
+
+/**
+ * What a failure of the disk means to the caller of the store.
+ *
+ * @param progress Of a write; undefined for what only reads or deletes.
+ */
+export function storageError(
+  error: unknown,
+  { operation, url, progress }: FailedOperation,
+): EngineError {
   if (error instanceof EngineError) return error;
   const errno = errnoOf(error);
   if (errno !== undefined && INVALID_NAME.includes(errno)) {
@@ -41,11 +73,14 @@ export function storageError(error: unknown, operation: string, url: string): En
     });
   }
   if (errno === 'ENOTDIR' || errno === 'EISDIR') return pathConflictError(url, error);
-  return new EngineError('STO-001', 'unavailable', 'the blob store does not answer', {
+  const facts = {
     details: { operation, url, ...(errno === undefined ? {} : { errno }) },
     hint: HINTS[errno ?? ''] ?? 'Check that the folder is there and its disk is well, and retry.',
     cause: error,
-  });
+  };
+  return progress?.published === false
+    ? new EngineError('STO-006', 'unavailable', 'the blob store could not take a write', facts)
+    : new EngineError('STO-001', 'unavailable', 'the blob store does not answer', facts);
 }
 
 /** A path would have to be both a blob and a folder of blobs. */

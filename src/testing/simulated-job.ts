@@ -12,6 +12,7 @@ import { parseSettings } from '../settings/parse-settings.ts';
 import { readKeyedRuns, type KeyedEntry } from '../state/read-keyed-runs.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 import { FileBlobStore } from '../storage/file-blob-store.ts';
+import { runSimulatedCluster, type SimulatedClusterOptions } from './simulated-cluster.ts';
 import type { SimulatedProcess, SimulatedWorld } from './simulation/simulated-process.ts';
 import { Simulation, type RunBounds, type SimulationOptions } from './simulation/simulation.ts';
 
@@ -26,6 +27,8 @@ export type SimulatedJobGiven =
 export interface SimulatedJobOptions extends SimulationOptions {
   /** Puts something between the job and its checkpoints, such as planted bugs. */
   readonly wrapStore?: (store: BlobStore) => BlobStore;
+  /** Runs the job under a JobManager with TaskManagers in processes of their own. Default: in one process. */
+  readonly cluster?: SimulatedClusterOptions;
 }
 
 /** How a job is submitted to the simulated machine. */
@@ -41,6 +44,8 @@ export interface SubmitOptions {
   readonly checkMode?: boolean;
   /** Keeps the checkpoints of a job that finishes, to look into them. Default true. */
   readonly keepCheckpoints?: boolean;
+  /** Instead of what the machine's options say. */
+  readonly cluster?: SimulatedClusterOptions;
 }
 
 /** What became of one submission: the job's result, or the death of its process. */
@@ -78,9 +83,11 @@ export class SimulatedJob {
   #ended: Promise<Outcome> | undefined;
   #jobName = '';
   readonly #wrapStore: (store: BlobStore) => BlobStore;
+  readonly #cluster: SimulatedClusterOptions | undefined;
 
   constructor(options: SimulatedJobOptions) {
     this.simulation = new Simulation(options);
+    this.#cluster = options.cluster;
     this.#wrapStore = options.wrapStore ?? ((store) => store);
   }
 
@@ -106,7 +113,7 @@ export class SimulatedJob {
         resolve({ kind: 'died' });
       });
     });
-    const started = process.start((world) => this.#start(job, options, world));
+    const started = process.start(() => this.#start(job, options, process));
     const ended = started.then(async (running): Promise<Outcome> => {
       this.#running = running;
       return { kind: 'ended', result: await running.done };
@@ -136,30 +143,36 @@ export class SimulatedJob {
   async #start(
     given: SimulatedJobGiven,
     options: SubmitOptions,
-    world: SimulatedWorld,
+    process: SimulatedProcess,
   ): Promise<RunningJob> {
-    const job = typeof given === 'function' ? given(world) : given;
+    const job = typeof given === 'function' ? given(process) : given;
     this.#jobName = job.name;
     const dynamic = {
       ...SETTINGS,
       'parallelism.default': String(options.parallelism ?? 1),
       ...options.settings,
     };
-    return runJob({
-      job: job.build(undefined, parseSettings({ env: {}, dynamic, cores: 1 })),
-      world,
+    const flink = parseSettings({ env: {}, dynamic, cores: 1 });
+    const store = new FileBlobStore(process.fs, CHECKPOINTS, process.random.fork('store'));
+    const common = {
       dataFolder: '/data',
-      store: this.#wrapStore(new FileBlobStore(world.fs, CHECKPOINTS, world.random.fork('store'))),
-      from: options.from ?? { kind: 'resume' },
+      store: this.#wrapStore(store),
+      from: options.from ?? { kind: 'resume' as const },
       allowNonRestoredState: options.allowNonRestoredState ?? false,
       checkMode: options.checkMode ?? true,
       keepCheckpoints: options.keepCheckpoints ?? true,
-      schedulingRandom: world.random.fork('scheduling'),
-      emit: (event) => {
+      emit: (event: JobEvent) => {
         this.events.push(event);
         this.simulation.trace(`event ${event.kind}`);
       },
-    });
+    };
+    const cluster = options.cluster ?? this.#cluster;
+    if (cluster !== undefined) {
+      const { simulation } = this;
+      return runSimulatedCluster({ ...common, simulation, process, job: given, flink, cluster });
+    }
+    const schedulingRandom = process.random.fork('scheduling');
+    return runJob({ ...common, job: job.build(undefined, flink), world: process, schedulingRandom });
   }
 
   /** Runs until the job has ended or its process has died. */

@@ -2,18 +2,21 @@
  * Goal: whatever is wrong with a job, its settings, its input, its checkpoints or its disk, `tidemark
  * run` says so with a code and a hint and the right exit code, and nothing wrong reaches a sink.
  * Method: the real command with small jobs that are broken in one way each; every file that a
- * checkpoint needs, with one bit flipped or cut short. A full disk is simulated: test/simulation/bad-input.test.ts.
+ * checkpoint needs, with one bit flipped or cut short; a small disk of its own (tmpfs) that is full at a
+ * file of a checkpoint, its metadata or HEAD. Every operation of it: test/simulation/head-in-doubt.test.ts.
  * Replay: SEED=<printed> npm run test:process -- health-pipeline-refusals. The seed gives the bits.
  */
+import { execFile, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { randomInt, systemRandom } from '../../src/common/random.ts';
 import { seededRandom } from '../../src/testing/simulation/seeded-random.ts';
 import { finishedFiles } from '../support/finished-lines.ts';
-import { runTidemark, settings, startTidemark } from '../support/tidemark-process.ts';
+import { REPOSITORY, runTidemark, settings, startTidemark } from '../support/tidemark-process.ts';
 
 const JOBS = 'test/process/jobs';
 /** Of `tidemark run`: the job failed; the job was not started. */
@@ -128,6 +131,77 @@ describe('input that cannot be read', () => {
     expect(stderr).toMatch(HINT);
     expect(finishedFiles(`${root}/out`)).toEqual([]);
   });
+});
+
+describe('a disk that is full', () => {
+  const COUNT = 4_000;
+  const KEYS = 10;
+  /** Runs the command, gives the disk room, and runs it again. */
+  const SCRIPT = `
+    root=$1 blocks=$2; shift 2
+    mount -t tmpfs -o nr_blocks=$blocks tmpfs "$root/checkpoints" || exit 99
+    "$@" >"$root/first.out" 2>"$root/first.err"; echo $? >"$root/first.code"
+    cp -r "$root/out" "$root/out-before" 2>/dev/null || mkdir "$root/out-before"
+    mount -o remount,nr_blocks=20000 tmpfs "$root/checkpoints" || exit 98
+    "$@" >"$root/second.out" 2>"$root/second.err"; echo $? >"$root/second.code"`;
+
+  // Once a disk that was full between metadata and HEAD was asked again and again, for ever.
+  it('ends the job with what to do, wherever it is met; with room the same command goes on', async (context) => {
+    const { status, stderr } = spawnSync('unshare', ['-rm', 'mount', '-t', 'tmpfs', 'tmpfs', root]);
+    context.skip(status !== 0, `no disk of its own for this test: unshare -rm: ${String(stderr)}`);
+    const met: string[] = [];
+    // So few blocks that a small job comes to its first and second checkpoint.
+    for (const blocks of [3, 4, 5, 6]) {
+      const { first, second, before, after } = await runOnDisk(blocks);
+      expect(first.code, `${blocks}: ${first.err}`).toBe(String(FAILED));
+      expect(first.err).toMatch(/^CHK-009: .*STO-006: .*ENOSPC/);
+      expect(first.err).toContain(
+        'Free space on that disk, or point the checkpoint folder to a larger one.',
+      );
+      met.push(/url=`[^`]*\/([^/`]+)`/.exec(first.err)?.[1] ?? first.err);
+      expect(before.filter((line) => !EXPECTED.includes(line))).toEqual([]);
+      expect(new Set(before).size).toBe(before.length);
+      expect(second.code, `${blocks}: ${second.err}`).toBe('0');
+      expect(after).toEqual(EXPECTED);
+    }
+    expect(new Set(met)).toEqual(new Set(['_metadata', 'HEAD']));
+  });
+
+  const EXPECTED = Array.from({ length: COUNT }, (_, n) => {
+    const [key, turn] = [n % KEYS, Math.floor(n / KEYS)];
+    return JSON.stringify({ key, sum: (turn + 1) * key + (KEYS * turn * (turn + 1)) / 2 });
+  }).sort();
+
+  async function runOnDisk(blocks: number) {
+    const place = fs.mkdtempSync(`${root}/disk-`);
+    fs.mkdirSync(`${place}/checkpoints`);
+    const command = [
+      ...[process.execPath, `${REPOSITORY}/bin/tidemark.mjs`, 'run', `${JOBS}/totals.ts`],
+      ...quick(`${place}/checkpoints`),
+      ...['-p', '2', ...settings({ 'execution.checkpointing.tolerable-failed-checkpoints': '0' })],
+      ...['--', '--out', `${place}/out`, '--count', String(COUNT), '--keys', String(KEYS)],
+    ];
+    const args = ['-rm', 'sh', '-c', SCRIPT, 'sh', place, String(blocks), ...command];
+    const env = { ...process.env, NO_COLOR: '1' };
+    await promisify(execFile)('unshare', args, { cwd: REPOSITORY, env });
+    const read = (name: string) => ({
+      code: contentOf(`${place}/${name}.code`).trim(),
+      err: contentOf(`${place}/${name}.err`),
+    });
+    const first = read('first');
+    const second = read('second');
+    return {
+      first,
+      second,
+      before: linesIn(`${place}/out-before`),
+      after: linesIn(`${place}/out`),
+    };
+  }
+
+  function linesIn(folder: string): string[] {
+    const lines = finishedFiles(folder).flatMap((file) => contentOf(file).split('\n'));
+    return lines.filter((line) => line !== '').sort();
+  }
 });
 
 describe('a damaged checkpoint', () => {

@@ -1,4 +1,4 @@
-import { errnoOf } from '../../src/storage/storage-errors.ts';
+import { errnoOf, REFUSED_WRITE } from '../../src/storage/storage-errors.ts';
 import { EngineError } from '../../src/common/errors.ts';
 import type { BlobStore, Etag } from '../../src/storage/blob-store.ts';
 import type { Simulation } from '../../src/testing/index.ts';
@@ -175,6 +175,8 @@ function stepOf(
   state: string,
 ): string | undefined {
   const content = state.slice(state.indexOf(' ') + 1);
+  // It promised that nothing came of it, whatever was there.
+  if (word === REFUSED_WRITE) return state;
   switch (entry.kind) {
     case 'read':
       return word === (state === NOTHING ? NOTHING : content) ? state : undefined;
@@ -209,7 +211,7 @@ function answerOf(result: Etag | 'taken' | 'changed'): Answer {
 
 function unknownIfUnavailable(error: unknown): Answer | undefined {
   if (!(error instanceof EngineError)) throw error;
-  if (error.code === 'STO-004') return { word: 'STO-004' };
+  if (error.code === 'STO-004' || error.code === REFUSED_WRITE) return { word: error.code };
   const errno = errnoOf(error.cause);
   if (error.code === 'STO-001' && (errno === 'EIO' || errno === 'ENOSPC')) return undefined;
   throw error;

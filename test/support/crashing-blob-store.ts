@@ -1,4 +1,5 @@
 import { EngineError } from '../../src/common/errors.ts';
+import { REFUSED_WRITE } from '../../src/storage/storage-errors.ts';
 import type { BlobEntry, BlobStore, ByteRange, Bytes, Etag } from '../../src/storage/blob-store.ts';
 
 /** The process is dead: nothing catches this. */
@@ -66,13 +67,17 @@ export class CrashingBlobStore implements BlobStore {
   }
 }
 
+/** `refused`: says for certain that it did not do it. `late`: does it when the next write comes. */
+export type StoreFault = 'none' | 'lost-request' | 'lost-answer' | 'refused' | 'late';
+
 /** Does what it is asked, or not, and then does not answer, as the list says; one entry per write. */
 export class FlakyBlobStore implements BlobStore {
   readonly url: string;
   readonly #inner: BlobStore;
-  readonly #faults: ('none' | 'lost-request' | 'lost-answer')[];
+  readonly #faults: StoreFault[];
+  #late: (() => Promise<unknown>) | undefined;
 
-  constructor(inner: BlobStore, faults: readonly ('none' | 'lost-request' | 'lost-answer')[]) {
+  constructor(inner: BlobStore, faults: readonly StoreFault[]) {
     this.url = inner.url;
     this.#inner = inner;
     this.#faults = [...faults];
@@ -98,10 +103,21 @@ export class FlakyBlobStore implements BlobStore {
     return this.#write(() => this.#inner.delete(paths));
   }
 
+  /** The next writes go wrong so, before those that were planned. */
+  plan(...faults: readonly StoreFault[]): void {
+    this.#faults.unshift(...faults);
+  }
+
   async #write<T>(write: () => Promise<T>): Promise<T> {
+    const late = this.#late;
+    this.#late = undefined;
+    await late?.();
     const fault = this.#faults.shift() ?? 'none';
     if (fault === 'none') return write();
+    if (fault === 'refused')
+      throw new EngineError(REFUSED_WRITE, 'unavailable', 'the disk is full');
     if (fault === 'lost-answer') await write();
+    if (fault === 'late') this.#late = write;
     throw new EngineError('STO-001', 'unavailable', 'the blob store does not answer');
   }
 }

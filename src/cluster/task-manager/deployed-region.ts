@@ -1,5 +1,6 @@
 import { assert } from '../../common/assert.ts';
 import { transferError } from '../../common/error-transfer.ts';
+import type { Random } from '../../common/random.ts';
 import type { World } from '../../contracts/source.ts';
 import type { JobGraph } from '../../graph/job-graph.ts';
 import type { JobMasterGateway, TaskId } from '../../runtime/gateways.ts';
@@ -22,6 +23,7 @@ export interface DeployedRegionOptions {
   readonly storage: TaskStorage;
   readonly settings: TaskSettings;
   readonly thread: TaskThread;
+  readonly schedulingRandom: Random | undefined;
   readonly printChain: ((text: string) => void) | undefined;
   readonly report: (report: SlotReport) => void;
   /** The task at this place of `deploy.tasks` is there. */
@@ -112,7 +114,7 @@ export class DeployedRegion {
       jobMaster,
       storage,
       settings,
-      random: undefined,
+      random: this.#options.schedulingRandom,
       printChain: id.subtask === 0 ? printChain : undefined,
       inputsOf: (edge) => exchange.inputsOf(edge),
       outputsOf: (edge) => exchange.outputsOf(edge),

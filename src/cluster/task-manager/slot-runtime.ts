@@ -1,4 +1,5 @@
 import type { Cancel } from '../../common/clock.ts';
+import type { Random } from '../../common/random.ts';
 import type { Transport } from '../../common/transport.ts';
 import type { World } from '../../contracts/source.ts';
 import type { JobGraph } from '../../graph/job-graph.ts';
@@ -28,6 +29,8 @@ export interface SlotRuntimeOptions {
   readonly say: (message: FromSlot) => void;
   /** Gets the text of generated chains. */
   readonly print: (text: string) => void;
+  /** Draws the order of tasks and channels, for simulations. */
+  readonly schedulingRandom?: Random;
 }
 
 /** How often progress is reported; more often until there is some. */
@@ -56,6 +59,7 @@ export class SlotRuntime {
     const progress = new ProgressWriter(options.progress);
     this.#thread = new TaskThread({
       clock: world.clock,
+      random: options.schedulingRandom,
       onStep: (task) => {
         progress.step(task === undefined ? 0 : (this.#numbers.get(task) ?? 0));
       },
@@ -114,6 +118,7 @@ export class SlotRuntime {
       storage: this.#storage,
       settings: data.tasks,
       thread: this.#thread,
+      schedulingRandom: this.#options.schedulingRandom,
       printChain: data.debugCodegen ? print : undefined,
       report: (report) => {
         if (report.kind === 'canceled') this.#regions.delete(key);

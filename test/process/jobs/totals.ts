@@ -1,10 +1,11 @@
-/** Counts for ever, with enough state that a checkpoint has files, until it is told to end. */
+/** Counts, for ever if no count is given, with enough state that a checkpoint has files. */
 import { defineJob, fileSink, generate, setupCheckpointAndRecovery, valueState } from 'tidemark';
 import { z } from 'zod';
 
 const TotalsSettings = z.object({
   out: z.string(),
   rate: z.number().default(20_000),
+  count: z.number().optional(),
   keys: z.number().default(5_000),
 });
 const Total = z.object({ key: z.number(), sum: z.number() });
@@ -15,7 +16,7 @@ export default defineJob('totals', { settings: TotalsSettings }, (env, { setting
   env
     .fromSource(
       'numbers',
-      generate(Infinity, (n) => n, { rowsPerSecond: settings.rate }),
+      generate(settings.count ?? Infinity, (n) => n, { rowsPerSecond: settings.rate }),
     )
     .keyBy((n) => n % settings.keys)
     .process('add', { total }, Total, (n, { state, out, key }) => {
