@@ -16,7 +16,17 @@ export type { Namespace } from '../state/keyed-state-backend.ts';
 export type { KeyedEntry } from '../state/read-keyed-runs.ts';
 export type { BlobEntry, BlobStore, ByteRange, Bytes, Etag } from '../storage/blob-store.ts';
 export { Simulation, type RunBounds, type SimulationOptions } from './simulation/simulation.ts';
-export type { SimulatedProcess, SimulatedWorld } from './simulation/simulated-process.ts';
+export type {
+  SimulatedDevices,
+  SimulatedProcess,
+  SimulatedWorld,
+} from './simulation/simulated-process.ts';
+export type { LinkQuality, SimulatedNetwork } from './simulation/simulated-network.ts';
+export type {
+  ProgramOptions,
+  SimulatedMain,
+  SimulatedPrograms,
+} from './simulation/simulated-programs.ts';
 export type {
   CrashPoint,
   DiskFault,
@@ -33,4 +43,6 @@ export type {
   FolderEntry,
 } from '../common/file-system.ts';
 export type { Random } from '../common/random.ts';
+export type { Child, ExitReason, Spawner } from '../common/spawner.ts';
+export type { Connection, Listener, Transport } from '../common/transport.ts';
 export { seededRandom } from './simulation/seeded-random.ts';

@@ -1,10 +1,11 @@
 /*
- * Goal: however often the process of the main job is killed, what can be seen of its output is never
+ * Goal: however often processes of the main job are killed, what can be seen of its output is never
  * wrong and never twice, and in the end all of it is there.
- * Method: thirty times, kill -9 at a random moment and start again, at a random parallelism. A moment
- * is a condition: the first event, the first record, so many records or checkpoints, a file of the
- * checkpoint or of the output that has just appeared. After each kill the finished files are compared
- * with those of an undisturbed run, which the Python reference has checked.
+ * Method: sixty times kill -9 at a random moment: a TaskManager, whose place the job fills by itself;
+ * the JobManager; or all processes at once, after both of which it is started again, at a random
+ * parallelism. A moment is a condition: the first event, the first record, so many reports or
+ * checkpoints, a file of the checkpoint or of the output that has just appeared. After each kill the
+ * finished files are compared with those of an undisturbed run, which the Python reference has checked.
  * Replay: SEED=<printed> npm run test:process -- health-pipeline-kills. The seed gives the moments; what
  * the processes do meanwhile is the machine's.
  */
@@ -24,18 +25,20 @@ import {
   type NodeProcess,
 } from '../support/tidemark-process.ts';
 
-const KILLS = 30;
+/** Twenty of each. */
+const VICTIMS = ['TaskManager', 'JobManager', 'everything'] as const;
+const KILLS = 20 * VICTIMS.length;
 /** Rows per second of each file: after all kills a part of the longer one must be left. */
-const RATE = 1_500;
-const RECORDS_MAX = 1_500;
-const CHECKPOINTS_MAX = 5;
+const RATE = 700;
+const REPORTS_MAX = 4;
+const CHECKPOINTS_MAX = 4;
 const PARALLELISM_MAX = 3;
 const REFERENCE_EVERY = 10;
 /** Different checkpoints that were restored. Many kills come before a new one, more on a slow machine. */
 const RESTORED_MIN = 3;
 const DATA = `${REPOSITORY}/examples/data`;
 const SINKS = ['vitals', 'vitals_hourly', 'dlq'];
-const TEST_MS = 240_000;
+const TEST_MS = 480_000;
 
 const seed = Number(process.env['SEED'] ?? randomInt(systemRandom, 2 ** 31));
 
@@ -55,13 +58,12 @@ interface Moment {
   readonly watch: (process: NodeProcess) => () => boolean;
 }
 
-function drawMoment(random: Random): Moment {
+/** @param isFresh The process has just been started. */
+function drawMoment(random: Random, isFresh: boolean): Moment {
   const kinds = [
-    () => ({ text: 'at its first event', watch: untilEvents('starting', 1) }),
-    () => ({ text: 'at its first record', watch: untilEvents('progress', 1) }),
     () => {
-      const records = 1 + randomInt(random, RECORDS_MAX);
-      return { text: `after ${records} records`, watch: untilRecords(records) };
+      const count = 1 + randomInt(random, REPORTS_MAX);
+      return { text: `after ${count} reports of progress`, watch: untilEvents('progress', count) };
     },
     () => {
       const count = 1 + randomInt(random, CHECKPOINTS_MAX);
@@ -76,18 +78,20 @@ function drawMoment(random: Random): Moment {
       const files = (): string[] => finishedFiles(`${root}/killed/${sink}`);
       return { text: `when a file of ${sink} was finished`, watch: untilNew(files) };
     },
+    () => ({ text: 'at its first event', watch: untilEvents('starting', 1) }),
+    () => ({ text: 'when a TaskManager has started', watch: untilEvents('task-manager', 1) }),
   ];
-  const kind = kinds[randomInt(random, kinds.length)];
+  const kind = kinds[randomInt(random, isFresh ? kinds.length : kinds.length - 2)];
   expect(kind).toBeDefined();
   return kind?.() ?? { text: '', watch: () => () => true };
 }
 
+/** Counted from now on. */
 function untilEvents(kind: string, count: number): Moment['watch'] {
-  return (process) => () => process.count(kind) >= count;
-}
-
-function untilRecords(records: number): Moment['watch'] {
-  return (process) => () => process.recordsRead() >= records;
+  return (process) => {
+    const before = process.count(kind);
+    return () => process.count(kind) >= before + count;
+  };
 }
 
 function untilNew(files: () => string[]): Moment['watch'] {
@@ -117,9 +121,59 @@ function start(parallelism: number, rate: number): NodeProcess {
       'execution.checkpointing.dir': `${root}/checkpoints`,
       'execution.checkpointing.interval': '100ms',
       'execution.checkpointing.min-pause': '0',
+      'taskmanager.numberOfTaskSlots': '1',
+      'restart-strategy.fixed-delay.attempts': '1000',
+      'restart-strategy.fixed-delay.delay': '0',
     }),
     ...['--', '--rate', String(rate), '--out', `${root}/killed`],
   ]);
+}
+
+function shuffled(random: Random): (typeof VICTIMS)[number][] {
+  return Array.from({ length: KILLS }, (_, index) => ({
+    victim: VICTIMS[index % VICTIMS.length] ?? 'everything',
+    order: random.next(),
+  }))
+    .sort((a, b) => a.order - b.order)
+    .map(({ victim }) => victim);
+}
+
+/** Those that have been started and were not lost. */
+function taskManagersOf(job: NodeProcess): number[] {
+  const pids = new Set<number>();
+  for (const event of job.events) {
+    if (event.kind !== 'task-manager') continue;
+    if (event['status'] === 'lost') pids.delete(Number(event['pid']));
+    else pids.add(Number(event['pid']));
+  }
+  return [...pids];
+}
+
+/** @returns The process, if it still lives and will go on. */
+async function strike(
+  job: NodeProcess,
+  victim: (typeof VICTIMS)[number],
+  random: Random,
+  what: string,
+): Promise<NodeProcess | undefined> {
+  if (victim === 'TaskManager') {
+    expect(await job.until(() => taskManagersOf(job).length > 0), what).toBe(true);
+    const pids = taskManagersOf(job);
+    kill(pids[randomInt(random, pids.length)]);
+    return job;
+  }
+  if (victim === 'everything') for (const pid of taskManagersOf(job)) kill(pid);
+  await job.kill('SIGKILL');
+  return undefined;
+}
+
+/** It may have been killed before, and nobody has told of it yet. */
+function kill(pid: number | undefined): void {
+  try {
+    if (pid !== undefined) process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'ESRCH' });
+  }
 }
 
 it(
@@ -142,21 +196,24 @@ it(
     );
 
     const restored = new Set<unknown>();
-    for (let kill = 1; kill <= KILLS; kill += 1) {
+    let running: NodeProcess | undefined;
+    for (const [index, victim] of shuffled(random).entries()) {
       const parallelism = 1 + randomInt(random, PARALLELISM_MAX);
-      const moment = drawMoment(random);
-      const what = `SEED=${seed}, kill ${kill} at parallelism ${parallelism} ${moment.text}`;
-      const running = start(parallelism, RATE);
+      const moment = drawMoment(random, running === undefined);
+      const what = `SEED=${seed}, kill ${index + 1}, ${victim} ${moment.text}`;
+      running ??= start(parallelism, RATE);
       const hasCome = await running.until(moment.watch(running));
-      const ended = await running.kill('SIGKILL');
-      expect(hasCome, `${what}: ended before\n${ended.stdout}${ended.stderr}`).toBe(true);
+      const survivor = await strike(running, victim, random, what);
+      expect(hasCome, `${what}: ended before`).toBe(true);
       restored.add(running.events.find(({ kind }) => kind === 'starting')?.['restoredCheckpoint']);
+      running = survivor;
       for (const each of visible) expect(each.look(), what).toEqual([]);
-      if (kill % REFERENCE_EVERY === 0) {
+      if (index % REFERENCE_EVERY === 0) {
         const check = runReference('check', DATA, `${root}/killed`, '--subset');
         expect(check, `${what}: ${check.stderr}`).toMatchObject({ code: 0 });
       }
     }
+    await running?.kill('SIGKILL');
 
     const last = await start(2, 1_000_000).ended;
     expect(last, `SEED=${seed}\n${last.stdout}${last.stderr}`).toMatchObject({ code: 0 });

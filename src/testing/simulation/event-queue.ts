@@ -1,13 +1,20 @@
-/** One thing that will happen in a simulation. */
+/** Who dies with its events, and whose events wait while it is frozen. */
+export interface EventOwner {
+  readonly alive: boolean;
+  readonly frozen: boolean;
+  readonly id: string;
+}
+
+/** One thing that will happen in a simulation. Its moment changes only while it is in no queue. */
 export interface SimulatedEvent {
-  readonly atMs: number;
+  atMs: number;
   /** Within one moment, events of a lower round go first: see `Simulation`. */
-  readonly round: number;
+  round: number;
   /** Drawn at random: the order within a round. */
-  readonly tie: number;
+  tie: number;
   readonly label: string;
-  /** Who dies with its events; `undefined` is the test itself. */
-  readonly owner: { readonly alive: boolean; readonly id: string } | undefined;
+  /** `undefined` is the test itself. */
+  readonly owner: EventOwner | undefined;
   readonly task: () => void;
   cancelled: boolean;
 }

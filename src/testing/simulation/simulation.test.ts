@@ -133,6 +133,84 @@ describe('kill', () => {
   });
 });
 
+describe('a frozen process', () => {
+  it('does nothing while time goes on, and then all that is due, in its order', async () => {
+    const simulation = new Simulation({ seed: 4 });
+    const { clock } = simulation;
+    const frozen = simulation.process('frozen');
+    const order: string[] = [];
+    const note = (what: string) => () => order.push(`${what} ${Math.round(simulation.nowMs)}`);
+    for (const ms of [30, 10, 50, 20, 2_000]) frozen.clock.after(ms, note(`timer ${ms}`));
+    const cancel = frozen.clock.after(40, note('cancelled'));
+    await simulation.run(() => sleep(clock, 15));
+    frozen.freeze();
+    frozen.freeze();
+    frozen.clock.turn(note('turn'));
+    await simulation.run(() => sleep(clock, 985));
+    cancel();
+    expect(order).toEqual(['timer 10 10']);
+    frozen.thaw();
+    frozen.thaw();
+    await simulation.run(() => sleep(clock, 1_500));
+    const due = ['turn 1000', 'timer 20 1000', 'timer 30 1000', 'timer 50 1000'];
+    expect(order).toEqual(['timer 10 10', ...due, 'timer 2000 2000']);
+  });
+
+  it('has its disk answer when it goes on, and sees how late it is', async () => {
+    const simulation = new Simulation({ seed: 4 });
+    const frozen = simulation.process('frozen');
+    const made = frozen.start(async ({ fs, clock }) => {
+      await fs.makeFolder('/d');
+      return clock.monotonicMs();
+    });
+    await simulation.run(() => nextTurn(simulation.clock));
+    frozen.freeze();
+    simulation.clock.after(5_000, () => frozen.thaw());
+    expect(await simulation.run(made)).toBeGreaterThan(5_000);
+  });
+
+  it('can be killed, and is gone then', async () => {
+    const simulation = new Simulation({ seed: 4 });
+    const frozen = simulation.process('frozen');
+    let ran = false;
+    frozen.clock.after(5, () => (ran = true));
+    frozen.freeze();
+    await simulation.run(() => sleep(simulation.clock, 10));
+    frozen.kill();
+    frozen.thaw();
+    await simulation.run(() => sleep(simulation.clock, 10));
+    expect([ran, frozen.alive]).toEqual([false, false]);
+  });
+
+  it('goes on by itself when only its event loop was blocked', async () => {
+    const simulation = new Simulation({ seed: 4 });
+    const blocked = simulation.process('blocked');
+    const at: number[] = [];
+    blocked.clock.after(5, () => {
+      blocked.block(100);
+      blocked.clock.turn(() => at.push(Math.round(simulation.nowMs)));
+    });
+    blocked.clock.after(20, () => at.push(Math.round(simulation.nowMs)));
+    await simulation.run(() => sleep(simulation.clock, 50));
+    expect([blocked.frozen, at]).toEqual([true, []]);
+    blocked.block(100);
+    blocked.freeze();
+    await simulation.run(() => sleep(simulation.clock, 500));
+    expect([blocked.frozen, at]).toEqual([true, []]);
+    blocked.thaw();
+    await simulation.run(() => sleep(simulation.clock, 1));
+    expect([blocked.frozen, at]).toEqual([false, [550, 550]]);
+  });
+
+  it('stalls the simulation when all wait for it', async () => {
+    const simulation = new Simulation({ seed: 4 });
+    const frozen = simulation.process('frozen');
+    frozen.freeze();
+    const waiting = simulation.run(() => sleep(frozen.clock, 5));
+    await expect(waiting).rejects.toMatchObject({ code: 'TST-002' });
+  });
+});
+
 describe('a run ends', () => {
   it('with the value, or the failure, of what it waits for', async () => {
     const simulation = new Simulation({ seed: 1 });

@@ -2,13 +2,15 @@ import { assert } from '../../common/assert.ts';
 import type { Cancel, Clock } from '../../common/clock.ts';
 import { EngineError } from '../../common/errors.ts';
 import { randomInt, type Random } from '../../common/random.ts';
-import { EventQueue, type SimulatedEvent } from './event-queue.ts';
+import { EventQueue, type EventOwner, type SimulatedEvent } from './event-queue.ts';
 import type { Kernel, KernelEvent } from './kernel.ts';
 import { LeakGuard } from './leak-guard.ts';
 import { afterMicrotasks, afterRealTurn } from './real-loop.ts';
 import { seededRandom } from './seeded-random.ts';
 import { SimulatedDisk } from './simulated-disk.ts';
+import { SimulatedNetwork } from './simulated-network.ts';
 import { SimulatedProcess } from './simulated-process.ts';
+import { SimulatedPrograms } from './simulated-programs.ts';
 import { Trace } from './trace.ts';
 
 export interface SimulationOptions {
@@ -47,12 +49,18 @@ export class Simulation {
   readonly clock: Clock;
   /** The machine's disk, which processes have unless told otherwise. */
   readonly disk: SimulatedDisk;
+  /** Between all processes. */
+  readonly network: SimulatedNetwork;
+  /** What processes can start. */
+  readonly programs: SimulatedPrograms;
   readonly #kernel: Kernel;
   readonly #guard = new LeakGuard();
   readonly #queue = new EventQueue();
   readonly #trace: Trace;
   readonly #ties: Random;
   readonly #incarnations = new Map<string, number>();
+  /** What has come due for frozen processes. */
+  readonly #parked = new Map<EventOwner, SimulatedEvent[]>();
   #wallStartMs: number;
   #nowMs = 0;
   #round = 0;
@@ -69,6 +77,8 @@ export class Simulation {
     this.#wallStartMs = options.startWallMs ?? Date.UTC(2026, 0, 1);
     this.#kernel = this.#makeKernel();
     this.disk = new SimulatedDisk(this.#kernel, root.fork('disk'));
+    this.network = new SimulatedNetwork(this.#kernel, root.fork('network'));
+    this.programs = new SimulatedPrograms(root.fork('programs'), (name) => this.process(name));
     this.clock = {
       wallMs: () => Math.floor(this.#kernel.wallMs),
       monotonicMs: () => this.#nowMs,
@@ -98,7 +108,11 @@ export class Simulation {
     this.#incarnations.set(name, incarnation);
     const id = `${name}#${incarnation}`;
     const random = seededRandom(this.seed).fork(`process ${id}`);
-    return new SimulatedProcess(this.#kernel, { name, id }, random, (self) => disk.mount(self));
+    return new SimulatedProcess(this.#kernel, { name, id }, random, (self) => ({
+      fs: disk.mount(self),
+      transport: this.network.mount(self),
+      spawner: this.programs.spawnerOf(self),
+    }));
   }
 
   /** Sets all wall clocks forward, or back. Monotonic time stays. */
@@ -155,13 +169,36 @@ export class Simulation {
     const failure = this.#takeFailure();
     if (failure !== undefined) return failed(failure.error);
     if (watched.settle !== undefined) return { kind: 'end', settle: watched.settle };
-    const event = this.#queue.pop();
+    const event = this.#pop();
     if (event === undefined) return failed(stalled(this));
     if (this.#events >= bounds.eventsEnd || event.atMs > bounds.endMs) {
       this.#queue.push(event);
       return failed(tooLong(this, event.label));
     }
     return { kind: 'event', event };
+  }
+
+  /** The next event of who is not frozen. */
+  #pop(): SimulatedEvent | undefined {
+    for (;;) {
+      const event = this.#queue.pop();
+      if (event?.owner?.frozen !== true) return event;
+      const parked = this.#parked.get(event.owner) ?? [];
+      this.#parked.set(event.owner, parked);
+      parked.push(event);
+    }
+  }
+
+  #thaw(owner: EventOwner): void {
+    const parked = this.#parked.get(owner) ?? [];
+    this.#parked.delete(owner);
+    const ties = parked.map(() => this.#ties.next()).sort((left, right) => left - right);
+    for (const [index, event] of parked.entries()) {
+      event.atMs = this.#nowMs;
+      event.round = this.#round;
+      event.tie = ties[index] ?? 0;
+      this.#queue.push(event);
+    }
   }
 
   #continue(step: () => void): void {
@@ -261,6 +298,7 @@ export class Simulation {
         return wallMs();
       },
       schedule: (event) => this.#schedule(event),
+      thaw: (owner) => this.#thaw(owner),
       trace: (line) => this.#line(line),
     };
   }
