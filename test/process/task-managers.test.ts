@@ -19,7 +19,7 @@ import {
 } from '../support/tidemark-process.ts';
 
 const TEST_MS = 90_000;
-const COUNT = 6_000;
+const COUNT = 4_000;
 
 let root: string;
 
@@ -45,7 +45,9 @@ function engine(more: Readonly<Record<string, string>> = {}): string[] {
 
 function start(parallelism: number, more: Readonly<Record<string, string>> = {}): NodeProcess {
   const args = ['run', 'test/process/jobs/trouble.ts', '--json', '-p', String(parallelism)];
-  const job = ['--out', `${root}/out`, '--kind', 'none', '--count', String(COUNT)];
+  // The half of it waits until the test has done what it is about.
+  const gate = ['--gate', `${root}/gate`, '--count', String(COUNT)];
+  const job = ['--out', `${root}/out`, '--kind', 'none', ...gate];
   return startTidemark([...args, ...engine(more), '--', ...job]);
 }
 
@@ -73,6 +75,18 @@ function seen(job: NodeProcess, status: string, spare: boolean): Seen[] {
     .filter((event) => event.kind === 'task-manager')
     .filter((event) => event['status'] === status && event['spare'] === spare)
     .map((event) => ({ id: String(event['id']), pid: Number(event['pid']) }));
+}
+
+/** Lets the job go on to its end. */
+function openGate(): void {
+  fs.writeFileSync(`${root}/gate`, '');
+}
+
+/** The job runs again after a failure. */
+async function restarted(job: NodeProcess): Promise<void> {
+  const checkpoints = job.count('checkpoint-completed');
+  await job.until(() => job.count('failure') > 0 && job.count('restarted') > 0);
+  await job.until(() => job.count('checkpoint-completed') > checkpoints);
 }
 
 /** The job has read something, completed a checkpoint, and so many spares stand by. */
@@ -118,6 +132,8 @@ describe.each([
       const first = await running(job, 1);
       const [spare] = seen(job, 'registered', true);
       process.kill(first.pid, 'SIGKILL');
+      await restarted(job);
+      openGate();
       const { code, stdout, stderr } = await job.ended;
       expect(code, stderr).toBe(0);
       expect(counts()).toEqual(expected(COUNT));
@@ -139,6 +155,8 @@ describe.each([
       const job = start(2, { ...slots, 'slotmanager.redundant-taskmanager-num': '0' });
       const first = await running(job, 0);
       process.kill(first.pid, 'SIGKILL');
+      await restarted(job);
+      openGate();
       const { code, stderr } = await job.ended;
       expect(code, stderr).toBe(0);
       expect(counts()).toEqual(expected(COUNT));
@@ -157,6 +175,8 @@ it(
     process.kill(first.pid, 'SIGSTOP');
     const isLost = await job.until(() => seen(job, 'lost', false).length > 0);
     expect(isLost && !isAlive(first.pid)).toBe(true);
+    await restarted(job);
+    openGate();
     const { code, stdout, stderr } = await job.ended;
     expect(code, stderr).toBe(0);
     expect(stdout).toContain('JOB-013');
@@ -173,6 +193,7 @@ it(
     process.kill(job.pid, 'SIGSTOP');
     await sleep(systemClock, 2_500);
     process.kill(job.pid, 'SIGCONT');
+    openGate();
     const { code, stdout, stderr } = await job.ended;
     expect(code, stderr).toBe(0);
     expect(stdout).not.toContain('JOB-01');
@@ -183,11 +204,16 @@ it(
 
 describe.each([
   ['crash', ['JOB-012', 'SIGSEGV', 'count']],
+  // The thread cannot be ended, so its process is.
+  ['block', ['JOB-010', 'count']],
   // Mostly the thread is ended, but V8 may end the whole process instead.
   ['hoard', ['JOB-0(07|12)', 'count']],
 ])('a function that makes its slot %s', (kind, what) => {
   const job = (...more: readonly string[]) => {
-    const args = ['run', 'test/process/jobs/trouble.ts', '-p', '2', ...engine()];
+    // Memory that is nearly full makes a thread slow, too.
+    const stuckTimeout = kind === 'block' ? '2s' : '60s';
+    const settingsOf = engine({ 'tidemark.task.stuck-timeout': stuckTimeout });
+    const args = ['run', 'test/process/jobs/trouble.ts', '-p', '2', ...settingsOf];
     const env = { NODE_OPTIONS: '--max-old-space-size=128' };
     return runTidemark([...args, '--', '--out', `${root}/out`, '--kind', kind, ...more], { env });
   };

@@ -97,7 +97,6 @@ export class RegionDeployment implements Deployment {
             this.#receive(part, report);
           },
           died: (error) => {
-            part.released();
             for (const { id } of part.tasks) jobMaster.taskFailed(id, error);
           },
         },

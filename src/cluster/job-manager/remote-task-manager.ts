@@ -1,6 +1,5 @@
 import { assert } from '../../common/assert.ts';
 import type { Clock } from '../../common/clock.ts';
-import type { EngineError } from '../../common/errors.ts';
 import { receiveError } from '../../common/error-transfer.ts';
 import type { Child, Spawner } from '../../common/spawner.ts';
 import type { Connection } from '../../common/transport.ts';
@@ -36,7 +35,7 @@ export interface RemoteTaskManagerOptions {
   /** All its slots have loaded the job. */
   readonly onReady: () => void;
   /** Told once, before its slots' listeners are. Without an error: it was told to end. */
-  readonly onDead: (error: EngineError | undefined) => void;
+  readonly onDead: (error: Error | undefined) => void;
 }
 
 /** A TaskManager as its JobManager sees it: the process, the connection to it, its slots. */
@@ -55,6 +54,8 @@ export class RemoteTaskManager {
   #early: ToTaskManager[] = [];
   readonly #slots: RemoteSlot[];
   #hasBeenReady = false;
+  /** Why it must be killed, as it says itself. */
+  #broken: Error | undefined;
   #isGone: () => void = () => undefined;
 
   /** Starts the process. */
@@ -143,6 +144,11 @@ export class RemoteTaskManager {
 
   #receive(message: FromTaskManager): void {
     if (message.kind === 'register' || message.kind === 'pong') return;
+    if (message.kind === 'broken') {
+      this.#broken = receiveError(message.error);
+      this.#event({ kind: 'broken' });
+      return;
+    }
     const slot = this.#slots[message.slot.index];
     if (slot?.ref.incarnation !== message.slot.incarnation) return;
     switch (message.kind) {
@@ -197,16 +203,18 @@ export class RemoteTaskManager {
     this.#connection?.destroy();
     this.#early = [];
     const { heartbeat, onDead } = this.#options;
-    const error = deathError(
-      {
-        id: this.id,
-        pid: this.pid,
-        tasks: this.#slots.flatMap((slot) => slot.tasks()),
-        heartbeatTimeoutMs: heartbeat.timeoutMs,
-        startTimeoutMs: heartbeat.startTimeoutMs,
-      },
-      death,
-    );
+    const error =
+      this.#broken ??
+      deathError(
+        {
+          id: this.id,
+          pid: this.pid,
+          tasks: this.#slots.flatMap((slot) => slot.tasks()),
+          heartbeatTimeoutMs: heartbeat.timeoutMs,
+          startTimeoutMs: heartbeat.startTimeoutMs,
+        },
+        death,
+      );
     onDead(death.kind === 'closed' ? undefined : error);
     for (const slot of this.#slots) slot.died(error);
     this.#isGone();

@@ -46,7 +46,7 @@ export function deathError(dead: DeadTaskManager, death: TaskManagerDeath): Engi
 }
 
 /** Too many TaskManagers that were to stand by died while they did. */
-export function noSparesMessage(deaths: number, error: EngineError): string {
+export function noSparesMessage(deaths: number, error: Error): string {
   return `No TaskManager stands by any more: ${deaths} in a row have died while they waited. The last one: ${error.message}`;
 }
 

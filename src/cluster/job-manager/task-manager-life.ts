@@ -2,7 +2,7 @@
  * The life of a TaskManager's process, as its JobManager sees it. Pure.
  *
  *   starting ──registered──► registered ──close──► closing ──exited──► dead
- *      │ too long               │ silent, connection lost   │ too long
+ *      │ too long               │ silent, disconnected …    │ too long
  *      └────────────►  killed  ◄┴───────────────────────────┘
  *                        └──exited──► dead            (exited leads to dead from everywhere)
  *
@@ -24,7 +24,7 @@ export interface HeartbeatSettings {
 }
 
 /** Why a process had to be killed; undefined: nothing but what the operating system says. */
-export type KillReason = 'did-not-register' | 'silent' | 'disconnected' | 'closed';
+export type KillReason = 'did-not-register' | 'silent' | 'disconnected' | 'broken' | 'closed';
 
 export type TaskManagerLife =
   | { readonly kind: 'starting'; readonly sinceMs: number; readonly tickMs: number }
@@ -35,7 +35,8 @@ export type TaskManagerLife =
 
 export type TaskManagerLifeEvent =
   | { readonly kind: 'registered' | 'heard' | 'tick' | 'close'; readonly atMs: number }
-  | { readonly kind: 'connection-lost' }
+  /** `broken`: it says itself that it must be killed. */
+  | { readonly kind: 'connection-lost' | 'broken' }
   | { readonly kind: 'exited'; readonly reason: ExitReason };
 
 /** What became of it. */
@@ -78,6 +79,8 @@ export function stepTaskManagerLife(
       return stay(life.kind === 'registered' ? { ...life, heardMs: event.atMs } : life);
     case 'connection-lost':
       return life.kind === 'registered' ? kill(life, 'disconnected') : stay(life);
+    case 'broken':
+      return life.kind === 'registered' ? kill(life, 'broken') : stay(life);
     case 'close':
       if (life.kind === 'starting') return kill(life, 'closed');
       if (life.kind !== 'registered') return stay(life);

@@ -1,13 +1,12 @@
 import { assert } from '../../common/assert.ts';
 import type { Cancel, Clock } from '../../common/clock.ts';
-import type { EngineError } from '../../common/errors.ts';
 import type { Spawner } from '../../common/spawner.ts';
 import type { Connection, Listener, Transport } from '../../common/transport.ts';
 import { slotsNeeded, type ExecutionPlan } from '../../graph/execution-plan.ts';
 import type { Deployment } from '../deployment.ts';
 import type { JobEvent } from '../job-events.ts';
 import type { SlotData } from '../task-manager/slot-protocol.ts';
-import { decodeFromTaskManager } from '../task-manager/task-manager-protocol.ts';
+import { decodeFromTaskManager, encodeMessage } from '../task-manager/task-manager-protocol.ts';
 import { RegionDeployment, type SlotSource } from './region-deployment.ts';
 import type { RemoteSlot } from './remote-slot.ts';
 import { RemoteTaskManager } from './remote-task-manager.ts';
@@ -74,9 +73,13 @@ export class TaskManagers {
    * Starts the processes; does not wait for them.
    *
    * @throws {EngineError} `COM-…` (`unavailable`) if this process cannot listen.
+   * @throws {EngineError} `SER-004` (`invalid`) if the job's settings hold what is no data.
    */
   async start(): Promise<void> {
-    this.#listener = await this.#options.transport.listen((connection) => {
+    const { slotData, stuckTimeoutMs, transport } = this.#options;
+    // What cannot be sent is refused now, and not when the first process has come.
+    encodeMessage({ kind: 'load', data: slotData, stuckTimeoutMs });
+    this.#listener = await transport.listen((connection) => {
       this.#connected(connection);
     });
     this.#tick();
@@ -166,7 +169,7 @@ export class TaskManagers {
     return made;
   }
 
-  #died(dead: RemoteTaskManager, error: EngineError | undefined): void {
+  #died(dead: RemoteTaskManager, error: Error | undefined): void {
     this.#living.delete(dead);
     if (error === undefined || this.#isClosing) return;
     this.#emit(dead, 'lost');
@@ -179,7 +182,7 @@ export class TaskManagers {
     if (position >= 0 && dead.hasRun) this.#at(position);
   }
 
-  #spareDied(error: EngineError): void {
+  #spareDied(error: Error): void {
     this.#spareDeaths += 1;
     if (this.#spareDeaths < SPARE_DEATHS_MAX) {
       this.#checkSpares();

@@ -17,6 +17,8 @@ import {
 const PING_MS = 1000;
 /** A thread that has nothing left to do ends by itself in much less. */
 const CLOSE_MS = 500;
+/** What is ended by force and is still there then cannot be: something outside of JavaScript holds it. */
+const KILL_MS_MAX = 3_000;
 
 export interface ManagedSlotOptions {
   readonly taskManager: string;
@@ -31,6 +33,8 @@ export interface ManagedSlotOptions {
     report(message: Extract<FromSlot, { kind: 'report' }>): void;
     /** Told once, when the thread is gone. */
     died(error: Error): void;
+    /** The thread was to be ended, for this reason, and cannot be. */
+    unkillable(error: Error): void;
   };
 }
 
@@ -148,9 +152,13 @@ export class ManagedSlot {
   }
 
   #end(reason: Error): void {
-    this.#reason ??= reason;
+    if (this.#reason !== undefined || this.#isGone) return;
+    this.#reason = reason;
     this.#stopWatch?.();
     this.#thread.kill();
+    this.#stopWatch = this.#options.clock.after(KILL_MS_MAX, () => {
+      this.#options.listener.unkillable(reason);
+    });
   }
 
   #ended(end: SlotEnd): void {

@@ -1,7 +1,11 @@
-import type { Connection, Listener, Transport } from '../../common/transport.ts';
+import {
+  firstFrame,
+  type Connection,
+  type Listener,
+  type Transport,
+} from '../../common/transport.ts';
 import { ByteReader, ByteWriter } from '../../serde/bytes.ts';
 import { readAny, writeAny } from '../../serde/msgpack.ts';
-import { HeldConnection } from './held-connection.ts';
 import { deploymentKey, type DeploymentId } from './slot-protocol.ts';
 
 /** Connections that wait for their deployment. More: the oldest are dropped. */
@@ -28,7 +32,7 @@ export class PeerSockets {
   readonly #transport: Transport;
   #listener: Listener | undefined;
   /** Made by peers whose deployment has not come here yet, oldest first. */
-  readonly #early = new Map<string, HeldConnection>();
+  readonly #early = new Map<string, Connection>();
   readonly #awaited = new Map<string, (connection: Connection) => void>();
 
   constructor(transport: Transport) {
@@ -38,9 +42,14 @@ export class PeerSockets {
   /** @returns Where peers connect. */
   async listen(): Promise<string> {
     this.#listener = await this.#transport.listen((connection) => {
-      connection.onFrame((frame) => {
-        this.#greeted(connection, frame);
-      });
+      firstFrame(connection).then(
+        (frame) => {
+          this.#greeted(connection, frame);
+        },
+        () => {
+          connection.destroy();
+        },
+      );
     });
     return this.#listener.address;
   }
@@ -102,15 +111,17 @@ export class PeerSockets {
       connection.destroy();
       return;
     }
-    // Also for one that waits: it listens a moment later.
-    const held = new HeldConnection(connection);
     const waiting = this.#awaited.get(key);
     if (waiting !== undefined) {
       this.#awaited.delete(key);
-      waiting(held);
+      waiting(connection);
       return;
     }
-    this.#early.set(key, held);
+    this.#early.set(key, connection);
+    // The peer has given up before we came.
+    connection.onClose(() => {
+      if (this.#early.get(key) === connection) this.#early.delete(key);
+    });
     if (this.#early.size <= EARLY_MAX) return;
     for (const [oldest, dropped] of this.#early) {
       this.#early.delete(oldest);

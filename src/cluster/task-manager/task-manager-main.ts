@@ -12,7 +12,10 @@ import { TaskManager } from './task-manager.ts';
 import type { TaskManagerHint, TaskManagerInit } from './task-manager-protocol.ts';
 import { WorkerSlotHost } from './worker-slot-host.ts';
 
-const EXIT = { ok: 0, lost: 1 } as const;
+/** Nobody may see what the slots still do, and nothing that holds a thread may hold up the end. */
+function endNow(): void {
+  process.kill(pid, 'SIGKILL');
+}
 
 // An interrupt at the terminal reaches all processes of the job: what to do is the JobManager's to say.
 process.on('SIGINT', () => undefined);
@@ -25,14 +28,12 @@ lines.once('line', (first) => {
   lines.once('line', (second) => {
     start(JSON.parse(second) as TaskManagerInit).catch(() => {
       // Whoever started this process sees that it has ended, and tells of it.
-      process.exit(EXIT.lost);
+      process.exit(1);
     });
   });
 });
 // The other end is held by the JobManager as long as it lives, also before there is a connection.
-lines.on('close', () => {
-  process.exit(EXIT.lost);
-});
+lines.on('close', endNow);
 
 async function start({ id, address, token, slots }: TaskManagerInit): Promise<void> {
   host.begin(token, slots);
@@ -45,7 +46,7 @@ async function start({ id, address, token, slots }: TaskManagerInit): Promise<vo
     connection,
     host,
     onEnd: ({ kind }) => {
-      if (kind === 'lost') process.exit(EXIT.lost);
+      if (kind === 'lost') endNow();
       // Nothing is left that holds the process, once what was printed is written.
       lines.removeAllListeners('close');
       lines.close();

@@ -60,6 +60,8 @@ export type FromTaskManager =
   | { readonly kind: 'slot-ready'; readonly slot: SlotRef; readonly address: string }
   /** Its thread is gone, for certain. */
   | { readonly kind: 'slot-died'; readonly slot: SlotRef; readonly error: TransferredError }
+  /** A slot cannot be ended, for which there was this reason: the whole process must be killed. */
+  | { readonly kind: 'broken'; readonly error: TransferredError }
   | {
       readonly kind: 'report';
       readonly slot: SlotRef;

@@ -120,6 +120,9 @@ export class TaskManager {
           if (report.kind === 'canceled') this.#rings.delete(deploymentKey(deployment));
           this.#say({ kind: 'report', slot: ref, deployment, report });
         },
+        unkillable: (error) => {
+          this.#say({ kind: 'broken', error: transferError(error) });
+        },
         died: (error) => {
           this.#places[ref.index] = undefined;
           for (const key of slot.deployments()) this.#rings.delete(key);

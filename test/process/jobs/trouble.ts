@@ -1,12 +1,16 @@
 /** Counts by key; one element makes trouble in the thread or the process of its slot, once or each time. */
+import { execFileSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import { defineJob, fileSink, generate, setupCheckpointAndRecovery, valueState } from 'tidemark';
 import { z } from 'zod';
 
 const TroubleSettings = z.object({
   out: z.string(),
   count: z.number().default(2_000),
-  kind: z.enum(['none', 'throw', 'exit', 'loop', 'reject', 'hoard', 'crash']),
+  /** A file; as long as it is not there the second half of the elements waits. Absent: nothing waits. */
+  gate: z.string().optional(),
+  kind: z.enum(['none', 'throw', 'exit', 'loop', 'reject', 'hoard', 'crash', 'block']),
   /** A file that is made before the trouble: with it there is none. Absent: trouble each time. */
   once: z.string().optional(),
 });
@@ -30,6 +34,10 @@ function makeTrouble(kind: z.infer<typeof TroubleSettings>['kind']): void {
       return;
     case 'hoard':
       for (const hoard: number[][] = []; ;) hoard.push(new Array<number>(100_000).fill(0.5));
+    case 'block':
+      // Holds the thread where nothing can interrupt it.
+      execFileSync('sleep', ['30']);
+      return;
     case 'crash':
       // As a native module that reads where it may not.
       process.kill(process.pid, 'SIGSEGV');
@@ -39,11 +47,19 @@ function makeTrouble(kind: z.infer<typeof TroubleSettings>['kind']): void {
 export default defineJob('trouble', { settings: TroubleSettings }, (env, { settings, flink }) => {
   setupCheckpointAndRecovery(env, flink);
   const { kind, once, out } = settings;
-  env
-    .fromSource(
-      'numbers',
-      generate(settings.count, (n) => n, { rowsPerSecond: 2_000 }),
-    )
+  const numbers = env.fromSource(
+    'numbers',
+    generate(settings.count, (n) => n, { rowsPerSecond: 2_000 }),
+  );
+  const { gate } = settings;
+  const passed =
+    gate === undefined
+      ? numbers
+      : numbers.asyncMap('gate', z.number(), async (n) => {
+          while (n >= settings.count / 2 && !existsSync(gate)) await setTimeout(20);
+          return n;
+        });
+  passed
     .keyBy((n) => n % 10)
     .process('count', { count }, Count, (n, { key, state, out: to }) => {
       if (n === settings.count / 2 && !(once !== undefined && existsSync(once))) {
