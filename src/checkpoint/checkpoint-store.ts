@@ -19,7 +19,7 @@ import type {
   CoordinatorEventBody,
   SnapshotLocation,
 } from './coordinator-types.ts';
-import { fencedError, headBusyError, takenFileError } from './errors.ts';
+import { fencedError, headBusyError, takenFileError, submittedTwiceError } from './errors.ts';
 import { encodeFramed } from './framed-json.ts';
 import { encodeHead, readHead, type FoundHead, type Head, type HeadCheckpoint } from './head.ts';
 import { encodeMetadata, type SnapshotMetadata } from './metadata.ts';
@@ -35,6 +35,8 @@ export interface LeadershipOptions {
   readonly random: Random;
   /** What a new job starts from: failures before its first checkpoint restore it again. */
   readonly base?: HeadCheckpoint;
+  /** The leadership by which it was decided to take over; 0: there was none. Default: whatever there is. */
+  readonly epochSeen?: number;
 }
 
 /** Reserved with each write of HEAD. A crash of the leader skips at most as many ids. */
@@ -53,6 +55,7 @@ type IdsAnswer = Extract<CoordinatorEventBody, { kind: 'ids-reserved' | 'ids-not
  *
  * @throws {EngineError} `CHK-007` (`unavailable`) if HEAD could not be moved.
  * @throws {EngineError} `CHK-001` (`corrupt`), `CHK-002` (`invalid`) if HEAD cannot be read.
+ * @throws {EngineError} `CHK-013` (`fenced`) if another one leads than `epochSeen`.
  */
 export async function acquireLeadership(options: LeadershipOptions): Promise<CheckpointStore> {
   const { store, jobId, random } = options;
@@ -63,6 +66,10 @@ export async function acquireLeadership(options: LeadershipOptions): Promise<Che
     try {
       const found = await readHead(store, jobId);
       if (found?.head.nonce === nonce) return new CheckpointStore(options, found);
+      // A process that stood still since it decided must not fence those who came meanwhile.
+      if ((found?.head.epoch ?? 0) > (options.epochSeen ?? Infinity)) {
+        throw submittedTwiceError(`${store.url}/${path}`, found?.head.owner ?? '');
+      }
       const head = newLeadership(options, found?.head, nonce);
       const etag = await store.replaceIf(path, encodeHead(head), found?.etag);
       if (etag !== 'changed') return new CheckpointStore(options, { head, etag });

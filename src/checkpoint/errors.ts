@@ -88,6 +88,14 @@ export function headBusyError(path: string, tries: number, cause?: unknown): Eng
   });
 }
 
+/** Somebody else has changed what a submission had read before it decided what to do. */
+export function submittedTwiceError(record: string, other: string): EngineError {
+  return new EngineError('CHK-013', 'fenced', 'another submission of this job came first', {
+    details: { record, other },
+    hint: 'Look whether the other one runs; if it does not, submit the job again.',
+  });
+}
+
 /** What the store said last, such as `ENOSPC`: the coordinator's history keeps the message alone. */
 function answerOf(cause: unknown): { readonly answer?: string } {
   if (!(cause instanceof EngineError)) return {};

@@ -9,7 +9,7 @@ import { EngineError } from '../common/errors.ts';
 import { randomHex, type Random } from '../common/random.ts';
 import type { BlobStore, Etag } from '../storage/blob-store.ts';
 import { nameRecordPath } from './checkpoint-layout.ts';
-import { headBusyError } from './errors.ts';
+import { headBusyError, submittedTwiceError } from './errors.ts';
 import { decodeFramed, encodeFramed, type Versioned } from './framed-json.ts';
 import type { JobEnd } from './retention.ts';
 
@@ -49,18 +49,41 @@ export interface NameRecordOptions {
 }
 
 /**
- * The name is this job's from now on. To be called by its leader before any task starts.
+ * The name is this job's from now on. To be called by its leader before any task starts. A process
+ * that was frozen between its decision and this call must not begin a run that was not meant any more.
  *
+ * @param decidedOn The nonce of the record that was decided on; undefined: there was none.
+ * @throws {EngineError} `CHK-013` (`fenced`) if the record is another one by now.
  * @throws {EngineError} `CHK-007` (`unavailable`).
  */
 export async function claimName(
   options: NameRecordOptions,
   claim: Omit<NameRecord, 'state' | 'nonce' | 'savepointUrl'>,
+  decidedOn: string | undefined,
 ): Promise<void> {
   await moveNameRecord(options, claim.jobName, (before) => {
-    const isNewer = before?.jobId === claim.jobId && before.epoch > claim.epoch;
-    return isNewer ? undefined : { ...claim, state: 'running' };
+    requireSame(`${options.store.url}/${nameRecordPath(claim.jobName)}`, before, decidedOn);
+    return { ...claim, state: 'running' };
   });
+}
+
+/** @throws {EngineError} `CHK-013` (`fenced`) if the record is not the one that was decided on. */
+export async function requireUnclaimed(
+  store: BlobStore,
+  jobName: string,
+  decidedOn: string | undefined,
+): Promise<void> {
+  const { record } = (await readNameRecord(store, jobName)) ?? {};
+  requireSame(`${store.url}/${nameRecordPath(jobName)}`, record, decidedOn);
+}
+
+function requireSame(
+  path: string,
+  before: NameRecord | undefined,
+  decidedOn: string | undefined,
+): void {
+  if (before?.nonce === decidedOn) return;
+  throw submittedTwiceError(path, before === undefined ? 'none' : before.jobId);
 }
 
 /**

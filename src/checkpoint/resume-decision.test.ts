@@ -97,10 +97,15 @@ it('lets only the epoch that leads say how the job ended', async () => {
   const store = new MemoryBlobStore({ wallMs: () => 0 });
   const options = { store, random: countingRandom(1) };
   const { state: _state, nonce: _nonce, ...claim } = RECORD;
-  await claimName(options, claim);
-  await claimName(options, { ...claim, epoch: 4 });
+  const nonce = async () => (await readNameRecord(store, 'wordcount'))?.record.nonce;
+  await claimName(options, claim, undefined);
+  const first = await nonce();
+  await claimName(options, { ...claim, epoch: 4 }, first);
   await endName(options, { ...claim, state: 'canceled' });
-  await claimName(options, claim);
+  // A process that decided before the second one came, and was frozen since.
+  for (const decidedOn of [first, undefined]) {
+    await expect(claimName(options, claim, decidedOn)).rejects.toMatchObject({ code: 'CHK-013' });
+  }
   expect((await readNameRecord(store, 'wordcount'))?.record).toMatchObject({
     state: 'running',
     epoch: 4,

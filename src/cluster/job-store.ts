@@ -16,7 +16,13 @@ import {
   type FoundSnapshot,
   type SnapshotIdentity,
 } from '../checkpoint/metadata.ts';
-import { claimName, endName, readNameRecord, type NameRecord } from '../checkpoint/name-record.ts';
+import {
+  claimName,
+  endName,
+  readNameRecord,
+  requireUnclaimed,
+  type NameRecord,
+} from '../checkpoint/name-record.ts';
 import { planRestore, type RestorePlan } from '../checkpoint/restore-plan.ts';
 import { resumeDecision, type ResumeDecision } from '../checkpoint/resume-decision.ts';
 import type { JobEnd } from '../checkpoint/retention.ts';
@@ -79,17 +85,26 @@ export async function openJob(options: OpenJobOptions): Promise<OpenedJob> {
     await finishEnd(options, known.record, head);
   }
   const { jobId, lineage } = identityOf(decision, world);
+  // Whoever leads now is fenced only by a submission that may start.
+  const epochSeen = jobId === known?.record.jobId ? (head?.epoch ?? 0) : 0;
+  const decidedOn = known?.record.nonce;
+  await requireUnclaimed(store, jobName, decidedOn);
   const checkpoints = await acquireLeadership({
     store,
     jobId,
     lineage,
     owner: options.owner,
     random: world.random,
+    epochSeen,
     ...(named === undefined ? {} : { base: baseOf(named) }),
   });
   const atMs = world.clock.wallMs();
   const { epoch } = checkpoints;
-  await claimName({ store, random: world.random }, { jobName, jobId, lineage, epoch, atMs });
+  await claimName(
+    { store, random: world.random },
+    { jobName, jobId, lineage, epoch, atMs },
+    decidedOn,
+  );
   return {
     checkpoints,
     lineage,

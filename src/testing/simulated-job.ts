@@ -224,6 +224,11 @@ export class SimulatedJob {
     return this.#process;
   }
 
+  /** The process leads the job. @internal */
+  get hasStarted(): boolean {
+    return this.#running !== undefined;
+  }
+
   /** The process that leads the job. @internal */
   get process(): SimulatedProcess | undefined {
     return this.#process;

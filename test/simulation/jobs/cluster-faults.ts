@@ -59,7 +59,8 @@ export function drawClusterFault(
       case 'freeze the JobManager':
         return freeze(machine, [machine.process].filter(isThere), amount * FREEZE_MS_MAX);
       case 'abandon the JobManager': {
-        const leader = machine.abandon();
+        // Before that it is no leader, but a submission that comes late.
+        const leader = machine.hasStarted ? machine.abandon() : undefined;
         if (leader === undefined) return NOTHING;
         leader.freeze();
         abandoned.push(leader);
