@@ -128,6 +128,16 @@ it('gives up at once on what a restart cannot mend', () => {
   expect(gone.life).toEqual({ kind: 'failed', cause: error });
 });
 
+// A leader that was fenced while its tasks were being stopped waited without end to start them again.
+it.each(['failing', 'waiting'] as const)('gives up while it is %s, too', (kind) => {
+  const error = new EngineError('CHK-003', 'fenced', 'x');
+  const fatal: JobLifeEvent = { kind: 'failure', error, regions: 'all', atMs: 0, chance: 0 };
+  const failing = stepJobLife(STATES[kind], fatal, [1], STRATEGY);
+  expect(failing.actions).toEqual([{ kind: 'cancel-tasks', regions: 'all' }]);
+  const gone = stepJobLife(failing.life, EVENTS['tasks-gone'], failing.failures, STRATEGY);
+  expect(gone.life).toEqual({ kind: 'failed', cause: error });
+});
+
 it('deploys an attempt only after the tasks of the one before are gone', () => {
   const event = fc.constantFrom(...Object.values(EVENTS));
   fc.assert(

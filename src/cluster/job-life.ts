@@ -89,6 +89,8 @@ export interface JobLifeStep {
 /** Kinds of errors that a restart cannot mend. */
 const FINAL_KINDS: ReadonlySet<string> = new Set(['invalid', 'corrupt', 'fenced']);
 
+const FINAL = 'a restart cannot mend this';
+
 /** Whether running the job again could help. */
 export function isRecoverable(error: unknown): boolean {
   return !(error instanceof EngineError && FINAL_KINDS.has(error.kind));
@@ -196,6 +198,7 @@ function stepFailure(
     case 'closing':
       return fail('all', 'all');
     case 'waiting': {
+      if (!isRecoverable(event.error)) return fail('all', 'all');
       const added = without(event.regions, life.down);
       if (added === undefined) break;
       return fail(union(life.down, added), added);
@@ -204,6 +207,7 @@ function stepFailure(
     // in another region has mostly the same cause, such as a slot in which both had tasks: it goes
     // down with the first, and does not count by itself.
     case 'failing': {
+      if (!isRecoverable(event.error)) return giveUp(life, event.error, failures);
       const added = without(event.regions, life.down);
       if (added === undefined) break;
       return {
@@ -221,6 +225,21 @@ function stepFailure(
   return { life, failures, actions: [] };
 }
 
+/** Another JobManager leads, say: what the first failure would have had for a restart is gone. */
+function giveUp(
+  life: Extract<JobLife, { kind: 'failing' }>,
+  error: unknown,
+  failures: FailureHistory,
+): JobLifeStep {
+  if (life.next.kind === 'give-up') return { life, failures, actions: [] };
+  const next: RestartDecision = { kind: 'give-up', why: FINAL };
+  return {
+    life: { ...life, down: 'all', cause: error, next },
+    failures,
+    actions: [{ kind: 'cancel-tasks', regions: 'all' }],
+  };
+}
+
 interface FailingOptions {
   readonly attempt: number;
   readonly event: Failure;
@@ -235,7 +254,7 @@ function failing(options: FailingOptions): JobLifeStep {
   const history = [...failures, event.atMs].slice(-FAILURES_KEPT_MAX);
   const next: RestartDecision = isRecoverable(event.error)
     ? decideRestart(strategy, history, event.chance)
-    : { kind: 'give-up', why: 'a restart cannot mend this' };
+    : { kind: 'give-up', why: FINAL };
   const isOver = next.kind === 'give-up';
   const down = isOver ? 'all' : options.down;
   const regions = isOver ? 'all' : options.cancel;

@@ -28,6 +28,8 @@ const CLUSTER_FAULTS = [
 const NOTHING = (): void => undefined;
 /** Longer than a heartbeat may stay away. */
 const FREEZE_MS_MAX = 8_000;
+/** How often it is looked whether another one leads. */
+const THAW_LOOK_MS = 20;
 const PARTITION_MS_MAX = 6_000;
 
 /** Whom it hits is drawn now, by its place among those who live when it strikes. */
@@ -64,7 +66,12 @@ export function drawClusterFault(
         if (leader === undefined) return NOTHING;
         leader.freeze();
         abandoned.push(leader);
-        clock.after(amount * FREEZE_MS_MAX, () => leader.thaw());
+        // Not before another one leads: else it might end the job, and the next run were a new one.
+        const thaw = (): void => {
+          if (machine.process !== leader && machine.hasStarted) leader.thaw();
+          else clock.after(THAW_LOOK_MS, thaw);
+        };
+        clock.after(amount * FREEZE_MS_MAX, thaw);
         return NOTHING;
       }
       case 'block':
