@@ -36,7 +36,6 @@ export class NodeConnection implements Connection {
   #written: Buffer[] = [];
   #flushing = false;
   #writable = true;
-  #goodbye = false;
   #why: Error | undefined;
   #closeTimer: NodeJS.Timeout | undefined;
   #onFrame: ((frame: Uint8Array) => void) | undefined;
@@ -51,7 +50,7 @@ export class NodeConnection implements Connection {
       if (this.#life === 'open') this.#why ??= peerGone(address, error);
     });
     socket.on('end', () => {
-      if (!this.#goodbye && this.#life === 'open') this.#why ??= peerGone(address);
+      if (this.#life === 'open') this.#why ??= peerGone(address);
       this.#end();
     });
     socket.on('close', () => {
@@ -136,7 +135,6 @@ export class NodeConnection implements Connection {
       return this.#wantsMore();
     });
     if (outcome === 'goodbye') {
-      this.#goodbye = true;
       this.#end();
     } else if (outcome === 'bad-length') {
       this.#fail(badFrame(this.#address, this.#splitter.length));

@@ -42,6 +42,7 @@ export class FrameEncoder {
   #schemas = 0;
   #append: AppendRecord = () => MISFIT;
   #layout = NO_LAYOUT;
+  #rowsMax = 0;
 
   constructor(slots: RingSlots) {
     this.#slots = slots;
@@ -71,7 +72,7 @@ export class FrameEncoder {
 
   /** No row fits in any more. */
   isFull(): boolean {
-    return this.cursor.row === this.#layout.rows;
+    return this.cursor.row === this.#rowsMax;
   }
 
   /**
@@ -98,6 +99,7 @@ export class FrameEncoder {
 
   #use(schema: FrameSchema, bytes: Uint8Array): Uint8Array {
     this.#layout = layoutOf(schema, this.#slots.slotBytes);
+    this.#rowsMax = this.#layout.rows;
     this.#schema = schema;
     this.#schemas++;
     this.#append = generateAppend(this.#slots, schema, {

@@ -272,6 +272,15 @@ describe('what comes over the wire', () => {
     reader.close();
   });
 
+  it('is dropped for a channel that was removed, however much it is', async () => {
+    const { near, raw, settle } = rawPeer();
+    const other = near.reader(2);
+    near.remove(1);
+    for (let n = 0; n < 10 * SOCKET_CHANNEL_SLOTS; n++) raw.send(frame(5, 1, 0));
+    await settle();
+    expect(other.isBroken()).toBe(false);
+  });
+
   it('breaks its channel if more comes than was granted', async () => {
     const { near, raw, settle } = rawPeer();
     const reader = near.reader(1);
