@@ -243,6 +243,11 @@ export class Table {
     return this.namespaces === undefined ? undefined : this.namespaces[row];
   }
 
+  /** No row has a namespace, a `sub` or a time to live. */
+  isPlain(): boolean {
+    return this.#plain && this.expiry === undefined;
+  }
+
   /** A base may hold the row from now on. */
   markHeld(row: number): void {
     this.rowState[row]! |= ROW_HELD;
