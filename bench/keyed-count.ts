@@ -4,13 +4,12 @@
  * in turns with what it is compared to; medians of the rounds are compared. README.md says how.
  */
 import { parseArgs } from 'node:util';
-import { sleep, systemClock, type Clock } from '../src/common/clock.ts';
+import { systemClock, type Clock } from '../src/common/clock.ts';
 import { FlinkCluster, type FlinkRound } from './flink/flink-cluster.ts';
 import { Counter, mix, work } from './keyed-count-job.ts';
-import { measure, median, medianRound, type Round } from './measure.ts';
+import { measure, median, medianRound, warmUp, type Round } from './measure.ts';
 import { runBenchJob } from './run-bench-job.ts';
 
-const WARM_UP_MS = 1_500;
 const BARE_CHUNK = 10_000;
 
 interface KeyedCountOptions {
@@ -107,7 +106,7 @@ async function measureEngine({ keys, workLoops, seconds }: Load): Promise<Engine
   const clock = new WatchedClock();
   const settings = { keys, workLoops };
   const job = await runBenchJob({ settings, parallelism: 1, where: { clock } });
-  await sleep(systemClock, WARM_UP_MS);
+  await warmUp(1, job.records);
   clock.pausesMs.length = 0;
   job.checkpointBytes();
   const round = await measure(seconds, job.records);
@@ -121,7 +120,7 @@ async function measureSlots(load: Load, parallelism: number): Promise<Round> {
   const { keys, workLoops, seconds } = load;
   const settings = { keys, workLoops };
   const job = await runBenchJob({ settings, parallelism, where: 'slots' });
-  await sleep(systemClock, WARM_UP_MS);
+  await warmUp(parallelism, job.records);
   const round = await measure(seconds, job.records);
   await job.stop();
   return round;
@@ -149,7 +148,7 @@ async function measureBare({ keys, workLoops, seconds }: Load): Promise<Round> {
     systemClock.turn(turn);
   };
   turn();
-  await sleep(systemClock, WARM_UP_MS / 2);
+  await warmUp(1, () => counter.written);
   const round = await measure(seconds, () => counter.written);
   isOver = true;
   return round;

@@ -4,12 +4,28 @@ import { sleep, systemClock } from '../src/common/clock.ts';
 /** As long as the interval between checkpoints, so that each slice has its share of one. */
 const SLICE_MS = 1_000;
 
+/** CPU time of each thread after which its code is compiled for good. */
+const WARM_UP_CPU_MS = 1_500;
+const WARM_UP_MS_MAX = 60_000;
+const LOOK_MS = 50;
+
 /** What one side did in one round. */
 export interface Round {
   readonly recordsPerSecond: number;
   readonly recordsPerCpuSecond: number;
   /** The same in the best slice: the one in which least else was going on. */
   readonly quietRecordsPerCpuSecond: number;
+}
+
+/**
+ * Waits until the first record is there, and then until the threads have had time of the CPU, be the
+ * machine busy or not.
+ */
+export async function warmUp(threads: number, records: () => number): Promise<void> {
+  const endMs = performance.now() + WARM_UP_MS_MAX;
+  while (records() === 0 && performance.now() < endMs) await sleep(systemClock, LOOK_MS);
+  const untilMicros = cpuMicros() + threads * WARM_UP_CPU_MS * 1_000;
+  while (cpuMicros() < untilMicros && performance.now() < endMs) await sleep(systemClock, LOOK_MS);
 }
 
 /**
@@ -41,8 +57,12 @@ interface Sample {
 }
 
 function sample(records: () => number): Sample {
+  return { ms: performance.now(), cpuMicros: cpuMicros(), records: records() };
+}
+
+function cpuMicros(): number {
   const { user, system } = process.cpuUsage();
-  return { ms: performance.now(), cpuMicros: user + system, records: records() };
+  return user + system;
 }
 
 function perCpuSecond(from: Sample, to: Sample): number {
