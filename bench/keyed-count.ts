@@ -1,135 +1,80 @@
 /**
- * Keyed count: how much of the machine is left for the user's code. A whole job in one thread
- * (generator, map, timestamps, keyBy, a count per key in ValueState, a sink) with a checkpoint each
- * second to files, beside a bare loop over a `Map` that makes the same records and asks the same
- * clock. The two take turns in one process; medians are compared.
- *
- * Usage: `npm run bench -- keyed-count [--keys N] [--rounds N] [--seconds S] [--json]`.
+ * Keyed count: how much of the machine is left for the user's code. A whole job (generator, map,
+ * timestamps, keyBy, a count per key in ValueState, a sink) with a checkpoint each second to files,
+ * in turns with what it is compared to; medians of the rounds are compared. README.md says how.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import path from 'node:path';
 import { parseArgs } from 'node:util';
-import { defineJob } from '../src/api/job-definition.ts';
-import { valueState } from '../src/api/state-descriptors.ts';
-import { monotonous } from '../src/api/watermarks.ts';
-import type { JobEvent } from '../src/cluster/job-events.ts';
-import { defaultWorld, runJob } from '../src/cluster/run-job.ts';
-import { sleep, systemClock, type Clock } from '../src/common/clock.ts';
-import { generate } from '../src/connectors/generator/generator-source.ts';
-import type { Sink } from '../src/contracts/sink.ts';
-import { serializerOf } from '../src/serde/structural-serializer.ts';
-import { parseSettings } from '../src/settings/parse-settings.ts';
+import { systemClock, type Clock } from '../src/common/clock.ts';
+import { FlinkCluster, type FlinkRound } from './flink/flink-cluster.ts';
+import { Counter, mix, work } from './keyed-count-job.ts';
+import { measure, median, medianRound, warmUp, type Round } from './measure.ts';
+import { runBenchJob } from './run-bench-job.ts';
 
-const WARM_UP_MS = 1_500;
 const BARE_CHUNK = 10_000;
 
-interface Reading {
-  readonly key: number;
-  readonly value: number;
-  readonly ts: number;
-}
-
-interface Count {
-  readonly key: number;
-  readonly count: number;
-}
-
-const countSchema = serializerOf({
-  kind: 'object',
-  fields: [
-    { name: 'key', type: { kind: 'float64' } },
-    { name: 'count', type: { kind: 'float64' } },
-  ],
-});
-
-export interface KeyedCountOptions {
+interface KeyedCountOptions {
   readonly keys: number;
+  /** Microseconds of the user's own work per record. */
+  readonly workMicros: number;
   readonly rounds: number;
   readonly seconds: number;
 }
 
-/** What one side did in one round. */
-interface Round {
-  readonly recordsPerSecond: number;
-  readonly recordsPerCpuSecond: number;
+interface Load extends KeyedCountOptions {
+  readonly workLoops: number;
 }
 
 interface EngineRound extends Round {
   /** Longest times between two turns of the event loop. */
   readonly pausesMs: readonly number[];
   readonly checkpointBytes: readonly number[];
-  readonly checkpoints: number;
 }
 
-export interface KeyedCountResult {
+interface Result {
   readonly benchmark: 'keyed-count';
   readonly keys: number;
+  readonly workMicros: number;
   readonly rounds: number;
+}
+
+/** In one thread, beside a bare loop. */
+interface BareResult extends Result {
   readonly engine: Round;
   readonly bare: Round;
   /** Engine by bare loop, records per CPU-second: what else runs on the machine does not count. */
   readonly ratio: number;
+  /** The same by the quietest second of both. */
+  readonly quietRatio: number;
   readonly pauseP99Ms: number;
   readonly pauseMaxMs: number;
   readonly checkpoints: number;
   readonly checkpointBytesMedian: number;
 }
 
-/** Keys that come in no order, the same ones on both sides. */
-function mix(i: number): number {
-  let z = (i + 0x9e3779b9) | 0;
-  z = Math.imul(z ^ (z >>> 16), 0x85ebca6b);
-  z = Math.imul(z ^ (z >>> 13), 0xc2b2ae35);
-  return (z ^ (z >>> 16)) >>> 0;
+/** In one slot and in two. */
+interface SlotsResult extends Result {
+  readonly p1: Round;
+  readonly p2: Round;
+  /** p = 2 by p = 1, records per second. */
+  readonly ratio: number;
+  /** Of each round. */
+  readonly ratios: readonly number[];
 }
 
-/** Counts what comes out, and keeps the last so that it has to be made. */
-class Counter {
-  written = 0;
-  last: Count | undefined = undefined;
-
-  write(count: Count): void {
-    this.written++;
-    this.last = count;
-  }
+/** In slots, beside Flink. */
+interface FlinkResult extends Result {
+  readonly flinkVersion: string;
+  readonly p1: BesideFlink;
+  readonly p2: BesideFlink;
 }
 
-function countingSink(counter: Counter): Sink<Count> {
-  return {
-    kind: 'count',
-    committables: undefined,
-    writer: () => ({
-      write: (count) => {
-        counter.write(count);
-      },
-      prepareCommit: async () => [],
-      close: async () => undefined,
-    }),
-  };
-}
-
-function keyedCount(keys: number, counter: Counter) {
-  const seen = valueState('count', serializerOf({ kind: 'float64' }));
-  return defineJob('keyed-count', (env) => {
-    env
-      .fromSource(
-        'numbers',
-        generate(Infinity, (i) => i),
-      )
-      .map('reading', (i): Reading => ({ key: mix(i) % keys, value: i, ts: Date.now() }))
-      .assignTimestampsAndWatermarks(
-        'time',
-        monotonous<Reading>((reading) => reading.ts),
-      )
-      .keyBy((reading) => reading.key)
-      .process('count', { seen }, countSchema, (reading, { state, out }) => {
-        const count = (state.seen.value() ?? 0) + 1;
-        state.seen.update(count);
-        out.emit({ key: reading.key, count });
-      })
-      .sinkTo('counted', countingSink(counter));
-  });
+interface BesideFlink {
+  readonly tidemark: Round;
+  readonly flink: FlinkRound;
+  /** Tidemark by Flink, records per second. */
+  readonly ratio: number;
+  /** Of each round. */
+  readonly ratios: readonly number[];
 }
 
 /** Measures how long the tasks hold the event loop. */
@@ -157,51 +102,31 @@ class WatchedClock implements Clock {
   }
 }
 
-async function measureEngine(options: KeyedCountOptions): Promise<EngineRound> {
-  const folder = await mkdtemp(path.join(tmpdir(), 'keyed-count-'));
-  const counter = new Counter();
+async function measureEngine({ keys, workLoops, seconds }: Load): Promise<EngineRound> {
   const clock = new WatchedClock();
-  const events: JobEvent[] = [];
-  const flink = parseSettings({
-    env: {},
-    dynamic: {
-      'execution.checkpointing.interval': '1 s',
-      'execution.checkpointing.min-pause': '0 s',
-      'parallelism.default': '1',
-    },
-  });
-  const printsChain = (process.env['TIDEMARK_DEBUG'] ?? '').includes('codegen');
-  const running = await runJob({
-    job: keyedCount(options.keys, counter).build(undefined, flink),
-    world: { ...defaultWorld, clock },
-    dataFolder: folder,
-    from: { kind: 'fresh' },
-    allowNonRestoredState: false,
-    emit: (event) => {
-      events.push(event);
-    },
-    ...(printsChain ? { printChain: (text: string) => process.stderr.write(`${text}\n`) } : {}),
-  });
-  await sleep(systemClock, WARM_UP_MS);
+  const settings = { keys, workLoops };
+  const job = await runBenchJob({ settings, parallelism: 1, where: { clock } });
+  await warmUp(1, job.records);
   clock.pausesMs.length = 0;
-  events.length = 0;
-  const round = await measure(options.seconds, () => counter.written);
+  job.checkpointBytes();
+  const round = await measure(seconds, job.records);
   const pausesMs = clock.pausesMs.slice();
-  const failure = events.find((event) => event.kind === 'failure');
-  const completed = events.filter((event) => event.kind === 'checkpoint-completed');
-  running.cancel();
-  await running.done;
-  await rm(folder, { recursive: true, force: true });
-  if (failure !== undefined) throw failure.error;
-  return {
-    ...round,
-    pausesMs,
-    checkpoints: completed.length,
-    checkpointBytes: completed.map(({ writtenBytes }) => writtenBytes),
-  };
+  const checkpointBytes = job.checkpointBytes();
+  await job.stop();
+  return { ...round, pausesMs, checkpointBytes };
 }
 
-async function measureBare({ keys, seconds }: KeyedCountOptions): Promise<Round> {
+async function measureSlots(load: Load, parallelism: number): Promise<Round> {
+  const { keys, workLoops, seconds } = load;
+  const settings = { keys, workLoops };
+  const job = await runBenchJob({ settings, parallelism, where: 'slots' });
+  await warmUp(parallelism, job.records);
+  const round = await measure(seconds, job.records);
+  await job.stop();
+  return round;
+}
+
+async function measureBare({ keys, workLoops, seconds }: Load): Promise<Round> {
   const counter = new Counter();
   const counts = new Map<number, number>();
   let next = 0;
@@ -209,66 +134,164 @@ async function measureBare({ keys, seconds }: KeyedCountOptions): Promise<Round>
   const count = (from: number, to: number): void => {
     for (let i = from; i < to; i++) {
       const reading = { key: mix(i) % keys, value: i, ts: Date.now() };
+      if (workLoops > 0) counter.worked = work(reading.value, workLoops);
       const seen = (counts.get(reading.key) ?? 0) + 1;
       counts.set(reading.key, seen);
       counter.write({ key: reading.key, count: seen });
     }
   };
+  const chunk = workLoops > 0 ? BARE_CHUNK / 10 : BARE_CHUNK;
   const turn = (): void => {
     if (isOver) return;
-    count(next, next + BARE_CHUNK);
-    next += BARE_CHUNK;
+    count(next, next + chunk);
+    next += chunk;
     systemClock.turn(turn);
   };
   turn();
-  await sleep(systemClock, WARM_UP_MS / 2);
+  await warmUp(1, () => counter.written);
   const round = await measure(seconds, () => counter.written);
   isOver = true;
   return round;
 }
 
-async function measure(seconds: number, records: () => number): Promise<Round> {
-  const startMs = performance.now();
-  const startCpu = process.cpuUsage();
-  const startRecords = records();
-  await sleep(systemClock, seconds * 1_000);
-  const made = records() - startRecords;
-  const { user, system } = process.cpuUsage(startCpu);
-  return {
-    recordsPerSecond: made / ((performance.now() - startMs) / 1_000),
-    recordsPerCpuSecond: made / ((user + system) / 1e6),
-  };
+/** Turns of `work` that take so long where nothing disturbs. */
+function loopsFor(micros: number): number {
+  if (micros === 0) return 0;
+  const loops = 10_000;
+  let fastestMs = Infinity;
+  let seed = 1;
+  for (let tried = 0; tried < 2_000; tried++) {
+    const startMs = performance.now();
+    seed = work(seed, loops);
+    fastestMs = Math.min(fastestMs, performance.now() - startMs);
+  }
+  return Math.max(1, Math.round((micros / 1_000 / fastestMs) * loops));
 }
 
-export async function runKeyedCount(options: KeyedCountOptions): Promise<KeyedCountResult> {
+async function besideBare(load: Load): Promise<BareResult> {
   const engine: EngineRound[] = [];
   const bare: Round[] = [];
-  for (let round = 0; round < options.rounds; round++) {
-    engine.push(await measureEngine(options));
-    bare.push(await measureBare(options));
+  for (let round = 0; round < load.rounds; round++) {
+    engine.push(await measureEngine(load));
+    bare.push(await measureBare(load));
   }
   const pauses = engine.flatMap(({ pausesMs }) => pausesMs).sort((a, b) => a - b);
-  const of = (rounds: readonly Round[]): Round => ({
-    recordsPerSecond: median(rounds.map(({ recordsPerSecond }) => recordsPerSecond)),
-    recordsPerCpuSecond: median(rounds.map(({ recordsPerCpuSecond }) => recordsPerCpuSecond)),
-  });
+  const bytes = engine.flatMap(({ checkpointBytes }) => checkpointBytes);
+  const [ours, theirs] = [medianRound(engine), medianRound(bare)];
   return {
-    benchmark: 'keyed-count',
-    keys: options.keys,
-    rounds: options.rounds,
-    engine: of(engine),
-    bare: of(bare),
-    ratio: of(engine).recordsPerCpuSecond / of(bare).recordsPerCpuSecond,
+    ...headOf(load),
+    engine: ours,
+    bare: theirs,
+    ratio: ours.recordsPerCpuSecond / theirs.recordsPerCpuSecond,
+    quietRatio: ours.quietRecordsPerCpuSecond / theirs.quietRecordsPerCpuSecond,
     pauseP99Ms: pauses[Math.floor(pauses.length * 0.99)] ?? 0,
     pauseMaxMs: pauses.at(-1) ?? 0,
-    checkpoints: engine.reduce((sum, { checkpoints }) => sum + checkpoints, 0),
-    checkpointBytesMedian: median(engine.flatMap(({ checkpointBytes }) => checkpointBytes)),
+    checkpoints: bytes.length,
+    checkpointBytesMedian: median(bytes),
   };
 }
 
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+async function inSlots(load: Load): Promise<SlotsResult> {
+  const p1: Round[] = [];
+  const p2: Round[] = [];
+  for (let round = 0; round < load.rounds; round++) {
+    p1.push(await measureSlots(load, 1));
+    p2.push(await measureSlots(load, 2));
+  }
+  const ratios = ratiosOf(p2, p1);
+  return {
+    ...headOf(load),
+    p1: medianRound(p1),
+    p2: medianRound(p2),
+    ratio: median(ratios),
+    ratios,
+  };
+}
+
+async function besideFlink(load: Load): Promise<FlinkResult> {
+  const cluster = await FlinkCluster.start();
+  try {
+    const ours: [Round[], Round[]] = [[], []];
+    const theirs: [FlinkRound[], FlinkRound[]] = [[], []];
+    for (let round = 0; round < load.rounds; round++) {
+      for (const at of [0, 1] as const) {
+        const parallelism = at + 1;
+        theirs[at].push(await cluster.measure({ ...load, parallelism }));
+        ours[at].push(await measureSlots(load, parallelism));
+      }
+    }
+    const pair = (at: 0 | 1): BesideFlink => {
+      const ratios = ratiosOf(ours[at], theirs[at]);
+      const flink = medianFlink(theirs[at]);
+      return { tidemark: medianRound(ours[at]), flink, ratio: median(ratios), ratios };
+    };
+    return { ...headOf(load), flinkVersion: cluster.version, p1: pair(0), p2: pair(1) };
+  } finally {
+    await cluster.stop();
+  }
+}
+
+function medianFlink(rounds: readonly FlinkRound[]): FlinkRound {
+  const cpu = rounds.flatMap(({ recordsPerCpuSecond }) => recordsPerCpuSecond ?? []);
+  return {
+    recordsPerSecond: median(rounds.map(({ recordsPerSecond }) => recordsPerSecond)),
+    recordsPerCpuSecond: cpu.length === 0 ? undefined : median(cpu),
+  };
+}
+
+/** Round by round, as what else goes on differs less within one. */
+function ratiosOf(
+  rounds: readonly { readonly recordsPerSecond: number }[],
+  to: readonly { readonly recordsPerSecond: number }[],
+): number[] {
+  return rounds.map((one, at) => one.recordsPerSecond / (to[at]?.recordsPerSecond ?? Number.NaN));
+}
+
+function headOf({ keys, workMicros, rounds }: Load): Result {
+  return { benchmark: 'keyed-count', keys, workMicros, rounds };
+}
+
+function printRound(name: string, { recordsPerSecond, recordsPerCpuSecond }: FlinkRound): void {
+  const millions = (rate: number) => `${(rate / 1e6).toFixed(2)} M`.padStart(9);
+  const cpu = recordsPerCpuSecond === undefined ? '' : millions(recordsPerCpuSecond);
+  console.log(
+    `${name.padEnd(16)}${millions(recordsPerSecond)} records/s${cpu} records per CPU-second`,
+  );
+}
+
+function printRatio(name: string, ratio: number, ratios: readonly number[] = []): void {
+  const all = ratios.length === 0 ? '' : `   (${ratios.map((one) => one.toFixed(2)).join(' ')})`;
+  console.log(`${name.padEnd(16)}${ratio.toFixed(2).padStart(9)}${all}`);
+}
+
+function printBare(result: BareResult): void {
+  printRound('tidemark', result.engine);
+  printRound('bare loop', result.bare);
+  printRatio('ratio', result.ratio);
+  printRatio('quiet ratio', result.quietRatio);
+  console.log(
+    `pauses          ${result.pauseP99Ms.toFixed(1).padStart(9)} ms p99, ${result.pauseMaxMs.toFixed(1)} ms longest`,
+  );
+  console.log(
+    `checkpoints     ${String(result.checkpoints).padStart(9)} of ${(result.checkpointBytesMedian / 1e6).toFixed(2)} MB`,
+  );
+}
+
+function printSlots(result: SlotsResult): void {
+  printRound('p = 1', result.p1);
+  printRound('p = 2', result.p2);
+  printRatio('p = 2 / p = 1', result.ratio, result.ratios);
+}
+
+function printFlink(result: FlinkResult): void {
+  for (const [name, { tidemark, flink, ratio, ratios }] of [
+    ['p = 1', result.p1],
+    ['p = 2', result.p2],
+  ] as const) {
+    printRound(`tidemark ${name}`, tidemark);
+    printRound(`Flink ${name}`, flink);
+    printRatio('ratio', ratio, ratios);
+  }
 }
 
 /** @param args What stands behind `keyed-count` on the command line. */
@@ -277,32 +300,27 @@ export async function keyedCountMain(args: readonly string[]): Promise<void> {
     args: [...args],
     options: {
       keys: { type: 'string', default: '100000' },
+      'work-us': { type: 'string', default: '0' },
+      parallelism: { type: 'string', default: '1' },
+      flink: { type: 'boolean', default: false },
       rounds: { type: 'string', default: '5' },
       seconds: { type: 'string', default: '3' },
       json: { type: 'boolean', default: false },
     },
   });
-  const result = await runKeyedCount({
+  const workMicros = Number(values['work-us']);
+  const load: Load = {
     keys: Number(values.keys),
+    workMicros,
+    workLoops: loopsFor(workMicros),
     rounds: Number(values.rounds),
     seconds: Number(values.seconds),
-  });
-  if (values.json) {
-    console.log(JSON.stringify(result));
-    return;
-  }
-  const millions = (rate: number) => `${(rate / 1e6).toFixed(2)} M`.padStart(9);
-  const line = (name: string, round: Round) =>
-    console.log(
-      `${name.padEnd(12)}${millions(round.recordsPerSecond)} records/s${millions(round.recordsPerCpuSecond)} records per CPU-second`,
-    );
-  line('tidemark', result.engine);
-  line('bare loop', result.bare);
-  console.log(`ratio       ${result.ratio.toFixed(2).padStart(9)}`);
-  console.log(
-    `pauses      ${result.pauseP99Ms.toFixed(1).padStart(9)} ms p99, ${result.pauseMaxMs.toFixed(1)} ms longest`,
-  );
-  console.log(
-    `checkpoints ${String(result.checkpoints).padStart(9)} of ${(result.checkpointBytesMedian / 1e6).toFixed(2)} MB`,
-  );
+  };
+  const report = <R extends Result>(result: R, print: (result: R) => void): void => {
+    if (values.json) console.log(JSON.stringify(result));
+    else print(result);
+  };
+  if (values.flink) report(await besideFlink(load), printFlink);
+  else if (values.parallelism === '2') report(await inSlots(load), printSlots);
+  else report(await besideBare(load), printBare);
 }

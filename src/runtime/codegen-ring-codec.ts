@@ -10,6 +10,7 @@
  * - `b` is where the slot begins, `i` the row, `k` the row among those of its shape, `p` the place
  *   in the heap, counted from the slot's beginning.
  * - Nothing counts before `w.row` moves on, so a record that is found not to fit leaves no trace.
+ * - `r_2` is the object in the third field of `r`.
  * - The names of a record are compared one by one: a further, a missing or a moved field makes it
  *   another shape.
  */
@@ -22,6 +23,7 @@ import {
   layoutOf,
   TIMESTAMPS_AT,
   type ColumnLayout,
+  type Field,
   type FrameLayout,
   type FrameSchema,
   type Shape,
@@ -76,7 +78,11 @@ export function generateAppend(
   const text = [
     '"use strict";',
     'const { i32, f64, u8, any, wide, getPrototypeOf, plain } = d;',
-    ...schema.shapes.map((shape, index) => `const names${index} = ${namesText(shape)};`),
+    ...schema.shapes.flatMap((shape, index) =>
+      objectsOf(shape).map(
+        ({ path, fields }) => `const names${index}${path} = ${namesText(fields)};`,
+      ),
+    ),
     ...counters(schema),
     ...shapes.flat(),
     ...appendText(schema, layout),
@@ -103,9 +109,25 @@ export function generateRead(
   return make({ i32, f64, u8, ...helpers });
 }
 
-function namesText(shape: Shape): string {
-  if (shape.kind === 'value') return '[]';
-  return `[${shape.fields.map(({ name }) => quoted(name)).join(', ')}]`;
+function namesText(fields: readonly Field[]): string {
+  return `[${fields.map(({ name }) => quoted(name)).join(', ')}]`;
+}
+
+/** The record or an object within it; its name in the text is `r` with the path. */
+interface ObjectText {
+  readonly path: string;
+  readonly fields: readonly Field[];
+}
+
+/** The objects of a record, each before those within it. */
+function objectsOf(shape: Shape): ObjectText[] {
+  const within = (fields: readonly Field[], path: string): ObjectText[] => [
+    { path, fields },
+    ...fields.flatMap((field, at) =>
+      field.kind === 'object' ? within(field.fields, `${path}_${at}`) : [],
+    ),
+  ];
+  return shape.kind === 'object' ? within(shape.fields, '') : [];
 }
 
 /** With several shapes, each counts its own rows. */
@@ -153,9 +175,11 @@ function shapeText(shape: Shape, index: number, layout: FrameLayout, slots: Ring
   return [
     `function shape${index}(w, r, i) {`,
     ...indent([
-      ...(shape.kind === 'value' ? ['const v0 = r;'] : fieldReads(shape.fields)),
+      ...(shape.kind === 'value'
+        ? ['const v0 = r;']
+        : fieldReads(shape.fields, 'r', columnNames())),
       ...columns.flatMap(({ column }, at) => checkText(`v${at}`, column)),
-      ...(shape.kind === 'value' ? [] : namesCheck(index, columns.length)),
+      ...objectsOf(shape).flatMap((one) => namesCheck(index, one)),
       `const b = w.base; const k = ${k}; let p = w.heap;`,
       ...columns.flatMap((column, at) => writeColumn(`v${at}`, column, end)),
       'w.heap = p;',
@@ -165,18 +189,34 @@ function shapeText(shape: Shape, index: number, layout: FrameLayout, slots: Ring
   ];
 }
 
-function fieldReads(fields: readonly { readonly name: string }[]): string[] {
+/** Names the columns in the order in which the fields are met. */
+function columnNames(): () => string {
+  let next = 0;
+  return () => `v${next++}`;
+}
+
+function fieldReads(fields: readonly Field[], object: string, column: () => string): string[] {
   return [
-    `if (typeof r !== 'object' || r === null || getPrototypeOf(r) !== plain) return ${MISFIT};`,
-    ...fields.map(({ name }, at) => `const v${at} = r[${quoted(name)}];`),
+    `if (typeof ${object} !== 'object' || ${object} === null || getPrototypeOf(${object}) !== plain) return ${MISFIT};`,
+    ...fields.flatMap((field, at) => {
+      const read = `${object}[${quoted(field.name)}];`;
+      if (field.kind !== 'object') return [`const ${column()} = ${read}`];
+      const within = `${object}_${at}`;
+      return [`const ${within} = ${read}`, ...fieldReads(field.fields, within, column)];
+    }),
   ];
 }
 
-function namesCheck(index: number, count: number): string[] {
+function namesCheck(index: number, { path, fields }: ObjectText): string[] {
+  const names = `names${index}${path}`;
   return [
-    'let n = 0;',
-    `for (const name in r) { if (name !== names${index}[n]) return ${MISFIT}; n++; }`,
-    `if (n !== ${count}) return ${MISFIT};`,
+    '{',
+    ...indent([
+      'let n = 0;',
+      `for (const name in r${path}) { if (name !== ${names}[n]) return ${MISFIT}; n++; }`,
+      `if (n !== ${fields.length}) return ${MISFIT};`,
+    ]),
+    '}',
   ];
 }
 
@@ -286,11 +326,18 @@ function readText(schema: FrameSchema, layout: FrameLayout): string[] {
 function rowText(shape: Shape, layouts: readonly ColumnLayout[]): string[] {
   const columns = columnsOf(shape).flatMap((_, at) => readColumn(`v${at}`, layouts[at]));
   if (shape.kind === 'value') return [...columns, 'values[i] = v0;'];
-  // In brackets `__proto__` is a name like any other.
-  const fields = shape.fields.map(({ name }, at) =>
-    name === '__proto__' ? `["__proto__"]: v${at}` : `${quoted(name)}: v${at}`,
-  );
-  return [...columns, `values[i] = { ${fields.join(', ')} };`];
+  return [...columns, `values[i] = ${literalOf(shape.fields, columnNames())};`];
+}
+
+function literalOf(fields: readonly Field[], column: () => string): string {
+  const texts = fields.map((field) => {
+    const value = field.kind === 'object' ? literalOf(field.fields, column) : column();
+    // In brackets `__proto__` is a name like any other.
+    return field.name === '__proto__'
+      ? `["__proto__"]: ${value}`
+      : `${quoted(field.name)}: ${value}`;
+  });
+  return `{ ${texts.join(', ')} }`;
 }
 
 function readColumn(v: string, layout: ColumnLayout | undefined): string[] {

@@ -31,14 +31,19 @@ import {
 } from './ring-frames.ts';
 import { HASHES_AT, TIMESTAMPS_AT } from './ring-schema.ts';
 
+const NO_VALUES: unknown[] = [];
+
 class SlotBatch implements RecordBatch {
   size = 0;
-  readonly values: unknown[];
+  /**
+   * A new array for each frame: it is as young as the records, so the collector need not note each
+   * store of a young object into an old one.
+   */
+  values: unknown[] = NO_VALUES;
   readonly timestamps: Float64Array;
   readonly hashes: Int32Array;
 
-  constructor(values: unknown[], timestamps: Float64Array, hashes: Int32Array) {
-    this.values = values;
+  constructor(timestamps: Float64Array, hashes: Int32Array) {
     this.timestamps = timestamps;
     this.hashes = hashes;
   }
@@ -49,8 +54,6 @@ export class FrameReader implements ChannelReader {
   readonly #queue: FrameConsumer;
   readonly #decoder: FrameDecoder;
   readonly #large = new LargeRecords();
-  /** Filled at once, so that V8 keeps one kind of elements. Only one batch is out at a time. */
-  readonly #values: unknown[] = new Array<unknown>(BATCH_RECORDS_MAX).fill(undefined);
   /** By slot. */
   readonly #batches: SlotBatch[];
   #current: RecordBatch | Control | undefined;
@@ -71,7 +74,6 @@ export class FrameReader implements ChannelReader {
       const timestampsAt = (base + TIMESTAMPS_AT) >> 3;
       const hashesAt = (base + HASHES_AT) >> 2;
       return new SlotBatch(
-        this.#values,
         float64.subarray(timestampsAt, timestampsAt + BATCH_RECORDS_MAX),
         int32.subarray(hashesAt, hashesAt + BATCH_RECORDS_MAX),
       );
@@ -97,7 +99,7 @@ export class FrameReader implements ChannelReader {
     if (!this.#keepsSlot) return;
     this.#keepsSlot = false;
     // Lets go of the values, so that they can die young.
-    if (isBatch(element)) this.#values.fill(undefined, 0, element.size);
+    if (element instanceof SlotBatch) element.values = NO_VALUES;
     this.#queue.release();
   }
 
@@ -138,7 +140,7 @@ export class FrameReader implements ChannelReader {
     if (this.#closed) return;
     this.#closed = true;
     this.#current = undefined;
-    this.#values.fill(undefined);
+    for (const batch of this.#batches) batch.values = NO_VALUES;
     this.#wake = undefined;
     this.#announced = undefined;
     this.#queue.close();
@@ -169,7 +171,8 @@ export class FrameReader implements ChannelReader {
         const batch = this.#batches[base / slots.slotBytes];
         assert(batch !== undefined, 'a slot has no batch');
         batch.size = slots.rowsAt(base);
-        this.#decoder.read(base, batch.size, this.#values);
+        batch.values = new Array<unknown>(BATCH_RECORDS_MAX);
+        this.#decoder.read(base, batch.size, batch.values);
         this.#current = batch;
         this.#keepsSlot = true;
         return;

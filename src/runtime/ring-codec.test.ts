@@ -9,8 +9,15 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { EngineError } from '../common/errors.ts';
 import { isBatch } from './channel.ts';
-import { createRing, RingConsumer, RingProducer, type RingOptions } from './ring.ts';
+import {
+  createRing,
+  RingConsumer,
+  RingProducer,
+  RING_SLOT_BYTES,
+  type RingOptions,
+} from './ring.ts';
 import { RingSlots } from './ring-slots.ts';
+import { columnsOf, widened } from './ring-schema.ts';
 import { FrameEncoder } from './ring-codec.ts';
 import { FrameReader } from './frame-reader.ts';
 import { FrameWriter } from './frame-writer.ts';
@@ -74,8 +81,21 @@ const record = fc.oneof(
   fc.record({ key: scalar, value: fc.integer(), ts: fc.double() }, { noNullPrototype: true }),
   fc.record({ key: fc.string(), value: scalar }, { requiredKeys: ['key'], noNullPrototype: true }),
   fc.array(fc.tuple(fieldName, scalar), { maxLength: 4 }).map(fromEntries),
+  fc.record({ key: fc.integer(), at: nested(2) }, { noNullPrototype: true }),
+  fc.record(
+    { at: fc.oneof({ weight: 9, arbitrary: nested(1) }, scalar) },
+    { noNullPrototype: true },
+  ),
   scalar,
 );
+
+/** Objects within objects, mostly of one form. */
+function nested(depth: number): fc.Arbitrary<unknown> {
+  const inner = depth === 0 ? scalar : nested(depth - 1);
+  const usual = fc.record({ x: fc.integer(), in: inner }, { noNullPrototype: true });
+  const other = fc.array(fc.tuple(fieldName, scalar), { maxLength: 3 }).map(fromEntries);
+  return fc.oneof({ weight: 9, arbitrary: usual }, other);
+}
 
 function fromEntries(entries: readonly (readonly [string, unknown])[]): unknown {
   const made = {};
@@ -116,6 +136,22 @@ describe('records', () => {
   it('keep a field that a later record has in addition', () => {
     const records = [{ a: 1 }, { a: 1, b: 2 }, { b: 2 }, { b: 2, a: 1 }, { a: undefined }];
     expect(through(records)).toStrictEqual(records);
+  });
+
+  it.each([
+    ['another value', [{ at: { x: 1 } }, { at: { x: 'one' } }, { at: { x: undefined } }]],
+    ['another field', [{ at: { x: 1 } }, { at: { x: 1, y: 2 } }, { at: {} }, { at: { y: 2 } }]],
+    ['another order', [{ at: { x: 1, y: 2 } }, { at: { y: 2, x: 1 } }]],
+    ['nothing', [{ at: { x: 1 } }, { at: null }, { at: undefined }, {}, { at: { x: 1 } }]],
+    ['no plain object', [{ at: { x: 1 } }, { at: [1] }, { at: 'x' }, { at: new Map([[1, 2]]) }]],
+    ['an object at last', [{ at: 1 }, { at: { x: 1 } }, { at: null }, { at: { x: 2 } }]],
+    ['the same object twice', [1, 2].map((x) => ((at) => ({ at, again: at }))({ x }))],
+    ['a name of its own', [JSON.parse('{"at":{"__proto__":{"x":1}}}'), { at: { toString: 1 } }]],
+    ['far in', [1, 2, 'x'].map((x) => ({ a: { b: { c: { d: { e: { f: x } } } } } }))],
+  ])('keep an object within that has %s later', (_, records) => {
+    const read = through(records);
+    expect(isDeepStrictEqual(read, records)).toBe(true);
+    expect(JSON.stringify(read)).toBe(JSON.stringify(records));
   });
 
   it('are refused when they are no data, and the channel goes on', () => {
@@ -184,6 +220,23 @@ describe('schemas', () => {
     const records = Array.from({ length: 1000 }, (_, n) =>
       n % 2 === 0 ? { kind: 'click', at: n } : { kind: 'view', page: `p${n}`, ms: 0.5 },
     );
+    expect(schemasFor(records)).toBe(2);
+  });
+
+  it('have columns for the fields of an object within', () => {
+    const records = Array.from({ length: 1000 }, (_, n) => ({ n, at: { x: n, in: { y: 0.5 } } }));
+    expect(schemasFor(records)).toBe(1);
+    const schema = widened({ shapes: [] }, records[0], RING_SLOT_BYTES);
+    const [shape] = schema?.shapes ?? [];
+    expect(shape && columnsOf(shape).map(({ kind }) => kind)).toEqual([
+      'int32',
+      'int32',
+      'float64',
+    ]);
+  });
+
+  it('are two for objects within that all look different', () => {
+    const records = Array.from({ length: 1000 }, (_, n) => ({ at: { [`field${n}`]: n } }));
     expect(schemasFor(records)).toBe(2);
   });
 

@@ -4,6 +4,9 @@
  *
  *   header | timestamps | hashes | shape of each row | columns of each shape | heap of text and bytes
  *
+ * A field that is a plain object itself has no column but those of its fields, as long as its names
+ * are the same in each record.
+ *
  * Always holds: a column only widens, so a schema is replaced a bounded number of times; the value
  * shape is the last one, and once its column is `any` every record fits.
  */
@@ -19,9 +22,13 @@ export interface Column {
   readonly nullable: boolean;
 }
 
-export interface Field extends Column {
-  readonly name: string;
+/** A plain object with just these fields, in this order; never null or undefined. */
+export interface NestedObject {
+  readonly kind: 'object';
+  readonly fields: readonly Field[];
 }
+
+export type Field = { readonly name: string } & (Column | NestedObject);
 
 export type Shape =
   /** Plain objects with just these fields, in this order. */
@@ -35,6 +42,9 @@ export interface FrameSchema {
 
 /** Object shapes with columns of their own; more of them are written as `any`. */
 export const SHAPES_MAX = 4;
+/** Fields of an object within a record, and how deep such objects lie; others are written as `any`. */
+const NESTED_FIELDS_MAX = 32;
+const NESTED_DEPTH_MAX = 4;
 /** A schema that lets fewer rows into a slot is not worth its columns. */
 const ROWS_MIN = 16;
 
@@ -107,8 +117,15 @@ export function layoutOf({ shapes }: FrameSchema, slotBytes: number): FrameLayou
   return { rows, tagsAt, shapes: columns, sections, heapAt: at };
 }
 
+/** In the order of the fields, those of an object where it stands. */
 export function columnsOf(shape: Shape): readonly Column[] {
-  return shape.kind === 'object' ? shape.fields : [shape.column];
+  return shape.kind === 'object' ? columnsOfFields(shape.fields) : [shape.column];
+}
+
+function columnsOfFields(fields: readonly Field[]): readonly Column[] {
+  return fields.flatMap((field) =>
+    field.kind === 'object' ? columnsOfFields(field.fields) : [field],
+  );
 }
 
 /** Whether the record's fields can be columns without anything getting lost. */
@@ -126,14 +143,10 @@ function withObject(
   record: Readonly<Record<string, unknown>>,
 ): readonly Shape[] | undefined {
   const names = Object.keys(record);
-  const index = shapes.findIndex((shape) => hasNames(shape, names));
+  const index = shapes.findIndex((shape) => shape.kind === 'object' && hasNames(shape, names));
   const known = shapes[index];
   const before = known?.kind === 'object' ? known.fields : undefined;
-  const fields = names.map((name, at): Field => {
-    const column = before?.[at] ?? { kind: 'none', nullable: false };
-    return { name, ...widenedColumn(column, record[name]) };
-  });
-  const shape: Shape = { kind: 'object', fields };
+  const shape: Shape = { kind: 'object', fields: widenedFields(before, record, 1) };
   if (index >= 0) return shapes.with(index, shape);
   const objects = objectShapes(shapes);
   if (objects.length === SHAPES_MAX) return undefined;
@@ -150,9 +163,39 @@ function objectShapes(shapes: readonly Shape[]): Shape[] {
   return shapes.filter(({ kind }) => kind === 'object');
 }
 
-function hasNames(shape: Shape, names: readonly string[]): boolean {
-  if (shape.kind !== 'object' || shape.fields.length !== names.length) return false;
-  return shape.fields.every(({ name }, at) => name === names[at]);
+function hasNames({ fields }: NestedObject, names: readonly string[]): boolean {
+  return fields.length === names.length && fields.every(({ name }, at) => name === names[at]);
+}
+
+/** @param before The fields so far, of the same names; undefined: there are none yet. */
+function widenedFields(
+  before: readonly Field[] | undefined,
+  record: Readonly<Record<string, unknown>>,
+  depth: number,
+): Field[] {
+  return Object.keys(record).map((name, at): Field => {
+    const value = record[name];
+    const field = before?.[at] ?? { kind: 'none', nullable: false };
+    if (field.kind === 'object' || (field.kind === 'none' && !field.nullable)) {
+      const nested = widenedObject(field.kind === 'object' ? field : undefined, value, depth);
+      if (nested !== undefined) return { name, ...nested };
+    }
+    if (field.kind === 'object') return { name, ...columnOf('any', false) };
+    return { name, ...widenedColumn(field, value) };
+  });
+}
+
+/** Undefined: the value is no object whose fields can be columns, or one of other names. */
+function widenedObject(
+  before: NestedObject | undefined,
+  value: unknown,
+  depth: number,
+): NestedObject | undefined {
+  if (depth === NESTED_DEPTH_MAX || !isColumnar(value)) return undefined;
+  const names = Object.keys(value);
+  if (names.length > NESTED_FIELDS_MAX) return undefined;
+  if (before !== undefined && !hasNames(before, names)) return undefined;
+  return { kind: 'object', fields: widenedFields(before?.fields, value, depth + 1) };
 }
 
 function widenedColumn({ kind, nullable }: Column, value: unknown): Column {

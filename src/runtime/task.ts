@@ -44,8 +44,6 @@ const LOAD_IDLE_SLICE_MS = 2;
  * which keeps it short (each row that is touched before its turn costs extra) and records moving.
  */
 const STEPS_PER_SLICE = 8;
-/** Rows from which on a table is so much larger than the near caches that prefetching pays. */
-const PREFETCH_ROWS_MIN = 50_000;
 
 /** `idle`: nothing to do before the next wake; `done`: the task has ended, whichever way. */
 export type StepResult = 'progress' | 'idle' | 'done';
@@ -369,7 +367,7 @@ export class Task implements TaskGateway {
     if (this.#isLoading && !this.#isReady(element)) return false;
     this.#recordsIn += element.size;
     for (const keyed of this.#backends) keyed.beginBatch();
-    this.#prefetch(element);
+    this.#operators[0]?.keyed?.prefetch(element.hashes, 0, element.size);
     return this.#continueBatch({ batch: element, channel, next: 0 });
   }
 
@@ -377,13 +375,6 @@ export class Task implements TaskGateway {
   #isReady(batch: RecordBatch): boolean {
     const head = this.#operators[0]?.keyed;
     return head === undefined || head.ready(batch.hashes, 0, batch.size);
-  }
-
-  /** Of a large table most rows are not in the processor's caches: loads them side by side. */
-  #prefetch(batch: RecordBatch): void {
-    const head = this.#operators[0]?.keyed;
-    if (head === undefined || head.rows() < PREFETCH_ROWS_MIN) return;
-    head.prefetch(batch.hashes, 0, batch.size);
   }
 
   #continueBatch(open: OpenBatch): boolean {

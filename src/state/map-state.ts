@@ -52,7 +52,7 @@ export class HeapMapState<K, V> implements MapState<K, V> {
     } else if (table.draining !== 0) table.touch(row);
     table.vals[row] = value;
     if (this.#ttl !== undefined) setExpiry(table, row, this.#clock.nowMs + this.#ttl.ttlMs);
-    if (table.rowEpoch[row] !== table.epoch) table.markDirty(row);
+    table.markDirty(row);
   }
 
   remove(key: K): void {
@@ -152,7 +152,7 @@ export class HeapMapState<K, V> implements MapState<K, V> {
     if (table.expiry?.[row] === expiresMs) return;
     if (table.draining !== 0) table.touch(row);
     setExpiry(table, row, expiresMs);
-    if (table.rowEpoch[row] !== table.epoch) table.markDirty(row);
+    table.markDirty(row);
   }
 
   #skipExpired(from: number): number {

@@ -3,7 +3,9 @@
  * barrier, while the table goes on changing.
  *
  * A row is *listed* when `collect` has put it into the order to write. `rowSnapshot` of a row is
- * this snapshot's number once its image is taken, minus that number while it is listed only.
+ * this snapshot's number once its image is taken, minus that number while it is listed only. The
+ * image of a row whose value cannot change by itself is taken as it is listed: that is quicker than
+ * to wait for the record that touches it, and with no other rows the table is released at once.
  *
  * Always holds: each row that belongs to the snapshot is written once, with what it was at the
  * barrier. Whoever is about to change a row calls `keep` first, through the table's `touch`.
@@ -14,6 +16,7 @@ import { compareRows } from './canonical-order.ts';
 import { valueNotStored } from './errors.ts';
 import type { Namespace } from './keyed-state-backend.ts';
 import type { RowCodec } from './row-codec.ts';
+import { RowImages } from './row-images.ts';
 import { sortByHash } from './row-order.ts';
 import {
   ROW_FREE,
@@ -28,6 +31,8 @@ import {
 /** Rows that are looked at between two looks at the clock. */
 const SCAN_STEP = 4096;
 const ENCODE_STEP = 64;
+/** Rows whose images are taken as they are listed: some 20 bytes each until they are written. */
+const EARLY_IMAGES_MAX = 2 ** 20;
 
 /** Bugs that tests plant, to see that they would be found. Never set outside tests. */
 export interface SnapshotPlants {
@@ -58,28 +63,21 @@ export interface TableSnapshotOptions {
   readonly failed: (error: unknown) => void;
 }
 
-interface RowImage {
-  readonly hash: number;
-  readonly key: unknown;
-  readonly namespace: Namespace;
-  readonly sub: unknown;
-  /** A copy, if it can change. */
-  readonly value: unknown;
-  readonly expiresMs: number;
-  readonly tombstone: boolean;
-  /** The row was listed before the image was taken. */
-  readonly listed: boolean;
-}
-
 export class TableSnapshot implements ImageKeeper {
   readonly table: Table;
   readonly codec: RowCodec;
   readonly #options: TableSnapshotOptions;
   readonly #lists: readonly DirtyList[];
-  readonly #images: RowImage[] = [];
+  readonly #images = new RowImages();
+  /** Of rows that were listed before their image was taken. */
   readonly #imageOf = new Map<number, number>();
+  /** Images of rows that are not listed yet. */
+  #unlisted: number[] = [];
   /** Rows, or -1 - image; first as they were found, then by key group. */
   #members = new Int32Array(1024);
+  #memberHashes = new Int32Array(1024);
+  /** Members that are rows. */
+  #listedRows = 0;
   #count = 0;
   readonly #groupStart: Int32Array;
   #rows = new Int32Array(0);
@@ -110,19 +108,9 @@ export class TableSnapshot implements ImageKeeper {
     const is = listed || (table.rowEpoch[row]! <= until && this.#belongs(row));
     table.rowSnapshot[row] = number;
     if (!is) return;
-    const tombstone = table.kindOf(row) === ROW_TOMBSTONE;
-    const value = tombstone ? undefined : this.#copyOf(table.vals[row]);
-    this.#imageOf.set(row, this.#images.length);
-    this.#images.push({
-      hash: table.rowHash[row]!,
-      key: table.keys[row],
-      namespace: table.namespaceOf(row),
-      sub: table.subs?.[row],
-      value,
-      expiresMs: expiryOf(table, row),
-      tombstone,
-      listed,
-    });
+    const image = this.#take(row);
+    if (listed) this.#imageOf.set(row, image);
+    else this.#unlisted.push(image);
     if (holds) table.markHeld(row);
   }
 
@@ -130,9 +118,9 @@ export class TableSnapshot implements ImageKeeper {
   *collect(): Generator<void> {
     if (this.#options.full.includes(1)) yield* this.#listFullGroups();
     for (const list of this.#lists) yield* this.#listDirty(list);
-    for (const [i, image] of this.#images.entries()) {
-      if (!image.listed) this.#push(-1 - i, image.hash);
-    }
+    for (const image of this.#unlisted) this.#push(-1 - image, this.#images.hashes[image]!);
+    this.#unlisted = [];
+    if (this.#listedRows === 0) this.release();
     yield* this.#orderByGroup();
   }
 
@@ -150,10 +138,47 @@ export class TableSnapshot implements ImageKeeper {
     const isFull = this.#options.full[group] === 1;
     for (let i = 0; i < count; i++) {
       const member = this.#rows[i]!;
-      if (member < 0) this.#encodeImage(this.#images[-1 - member], isFull, live, tombstones);
+      if (member < 0) this.#encodeImage(-1 - member, isFull, live, tombstones);
       else this.#encodeRow(member, this.#hashes[i]!, isFull, live, tombstones);
       if (i % ENCODE_STEP === 0 || live.isFull() || tombstones.isFull()) yield;
     }
+  }
+
+  #take(row: number): number {
+    const { table } = this;
+    const tombstone = table.kindOf(row) === ROW_TOMBSTONE;
+    const value = tombstone ? undefined : this.#copyOf(table.vals[row]);
+    const expiresMs = expiryOf(table, row);
+    const sub = table.subs?.[row];
+    const namespace = table.namespaceOf(row);
+    const isPlain =
+      !tombstone && expiresMs === NO_EXPIRY && sub === undefined && namespace === undefined;
+    return this.#images.add(
+      table.rowHash[row]!,
+      table.keys[row],
+      value,
+      isPlain ? undefined : { namespace, sub, expiresMs, tombstone },
+    );
+  }
+
+  /** Puts a row into the order to write, with its image if that costs little. */
+  #list(row: number, hash: number): void {
+    const { table } = this;
+    const { number, holds } = this.#options;
+    const value = table.vals[row];
+    if (
+      (typeof value === 'object' && value !== null) ||
+      this.#images.count >= EARLY_IMAGES_MAX ||
+      !table.isPlain()
+    ) {
+      table.rowSnapshot[row] = -number;
+      this.#listedRows++;
+      this.#push(row, hash);
+      return;
+    }
+    table.rowSnapshot[row] = number;
+    this.#push(-1 - this.#take(row), hash);
+    if (holds) table.markHeld(row);
   }
 
   #copyOf(value: unknown): unknown {
@@ -197,8 +222,7 @@ export class TableSnapshot implements ImageKeeper {
       if (full[group - first] !== 1) continue;
       if ((rowState[row]! & ROW_KIND) !== ROW_LIVE || rowEpoch[row]! > until) continue;
       if (rowSnapshot[row] === number) continue;
-      rowSnapshot[row] = -number;
-      this.#push(row, hash);
+      this.#list(row, hash);
     }
   }
 
@@ -211,18 +235,17 @@ export class TableSnapshot implements ImageKeeper {
       if (table.rowEpoch[row] !== list.epoch || table.kindOf(row) === ROW_FREE) continue;
       if (Math.abs(table.rowSnapshot[row]!) === number) continue;
       if (full[table.groupOf(row) - range.start] === 1) continue;
-      table.rowSnapshot[row] = -number;
-      this.#push(row, table.rowHash[row]!);
+      this.#list(row, table.rowHash[row]!);
     }
   }
 
   #push(member: number, hash: number): void {
     if (this.#count === this.#members.length) {
-      const members = new Int32Array(this.#members.length * 2);
-      members.set(this.#members);
-      this.#members = members;
+      this.#members = doubled(this.#members);
+      this.#memberHashes = doubled(this.#memberHashes);
     }
-    this.#members[this.#count++] = member;
+    this.#members[this.#count] = member;
+    this.#memberHashes[this.#count++] = hash;
     this.#groupStart[this.#groupOf(hash) + 1]!++;
   }
 
@@ -231,28 +254,20 @@ export class TableSnapshot implements ImageKeeper {
     for (let group = 0; group + 1 < starts.length; group++) starts[group + 1]! += starts[group]!;
     const next = starts.slice();
     const ordered = new Int32Array(this.#count);
+    const orderedHashes = new Int32Array(this.#count);
     for (let i = 0; i < this.#count; i++) {
-      const member = this.#members[i]!;
-      ordered[next[this.#groupOf(this.#hashOf(member))]!++] = member;
+      const hash = this.#memberHashes[i]!;
+      const to = next[this.#groupOf(hash)]!++;
+      ordered[to] = this.#members[i]!;
+      orderedHashes[to] = hash;
       if (i % SCAN_STEP === SCAN_STEP - 1) yield;
     }
     this.#members = ordered;
+    this.#memberHashes = orderedHashes;
   }
 
   #groupOf(hash: number): number {
     return keyGroupOf(hash, this.table.maxParallelism) - this.#options.range.start;
-  }
-
-  /** A freed row may belong to another key by now; its image has the hash it had. */
-  #hashOf(member: number): number {
-    if (member < 0) return this.#images[-1 - member]?.hash ?? 0;
-    if (this.table.rowSnapshot[member] !== this.#options.number) return this.table.rowHash[member]!;
-    return this.#takenImage(member)?.hash ?? this.table.rowHash[member]!;
-  }
-
-  #takenImage(row: number): RowImage | undefined {
-    const index = this.#imageOf.get(row);
-    return index === undefined ? undefined : this.#images[index];
   }
 
   #sortGroup(group: number): number {
@@ -262,11 +277,8 @@ export class TableSnapshot implements ImageKeeper {
       this.#rows = new Int32Array(count * 2);
       this.#hashes = new Int32Array(count * 2);
     }
-    for (let i = 0; i < count; i++) {
-      const member = this.#members[start + i]!;
-      this.#rows[i] = member;
-      this.#hashes[i] = this.#hashOf(member);
-    }
+    this.#rows.set(this.#members.subarray(start, start + count));
+    this.#hashes.set(this.#memberHashes.subarray(start, start + count));
     sortByHash(this.#rows, this.#hashes, count);
     if (this.#options.canonical) this.#sortTies(count);
     return count;
@@ -290,13 +302,11 @@ export class TableSnapshot implements ImageKeeper {
 
   #identityOf(member: number): { key: unknown; namespace: Namespace; sub: unknown } {
     const { table } = this;
-    const image =
-      member < 0
-        ? this.#images[-1 - member]
-        : table.rowSnapshot[member] === this.#options.number
-          ? this.#takenImage(member)
-          : undefined;
-    if (image !== undefined) return image;
+    const image = member < 0 ? -1 - member : this.#imageOf.get(member);
+    if (image !== undefined) {
+      const { namespace, sub } = this.#images.extra(image);
+      return { key: this.#images.keys[image], namespace, sub };
+    }
     const namespace = table.namespaceOf(member);
     return { key: table.keys[member], namespace, sub: table.subs?.[member] };
   }
@@ -311,7 +321,7 @@ export class TableSnapshot implements ImageKeeper {
     const { table } = this;
     const { number, holds, nowMs } = this.#options;
     if (table.rowSnapshot[row] === number) {
-      this.#encodeImage(this.#takenImage(row), isFull, live, tombstones);
+      this.#encodeImage(this.#imageOf.get(row), isFull, live, tombstones);
       return;
     }
     table.rowSnapshot[row] = number;
@@ -330,16 +340,19 @@ export class TableSnapshot implements ImageKeeper {
   }
 
   #encodeImage(
-    image: RowImage | undefined,
+    image: number | undefined,
     isFull: boolean,
     live: BlockEncoder,
     tombstones: BlockEncoder,
   ): void {
     if (image === undefined) return;
-    const { hash, key, namespace, sub, value, expiresMs, tombstone } = image;
+    const { hashes, keys, values } = this.#images;
+    const { namespace, sub, expiresMs, tombstone } = this.#images.extra(image);
+    const hash = hashes[image]!;
+    const key = keys[image];
     if (!tombstone && expiresMs > this.#options.nowMs) {
       live.add(hash, key, namespace, sub, expiresMs);
-      live.addValue(value);
+      live.addValue(values[image]);
     } else if (!isFull && (tombstone || this.#options.plants.skipExpiredInDelta !== true)) {
       tombstones.add(hash, key, namespace, sub, NO_EXPIRY);
     }
@@ -348,4 +361,10 @@ export class TableSnapshot implements ImageKeeper {
 
 function expiryOf(table: Table, row: number): number {
   return table.expiry === undefined ? NO_EXPIRY : table.expiry[row]!;
+}
+
+function doubled(array: Int32Array): Int32Array<ArrayBuffer> {
+  const grown = new Int32Array(array.length * 2);
+  grown.set(array);
+  return grown;
 }

@@ -6,7 +6,9 @@
  * read passes over it without a look at the row itself. Rows never move; freed ones are reused.
  *
  * What a snapshot needs is kept per row:
- * - `rowEpoch`: the epoch of its last change. The row is in the dirty list of that epoch, once.
+ * - `rowEpoch`: the epoch of its last change. The row is in the dirty list of that epoch, once. A bit
+ *   per row that is set says the same of the current epoch; for a record's update it is enough to
+ *   look there, and all bits of a table stay in the near cache where the epochs do not.
  * - `rowState`: free, live or tombstone; and whether a base may hold the row (`HELD`). Deleting a
  *   row that no base can hold frees it at once; others become tombstones until a confirmed
  *   checkpoint has them.
@@ -102,6 +104,7 @@ export class Table {
   #free = new Int32Array(16);
   #freeCount = 0;
   #dirty = new Int32Array(64);
+  #dirtyBits = new Int32Array(1);
   #dirtyCount = 0;
   #tombstones = new Int32Array(16);
   #tombstoneCount = 0;
@@ -198,7 +201,7 @@ export class Table {
       this.rowState[row] = ROW_TOMBSTONE | ROW_HELD;
       this.tombstoneRows++;
       this.slots[2 * this.#slotOf(row) + 1] = -(row + 1);
-      if (this.rowEpoch[row] !== this.epoch) this.markDirty(row);
+      this.markDirty(row);
       this.#noteTombstone(row);
     } else {
       this.#release(row);
@@ -206,8 +209,14 @@ export class Table {
     if (this.row === row) this.row = -1;
   }
 
-  /** Puts the row into the dirty list of the current epoch. */
+  /** The row is changed: puts it into the dirty list of the current epoch, unless it is there. */
   markDirty(row: number): void {
+    if ((this.#dirtyBits[row >>> 5]! & (1 << (row & 31))) === 0) this.#noteDirty(row);
+  }
+
+  #noteDirty(row: number): void {
+    this.#dirtyBits[row >>> 5]! |= 1 << (row & 31);
+    if (this.rowEpoch[row] === this.epoch) return;
     this.rowEpoch[row] = this.epoch;
     if (this.#dirtyCount === this.#dirty.length) this.#dirty = doubled(this.#dirty);
     this.#dirty[this.#dirtyCount++] = row;
@@ -234,6 +243,11 @@ export class Table {
     return this.namespaces === undefined ? undefined : this.namespaces[row];
   }
 
+  /** No row has a namespace, a `sub` or a time to live. */
+  isPlain(): boolean {
+    return this.#plain && this.expiry === undefined;
+  }
+
   /** A base may hold the row from now on. */
   markHeld(row: number): void {
     this.rowState[row]! |= ROW_HELD;
@@ -250,6 +264,7 @@ export class Table {
       this.#dirtyCount = 0;
       this.#tombstoneCount = 0;
     }
+    this.#dirtyBits.fill(0);
     this.epoch = nextEpoch;
     this.#boundSealed();
   }
@@ -278,7 +293,7 @@ export class Table {
 
   /** Loads what a batch of keys will need, so that the misses overlap. Changes nothing. */
   prefetch(hashes: Int32Array, from: number, count: number): void {
-    const { slots, shift, rowEpoch, vals } = this;
+    const { slots, shift, vals } = this;
     const n = Math.min(count, PREFETCH_MAX);
     if (this.#prefetched.length === 0) this.#prefetched = new Int32Array(PREFETCH_MAX);
     const rows = this.#prefetched;
@@ -289,7 +304,6 @@ export class Table {
     for (let i = 0; i < n; i++) {
       const row = rows[i]! - 1;
       if (row < 0) continue;
-      sum ^= rowEpoch[row]!;
       if (vals[row] === -7) sum++;
     }
     this.prefetchSum = sum;
@@ -383,7 +397,7 @@ export class Table {
       this.tombstoneRows--;
       this.rowState[row] = ROW_LIVE | (this.rowState[row]! & ROW_HELD);
       this.slots[2 * this.#slotOf(row) + 1] = row + 1;
-      if (this.rowEpoch[row] !== this.epoch) this.markDirty(row);
+      this.markDirty(row);
       return row;
     }
     return this.#insert(mixed, sub);
@@ -392,7 +406,7 @@ export class Table {
   #insert(mixed: number, sub: unknown): number {
     const row = this.#freeCount > 0 ? this.#free[--this.#freeCount]! : this.#append();
     this.#fill(row, mixed, sub);
-    if (this.rowEpoch[row] !== this.epoch) this.markDirty(row);
+    this.markDirty(row);
     return row;
   }
 
@@ -486,6 +500,9 @@ export class Table {
     this.rowHash = doubled(this.rowHash);
     this.rowMixed = doubled(this.rowMixed);
     this.rowEpoch = doubled(this.rowEpoch);
+    if (this.#dirtyBits.length * 32 < this.rowEpoch.length) {
+      this.#dirtyBits = doubled(this.#dirtyBits);
+    }
     this.rowSnapshot = doubled(this.rowSnapshot);
     const state = new Uint8Array(this.rowState.length * 2);
     state.set(this.rowState);

@@ -34,7 +34,7 @@ export class HeapCell<T> implements StateCell<T> {
     if (row < 0) row = table.create();
     else if (table.draining !== 0) table.touch(row);
     table.vals[row] = value;
-    if (table.rowEpoch[row] !== table.epoch) table.markDirty(row);
+    table.markDirty(row);
   }
 
   clear(): void {
@@ -74,7 +74,7 @@ export class TtlCell<T> implements StateCell<T> {
     else if (table.draining !== 0) table.touch(row);
     table.vals[row] = value;
     setExpiry(table, row, this.#clock.nowMs + this.#ttlMs);
-    if (table.rowEpoch[row] !== table.epoch) table.markDirty(row);
+    table.markDirty(row);
   }
 
   clear(): void {
@@ -96,7 +96,7 @@ export class TtlCell<T> implements StateCell<T> {
     if (table.expiry?.[row] === expiresMs) return;
     if (table.draining !== 0) table.touch(row);
     setExpiry(table, row, expiresMs);
-    if (table.rowEpoch[row] !== table.epoch) table.markDirty(row);
+    table.markDirty(row);
   }
 }
 

@@ -29,6 +29,7 @@ export function channelConformance(name: string, make: MakeChannel): void {
   describe(name, () => {
     describe('order and content', () => {
       it('gives records in order, with timestamps and hashes', () => givesInOrder(make));
+      it('keeps objects within records, whatever becomes of them', () => keepsNested(make));
       it('shows nothing of an open batch before it is flushed', () => hidesOpenBatch(make));
       it('puts controls between the records before and after them', () => keepsControls(make));
       it('keeps the order under any interleaving', () => keepsAnyOrder(make));
@@ -105,6 +106,22 @@ async function givesInOrder(make: MakeChannel): Promise<void> {
     { value: 'two', timestampMs: Number.NaN, hash: -12 },
     { value: undefined, timestampMs: -3, hash: 0 },
   ]);
+}
+
+async function keepsNested(make: MakeChannel): Promise<void> {
+  const { writer, reader, settle } = await make();
+  const records = [
+    { id: 1, at: { x: 1, in: { y: 0.5 } } },
+    { id: 2, at: { x: 2, in: { y: 'half' } } },
+    { id: 3, at: { x: 3, in: { y: 1, z: 2 } } },
+    { id: 4, at: null },
+    { id: 5, at: { x: 5 } },
+    { id: 6, at: [{ x: 6 }] },
+  ];
+  for (const record of records) writer.append(record, 0, 0);
+  writer.flush();
+  await settle();
+  expect(valuesOf(readAll(reader))).toStrictEqual(records);
 }
 
 async function hidesOpenBatch(make: MakeChannel): Promise<void> {
