@@ -9,6 +9,7 @@ import {
   FLINK_SETTINGS,
   RECOVERY_SETTINGS,
   SETTING_NAMES,
+  TASK_MANAGER_SETTINGS,
   type Setting,
   type SettingName,
 } from '../src/settings/flink-settings.ts';
@@ -22,6 +23,10 @@ const WITHOUT_EFFECT: Partial<Record<SettingName, string>> = {
   alignedCheckpointTimeoutMs: 'Checkpoints are always aligned.',
   savepointDirectory: 'No command takes a savepoint.',
   incrementalCheckpoints: 'Checkpoints always write what has changed.',
+  taskSlots: 'All tasks run in the process of the job, a slot of it for each subtask.',
+  redundantTaskManagers: 'All tasks run in the process of the job.',
+  heartbeatIntervalMs: 'All tasks run in the process of the job.',
+  heartbeatTimeoutMs: 'All tasks run in the process of the job.',
   failoverStrategy: 'A failed task always restarts the whole job.',
 };
 
@@ -51,13 +56,14 @@ Lengths of time are milliseconds, \`60000\`, or have a unit: \`60s\`, \`10 min\`
 `;
 
 function page(): string {
-  const grouped = new Set([...CHECKPOINT_SETTINGS, ...RECOVERY_SETTINGS]);
+  const grouped = new Set([...TASK_MANAGER_SETTINGS, ...CHECKPOINT_SETTINGS, ...RECOVERY_SETTINGS]);
   return [
     HEAD,
     ...section(
       'Job',
       SETTING_NAMES.filter((name) => !grouped.has(name)),
     ),
+    ...section('TaskManagers', TASK_MANAGER_SETTINGS),
     ...section('Checkpoints and state', CHECKPOINT_SETTINGS),
     ...section('Restarts', RECOVERY_SETTINGS),
   ].join('\n');

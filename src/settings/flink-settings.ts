@@ -256,6 +256,37 @@ const RESTART_TABLE = {
   }),
 } as const;
 
+const TASK_MANAGER_TABLE = {
+  taskSlots: setting<number | undefined>({
+    env: 'FLINK_TASKMANAGER_NUMBER_OF_TASK_SLOTS',
+    key: 'taskmanager.numberOfTaskSlots',
+    type: wholeNumber({ least: 1, most: 32_768 }),
+    default: undefined,
+    doc: "Slots of each TaskManager, of which a job needs as many as its parallelism. Few: a process that dies takes little with it. Many: fewer processes. Default: the job's parallelism, so that there is one TaskManager.",
+  }),
+  redundantTaskManagers: setting({
+    env: 'FLINK_REDUNDANT_TASKMANAGERS',
+    key: 'slotmanager.redundant-taskmanager-num',
+    type: wholeNumber({ least: 0, most: 1000 }),
+    default: 1,
+    doc: 'TaskManagers that stand by to take over from one that dies. Flink has 0: there, a failed job waits for a new process. 0 here saves the memory of an idle one.',
+  }),
+  heartbeatIntervalMs: setting({
+    env: 'FLINK_HEARTBEAT_INTERVAL_MS',
+    key: 'heartbeat.interval',
+    type: durationMs({ least: 10 }),
+    default: 500,
+    doc: 'How often JobManager and TaskManagers say that they are alive. Flink has 10 s. Less than heartbeat.timeout, best a fifth of it, so that a single late one does no harm.',
+  }),
+  heartbeatTimeoutMs: setting({
+    env: 'FLINK_HEARTBEAT_TIMEOUT_MS',
+    key: 'heartbeat.timeout',
+    type: durationMs({ least: 100 }),
+    default: 3000,
+    doc: 'Who says nothing for so long counts as dead. Flink has 50 s. Short: a machine that is busy or stops for a moment is taken for dead. Long: a failed job stands still longer.',
+  }),
+} as const;
+
 /** Every setting by the name it has in code. */
 export const FLINK_SETTINGS = {
   parallelism: setting({
@@ -286,6 +317,7 @@ export const FLINK_SETTINGS = {
     default: 60_000,
     doc: 'A slot whose thread gives no sign of life for so long is ended, and its tasks have failed. Short: long calls in user code count as stuck. Long: an endless loop holds the job up.',
   }),
+  ...TASK_MANAGER_TABLE,
   ...CHECKPOINT_TABLE,
   ...RESTART_TABLE,
 } as const;
@@ -306,6 +338,9 @@ export type FlinkSettings = SettingValues & {
 
 /** The names in the order of the table. */
 export const SETTING_NAMES = Object.keys(FLINK_SETTINGS) as readonly SettingName[];
+
+/** Names of the settings of the processes in which tasks run. */
+export const TASK_MANAGER_SETTINGS = Object.keys(TASK_MANAGER_TABLE) as readonly SettingName[];
 
 /** Names of the settings that say how checkpoints are made. */
 export const CHECKPOINT_SETTINGS = Object.keys(CHECKPOINT_TABLE) as readonly SettingName[];

@@ -97,6 +97,36 @@ describe('layers', () => {
   );
 });
 
+describe('the processes of tasks', () => {
+  it('have defaults of their own', () => {
+    expect(parse({})).toMatchObject({
+      taskSlots: undefined,
+      redundantTaskManagers: 1,
+      heartbeatIntervalMs: 500,
+      heartbeatTimeoutMs: 3000,
+      failoverStrategy: 'region',
+    });
+  });
+
+  it("take Flink's keys", () => {
+    const dynamic = {
+      'taskmanager.numberOfTaskSlots': '2',
+      'slotmanager.redundant-taskmanager-num': '0',
+      'heartbeat.interval': '10 s',
+      'heartbeat.timeout': '50000',
+      'jobmanager.execution.failover-strategy': 'full',
+    };
+    expect(parse({}, dynamic)).toMatchObject({
+      taskSlots: 2,
+      redundantTaskManagers: 0,
+      heartbeatIntervalMs: 10_000,
+      heartbeatTimeoutMs: 50_000,
+      failoverStrategy: 'full',
+      warnings: [],
+    });
+  });
+});
+
 describe('what is odd', () => {
   it('takes a key of Flink 1.x and says what replaced it', () => {
     const settings = parse({}, { 'state.checkpoints.dir': 's3://b/c' });
@@ -148,6 +178,10 @@ describe('what is odd', () => {
     ['FLINK_CHECKPOINT_STORAGE', 'ftp://x/y'],
     ['FLINK_UNALIGNED_CHECKPOINTS', 'yes'],
     ['FLINK_EXPONENTIAL_DELAY_JITTER', '1.1'],
+    ['FLINK_TASKMANAGER_NUMBER_OF_TASK_SLOTS', '0'],
+    ['FLINK_REDUNDANT_TASKMANAGERS', '-1'],
+    ['FLINK_HEARTBEAT_INTERVAL_MS', '9'],
+    ['FLINK_HEARTBEAT_TIMEOUT_MS', '50 sheep'],
   ])('refuses %s=%s', (variable, text) => {
     expect(() => parse({ [variable]: text })).toThrow(
       expect.objectContaining({ code: 'SET-001', kind: 'invalid' }),
