@@ -3,7 +3,9 @@ import type { Nothing } from '../contracts/functions.ts';
 import type { StreamGraph } from '../graph/operator-spec.ts';
 import type { StandardSchema } from '../serde/standard-schema.ts';
 import type { FlinkSettings } from '../settings/flink-settings.ts';
-import { requireSyncFunction, shown } from './checks.ts';
+import { withCurrent } from '../settings/process-settings.ts';
+import { requireJobName, requireSyncFunction } from './checks.ts';
+import type { DescribedProgram } from './program.ts';
 import type { InferOutput } from './schemas.ts';
 import { StreamExecutionEnvironment } from './stream-execution-environment.ts';
 
@@ -93,7 +95,7 @@ export function defineJob(name: string, ...rest: readonly unknown[]): JobDefinit
     settingsSchema: (options as JobOptions<StandardSchema>).settings,
     build(settings: unknown, flink: FlinkSettings): BuiltJob {
       const env = new StreamExecutionEnvironment(name, flink);
-      const returned = run(env, { settings, flink });
+      const returned = withCurrent(flink, () => run(env, { settings, flink }));
       const built = env.seal();
       if (returned instanceof Promise) {
         throw new EngineError('API-023', 'invalid', 'the job function is async', {
@@ -106,6 +108,16 @@ export function defineJob(name: string, ...rest: readonly unknown[]): JobDefinit
   });
 }
 
+/** The job of a program that has called `execute`: it is described already. */
+export function jobOfProgram({ name, graph, config }: DescribedProgram): JobDefinition<undefined> {
+  return Object.freeze({
+    kind: 'tidemark-job' as const,
+    name,
+    settingsSchema: undefined,
+    build: () => Object.freeze({ graph, config }),
+  });
+}
+
 /** What a module exports by default, if it is a job. */
 export function isJobDefinition(value: unknown): value is JobDefinition {
   return (
@@ -113,12 +125,4 @@ export function isJobDefinition(value: unknown): value is JobDefinition {
     value !== null &&
     (value as { readonly kind?: unknown }).kind === 'tidemark-job'
   );
-}
-
-function requireJobName(name: unknown): asserts name is string {
-  if (typeof name === 'string' && /^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,99}$/u.test(name)) return;
-  throw new EngineError('API-014', 'invalid', 'job name is missing or malformed', {
-    details: { name: shown(name) },
-    hint: "Use 1 to 100 letters, digits, spaces, '.', '_' and '-', for example 'health-pipeline'.",
-  });
 }

@@ -1,20 +1,12 @@
-import path from 'node:path';
-import { pathToFileURL } from 'node:url';
-import type { JobDefinition } from '../api/job-definition.ts';
-import type { JobEvent, JobResult } from '../cluster/job-events.ts';
-import type { StartFrom } from '../cluster/job-store.ts';
+import type { BuiltJob } from '../api/job-definition.ts';
 import type { RunningJob } from '../cluster/run-job.ts';
 import type { SettingsSchema } from '../settings/job-fields.ts';
+import type { LoadedJob } from './load-job-module.ts';
 import type { RunArguments } from './run-arguments.ts';
-import type { RunReporter } from './run-reporter.ts';
+import type { JobToStart } from './start-job.ts';
 
 /** Exit codes, by what became of the job; as for shells, 130 is an interrupt. */
 const EXIT = { FINISHED: 0, FAILED: 1, CANCELED: 130, refused: 2 } as const;
-
-/** How often progress is reported. */
-const PROGRESS_MS = 200;
-/** How often it is looked whether the first record has come. */
-const FIRST_RECORD_MS = 5;
 
 /** `tidemark run`: imports the job's module and runs it in this process until it ends. */
 export async function runCommand(
@@ -23,118 +15,65 @@ export async function runCommand(
   options: RunArguments,
 ): Promise<number> {
   const { RunReporter } = await import('./run-reporter.ts');
+  const { startJob, watchJob } = await import('./start-job.ts');
   const reporter = new RunReporter(options.json === true, process.stdout, process.stderr);
+  let prepared: Prepared;
   let running: RunningJob;
   try {
-    running = await start(file, jobArguments, options, (event) => {
-      reporter.event(event);
-    });
+    prepared = await prepare(file, jobArguments, options);
+    if (prepared.kind === 'told') return EXIT.FINISHED;
+    running = await startJob(prepared, reporter, options);
   } catch (error) {
     reporter.error(error);
     return EXIT.refused;
   }
-  const stopProgress = await reportProgress(running, reporter);
-  const stopSignals = cancelOnSignals(running, reporter);
-  const result: JobResult = await running.done;
-  stopProgress();
-  stopSignals();
-  reporter.result(result);
+  const result = await watchJob(running, reporter);
+  await prepared.loaded.over(result);
   return EXIT[result.status];
 }
 
-async function start(
+type Prepared =
+  /** What was asked for has been printed; there is nothing to run. */
+  { readonly kind: 'told' } | ({ readonly kind: 'job'; readonly loaded: LoadedJob } & JobToStart);
+
+/** Reads the settings, loads the job and describes it. */
+async function prepare(
   file: string,
   jobArguments: readonly string[],
   options: RunArguments,
-  emit: (event: JobEvent) => void,
-): Promise<RunningJob> {
-  const { dynamicProperties, parseSettings } = await import('../settings/parse-settings.ts');
-  const { parseJobSettings, settingsPrefix } = await import('../settings/job-settings.ts');
-  const { runJob, defaultWorld } = await import('../cluster/run-job.ts');
+): Promise<Prepared> {
+  const { dynamicProperties } = await import('../settings/parse-settings.ts');
+  const { handDown, readSettings } = await import('../settings/process-settings.ts');
+  const { jobSettingsHelp, parseJobSettings, settingsPrefix } =
+    await import('../settings/job-settings.ts');
+  const { loadJobModule } = await import('./load-job-module.ts');
   const dynamic = { ...dynamicProperties(options.D) };
   if (options.parallelism !== undefined) dynamic['parallelism.default'] = options.parallelism;
-  const flink = parseSettings({ env: process.env, dynamic });
-  const job = await importJob(file);
-  const settings = parseJobSettings(
-    job.settingsSchema as SettingsSchema<unknown> | undefined,
-    settingsPrefix(job.name),
-    {
-      args: jobArguments,
-      env: process.env,
-    },
-  );
-  const debug = (process.env['TIDEMARK_DEBUG'] ?? '').split(',');
-  const built = job.build(settings, flink);
-  for (const message of built.config.warnings) emit({ kind: 'warning', message });
-  return runJob({
-    job: built,
-    world: defaultWorld,
-    dataFolder: path.resolve('.tidemark'),
-    from: startFrom(options),
-    allowNonRestoredState: options.allowNonRestoredState === true,
-    emit,
-    slots: { module: pathToFileURL(path.resolve(file)).href, settings, flink },
-    ...(debug.includes('codegen')
-      ? { printChain: (text: string) => process.stderr.write(`${text}\n`) }
-      : {}),
-  });
-}
-
-function startFrom(options: RunArguments): StartFrom {
-  if (options.fresh === true) return { kind: 'fresh' };
-  if (options.fromSavepoint === undefined) return { kind: 'resume' };
-  return { kind: 'snapshot', path: options.fromSavepoint };
-}
-
-/** @throws {EngineError} `CLI-001`, `CLI-002` (`invalid`) if there is no such module, or no job in it. */
-async function importJob(file: string): Promise<JobDefinition> {
-  const { EngineError } = await import('../common/errors.ts');
-  const { isJobDefinition } = await import('../api/job-definition.ts');
-  const { existsSync } = await import('node:fs');
-  const full = path.resolve(file);
-  if (!existsSync(full)) {
-    throw new EngineError('CLI-001', 'invalid', 'there is no such job file', {
-      details: { file: full },
-      hint: 'Give the path of a module whose default export is defineJob(…), such as job.ts.',
-    });
+  const sources = { env: process.env, cwd: process.cwd(), configPath: options.config, dynamic };
+  const { flink, variables } = readSettings(sources);
+  handDown(flink);
+  const loaded = await loadJobModule(file);
+  const { job, module } = loaded;
+  const schema = job.settingsSchema as SettingsSchema<unknown> | undefined;
+  const prefix = settingsPrefix(job.name);
+  if (jobArguments.includes('--help') || jobArguments.includes('-h')) {
+    process.stdout.write(`${jobSettingsHelp(schema, prefix)}\n`);
+    return { kind: 'told' };
   }
-  const module = (await import(pathToFileURL(full).href)) as { readonly default?: unknown };
-  if (isJobDefinition(module.default)) return module.default;
-  throw new EngineError('CLI-002', 'invalid', 'the module has no job as its default export', {
-    details: { file: full },
-    hint: "Write export default defineJob('my-job', (env) => { … }) in it.",
-  });
+  const settings = parseJobSettings(schema, prefix, { args: jobArguments, env: variables });
+  const built = job.build(settings, flink);
+  if (options.settings !== true) return { kind: 'job', loaded, built, module, settings, flink };
+  await printSettings(built, options.json === true);
+  return { kind: 'told' };
 }
 
-/** Reports at once when the first record comes, then at intervals. */
-async function reportProgress(running: RunningJob, reporter: RunReporter): Promise<() => void> {
-  const { systemClock } = await import('../common/clock.ts');
-  let isOver = false;
-  const look = (): void => {
-    if (isOver) return;
-    const read = running.recordsRead();
-    if (read > 0) reporter.progress(read);
-    systemClock.after(read > 0 ? PROGRESS_MS : FIRST_RECORD_MS, look);
-  };
-  look();
-  return () => {
-    isOver = true;
-  };
-}
-
-/** The first signal cancels the job and keeps its checkpoint, the second ends the process. */
-function cancelOnSignals(running: RunningJob, reporter: RunReporter): () => void {
-  let asked = false;
-  const onSignal = (): void => {
-    if (asked) process.exit(EXIT.CANCELED);
-    asked = true;
-    reporter.say('Cancelling; once more ends the process at once.');
-    running.cancel();
-  };
-  process.on('SIGINT', onSignal);
-  process.on('SIGTERM', onSignal);
-  return () => {
-    process.off('SIGINT', onSignal);
-    process.off('SIGTERM', onSignal);
-  };
+async function printSettings({ config }: BuiltJob, json: boolean): Promise<void> {
+  const { settingsSummary, settingsTable } = await import('../settings/summary.ts');
+  if (json) {
+    const document = { settings: settingsSummary(config), warnings: config.warnings };
+    process.stdout.write(`${JSON.stringify(document)}\n`);
+    return;
+  }
+  process.stdout.write(`${settingsTable(config)}\n`);
+  for (const warning of config.warnings) process.stderr.write(`Warning: ${warning}\n`);
 }

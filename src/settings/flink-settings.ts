@@ -1,42 +1,32 @@
 /**
  * The settings of the engine, as one table: each has a variable of the environment, Flink's option
  * key, the keys that Flink 1.x had for it, a type, a default and a sentence. Everything else (the
- * parser, the job's calls, reference pages) is made of the table.
+ * parser, the job's calls, reference pages, `.env.example`) is made of the table.
  *
- * Layers, later ones win: default, process environment, the job's own code, `-D key=value`.
+ * Layers, later ones win: default, preset, Flink's configuration file, `.env`, `.env.local`, process
+ * environment, the job's own code, `-D key=value`.
  */
-import {
-  decimal,
-  durationMs,
-  location,
-  oneOf,
-  wholeNumber,
-  yesOrNo,
-  type SettingType,
-} from './setting-types.ts';
+import { setting, type Setting, type SettingOrigin } from './setting.ts';
+import { decimal, durationMs, location, oneOf, wholeNumber, yesOrNo } from './setting-types.ts';
+import { STORAGE_TABLE } from './storage-table.ts';
 
-/** Where a value comes from. */
-export type SettingOrigin =
-  | { readonly kind: 'default' }
-  | { readonly kind: 'environment'; readonly variable: string }
-  | { readonly kind: 'job' }
-  | { readonly kind: 'dynamic'; readonly key: string };
-
-export interface Setting<T> {
-  readonly env: string;
-  readonly key: string;
-  /** Keys of Flink 1.x; they work, with a warning that says what replaced them. */
-  readonly oldKeys?: readonly string[];
-  readonly type: SettingType<T>;
-  readonly default: T;
-  readonly doc: string;
-}
+/** Sets of values for a kind of use; `TIDEMARK_PRESET` chooses one. */
+export const PRESET_NAMES = ['development', 'production', 'cdc-production', 'operator'] as const;
+export type PresetName = (typeof PRESET_NAMES)[number];
 
 const RETENTION = [
   'NO_EXTERNALIZED_CHECKPOINTS',
   'DELETE_ON_CANCELLATION',
   'RETAIN_ON_CANCELLATION',
 ] as const;
+
+/** What `state.backend` could say in Flink 1.x; the classes are those of its manuals. */
+const BACKENDS_OF_FLINK_1 = {
+  filesystem: 'hashmap',
+  jobmanager: 'hashmap',
+  'org.apache.flink.runtime.state.hashmap.hashmapstatebackendfactory': 'hashmap',
+  'org.apache.flink.contrib.streaming.state.embeddedrocksdbstatebackendfactory': 'rocksdb',
+} as const;
 
 const CHECKPOINTING = 'execution.checkpointing';
 
@@ -46,7 +36,8 @@ const CHECKPOINT_TABLE = {
     key: `${CHECKPOINTING}.interval`,
     type: durationMs({ least: 0 }),
     default: 60_000,
-    doc: 'Period of checkpoints; 0 is off. Short: less to do again after a failure. Long: less work for snapshots.',
+    whenEmpty: 0,
+    doc: 'Period of checkpoints; 0 is off, as is a key without a value. Short: less to do again after a failure. Long: less work for snapshots.',
   }),
   checkpointTimeoutMs: setting({
     env: 'FLINK_CHECKPOINT_TIMEOUT_MS',
@@ -102,7 +93,7 @@ const CHECKPOINT_TABLE = {
   checkpointStorage: setting<string | undefined>({
     env: 'FLINK_CHECKPOINT_STORAGE',
     key: `${CHECKPOINTING}.dir`,
-    oldKeys: ['state.checkpoints.dir'],
+    oldKeys: ['state.checkpoints.dir', 'state.backend.fs.checkpointdir'],
     type: location(),
     default: undefined,
     doc: "Where checkpoints are. Default: a folder in the project's data folder.",
@@ -110,7 +101,7 @@ const CHECKPOINT_TABLE = {
   savepointDirectory: setting<string | undefined>({
     env: 'FLINK_SAVEPOINT_DIRECTORY',
     key: `${CHECKPOINTING}.savepoint-dir`,
-    oldKeys: ['state.savepoints.dir'],
+    oldKeys: ['state.savepoints.dir', 'savepoints.state.backend.fs.dir'],
     type: location(),
     default: undefined,
     doc: 'Where savepoints go that name no folder.',
@@ -134,7 +125,7 @@ const CHECKPOINT_TABLE = {
     env: 'FLINK_STATE_BACKEND',
     key: 'state.backend.type',
     oldKeys: ['state.backend'],
-    type: oneOf(['hashmap', 'rocksdb'], { filesystem: 'hashmap', jobmanager: 'hashmap' }),
+    type: oneOf(['hashmap', 'rocksdb'], BACKENDS_OF_FLINK_1),
     default: 'hashmap',
     doc: 'hashmap keeps state in memory; rocksdb on disk, for state that does not fit.',
   }),
@@ -317,9 +308,17 @@ export const FLINK_SETTINGS = {
     default: 60_000,
     doc: 'A slot whose thread gives no sign of life for so long is ended, and its tasks have failed. Short: long calls in user code count as stuck. Long: an endless loop holds the job up.',
   }),
+  preset: setting<PresetName | undefined>({
+    env: 'TIDEMARK_PRESET',
+    key: 'tidemark.preset',
+    type: oneOf(PRESET_NAMES),
+    default: undefined,
+    doc: 'Other defaults, for a kind of use; everything that is said elsewhere wins over them. Default: none.',
+  }),
   ...TASK_MANAGER_TABLE,
   ...CHECKPOINT_TABLE,
   ...RESTART_TABLE,
+  ...STORAGE_TABLE,
 } as const;
 
 export type SettingName = keyof typeof FLINK_SETTINGS;
@@ -328,6 +327,8 @@ export type SettingName = keyof typeof FLINK_SETTINGS;
 export type SettingValues = {
   readonly [N in SettingName]: (typeof FLINK_SETTINGS)[N] extends Setting<infer T> ? T : never;
 };
+
+export type { Setting, SettingOrigin };
 
 /** All settings with where each came from, and what was odd about them. */
 export type FlinkSettings = SettingValues & {
@@ -348,8 +349,5 @@ export const CHECKPOINT_SETTINGS = Object.keys(CHECKPOINT_TABLE) as readonly Set
 /** Names of the settings that say what happens after a failure. */
 export const RECOVERY_SETTINGS = Object.keys(RESTART_TABLE) as readonly SettingName[];
 
-function setting<T>(
-  setting: Omit<Setting<T>, 'default'> & { readonly default: NoInfer<T> },
-): Setting<T> {
-  return setting;
-}
+/** Names of the settings of the stores that checkpoints go to. */
+export const STORAGE_SETTINGS = Object.keys(STORAGE_TABLE) as readonly SettingName[];
