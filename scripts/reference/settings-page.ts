@@ -111,7 +111,8 @@ ${rows.map(line).join('\n')}
 
 function entry(name: SettingName): string {
   const row = FLINK_SETTINGS[name] as Setting<unknown>;
-  const { key, env, otherKeys, oldKeys, otherEnvs, type, default: value, doc, secret } = row;
+  const { key, env, otherKeys, oldKeys, otherEnvs, type, doc, secret } = row;
+  const { default: value, flinkDefault } = row;
   const note = WITHOUT_EFFECT[name];
   const list = (label: string, values: readonly string[] | undefined) =>
     values === undefined ? [] : [`- ${label}: ${values.map(code).join(', ')}`];
@@ -125,6 +126,7 @@ function entry(name: SettingName): string {
     ...(doc.includes('Default:') || value === undefined
       ? []
       : [`- Default: ${code(String(value))}`]),
+    ...(flinkDefault === undefined ? [] : [`- In Flink: ${flinkDefault}`]),
     ...(secret === true ? ['- Never shown in messages and summaries'] : []),
   ];
   const effect = note === undefined ? '' : `\n**Has no effect yet.** ${note}\n`;

@@ -37,6 +37,7 @@ const CHECKPOINT_TABLE = {
     type: durationMs({ least: 0 }),
     default: 60_000,
     whenEmpty: 0,
+    flinkDefault: 'off',
     doc: 'Period of checkpoints; 0 is off, as is a key without a value. Short: less to do again after a failure. Long: less work for snapshots.',
   }),
   checkpointTimeoutMs: setting({
@@ -51,6 +52,7 @@ const CHECKPOINT_TABLE = {
     key: `${CHECKPOINTING}.min-pause`,
     type: durationMs({ least: 0 }),
     default: 30_000,
+    flinkDefault: '0',
     doc: 'Least time from the end of one checkpoint to the start of the next.',
   }),
   maxConcurrentCheckpoints: setting({
@@ -88,6 +90,7 @@ const CHECKPOINT_TABLE = {
     key: `${CHECKPOINTING}.tolerable-failed-checkpoints`,
     type: wholeNumber({ least: 0 }),
     default: 3,
+    flinkDefault: '0',
     doc: 'Consecutive failed checkpoints that the job bears; one more fails it.',
   }),
   checkpointStorage: setting<string | undefined>({
@@ -135,6 +138,7 @@ const CHECKPOINT_TABLE = {
     oldKeys: ['state.backend.incremental'],
     type: yesOrNo(),
     default: undefined,
+    flinkDefault: 'false',
     doc: 'Checkpoints write what changed. Default: what the backend does best.',
   }),
 } as const;
@@ -152,6 +156,7 @@ const RESTART_TABLE = {
       disable: 'none',
     }),
     default: 'fixed-delay',
+    flinkDefault: 'exponential-delay with checkpoints, else none',
     doc: 'Whether and when a failed job runs again.',
   }),
   restartAttempts: setting({
@@ -159,6 +164,7 @@ const RESTART_TABLE = {
     key: 'restart-strategy.fixed-delay.attempts',
     type: wholeNumber({ least: 0 }),
     default: 3,
+    flinkDefault: '1',
     doc: 'fixed-delay: restarts before the job is FAILED.',
   }),
   restartDelayMs: setting({
@@ -166,6 +172,7 @@ const RESTART_TABLE = {
     key: 'restart-strategy.fixed-delay.delay',
     type: durationMs({ least: 0 }),
     default: 10_000,
+    flinkDefault: '1 s',
     doc: 'fixed-delay: time between a failure and the restart.',
   }),
   restartFirstAttemptImmediate: setting({
@@ -180,6 +187,7 @@ const RESTART_TABLE = {
     key: 'restart-strategy.failure-rate.max-failures-per-interval',
     type: wholeNumber({ least: 1 }),
     default: 3,
+    flinkDefault: '1',
     doc: 'failure-rate: failures in the interval that the job bears; one more fails it.',
   }),
   failureRateIntervalMs: setting({
@@ -187,6 +195,7 @@ const RESTART_TABLE = {
     key: 'restart-strategy.failure-rate.failure-rate-interval',
     type: durationMs({ least: 1 }),
     default: 300_000,
+    flinkDefault: '1 min',
     doc: 'failure-rate: the interval.',
   }),
   failureRateDelayMs: setting({
@@ -194,6 +203,7 @@ const RESTART_TABLE = {
     key: 'restart-strategy.failure-rate.delay',
     type: durationMs({ least: 0 }),
     default: 10_000,
+    flinkDefault: '1 s',
     doc: 'failure-rate: time between a failure and the restart.',
   }),
   exponentialDelayInitialBackoffMs: setting({
@@ -253,6 +263,7 @@ const TASK_MANAGER_TABLE = {
     key: 'taskmanager.numberOfTaskSlots',
     type: wholeNumber({ least: 1, most: 32_768 }),
     default: undefined,
+    flinkDefault: '1',
     doc: "Slots of each TaskManager, of which a job needs as many as its parallelism. Few: a process that dies takes little with it. Many: fewer processes. Default: the job's parallelism, so that there is one TaskManager.",
   }),
   redundantTaskManagers: setting({
@@ -260,21 +271,24 @@ const TASK_MANAGER_TABLE = {
     key: 'slotmanager.redundant-taskmanager-num',
     type: wholeNumber({ least: 0, most: 1000 }),
     default: 1,
-    doc: 'TaskManagers that stand by to take over from one that dies. Flink has 0: there, a failed job waits for a new process. 0 here saves the memory of an idle one.',
+    flinkDefault: '0',
+    doc: 'TaskManagers that stand by to take over from one that dies. With 0, as in Flink, a failed job waits for a new process. One more costs the memory of an idle process.',
   }),
   heartbeatIntervalMs: setting({
     env: 'FLINK_HEARTBEAT_INTERVAL_MS',
     key: 'heartbeat.interval',
     type: durationMs({ least: 10 }),
     default: 500,
-    doc: 'How often JobManager and TaskManagers say that they are alive. Flink has 10 s. Less than heartbeat.timeout, best a fifth of it, so that a single late one does no harm.',
+    flinkDefault: '10 s',
+    doc: 'How often JobManager and TaskManagers say that they are alive. Less than heartbeat.timeout, best a fifth of it, so that a single late one does no harm.',
   }),
   heartbeatTimeoutMs: setting({
     env: 'FLINK_HEARTBEAT_TIMEOUT_MS',
     key: 'heartbeat.timeout',
     type: durationMs({ least: 100 }),
     default: 3000,
-    doc: 'Who says nothing for so long counts as dead. Flink has 50 s. Short: a machine that is busy or stops for a moment is taken for dead. Long: a failed job stands still longer.',
+    flinkDefault: '50 s',
+    doc: 'Who says nothing for so long counts as dead. Short: a machine that is busy or stops for a moment is taken for dead. Long: a failed job stands still longer.',
   }),
 } as const;
 
@@ -285,6 +299,7 @@ export const FLINK_SETTINGS = {
     key: 'parallelism.default',
     type: wholeNumber({ least: 1, most: 32_768 }),
     default: 1,
+    flinkDefault: '1',
     doc: 'Subtasks of each operator that does not say otherwise. Default: the number of cores.',
   }),
   maxParallelism: setting({
@@ -292,6 +307,7 @@ export const FLINK_SETTINGS = {
     key: 'pipeline.max-parallelism',
     type: wholeNumber({ least: 1, most: 32_768 }),
     default: 1024,
+    flinkDefault: 'by the parallelism, at least 128',
     doc: 'Number of key groups: the most subtasks the job can ever have. Fixed by its first snapshot.',
   }),
   autoWatermarkIntervalMs: setting({

@@ -22,6 +22,8 @@ export interface Setting<T> {
   readonly oldKeys?: readonly string[];
   readonly type: SettingType<T>;
   readonly default: T;
+  /** What Flink has instead, where that is another: a value, or words. */
+  readonly flinkDefault?: string;
   readonly doc: string;
   /** What a key without a value means in a configuration file or after `-D`. Absent: the default. */
   readonly whenEmpty?: T;
