@@ -28,7 +28,7 @@ function entry(name: SettingName): string {
     type,
     default: value,
     doc,
-  } = FLINK_SETTINGS[name] as Setting<unknown>;
+  } = FLINK_SETTINGS[name] as Setting<string | number | boolean | undefined>;
   // Where the default is nothing, or depends on the machine, the sentence says what happens.
   const isFixed = value !== undefined && !doc.includes('Default:');
   const also = otherEnvs.length === 0 ? '' : `# Also as ${otherEnvs.join(', ')}.\n`;

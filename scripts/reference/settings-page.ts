@@ -110,7 +110,7 @@ ${rows.map(line).join('\n')}
 }
 
 function entry(name: SettingName): string {
-  const row = FLINK_SETTINGS[name] as Setting<unknown>;
+  const row = FLINK_SETTINGS[name] as Setting<string | number | boolean | undefined>;
   const { key, env, otherKeys, oldKeys, otherEnvs, type, doc, secret } = row;
   const { default: value, flinkDefault } = row;
   const note = WITHOUT_EFFECT[name];

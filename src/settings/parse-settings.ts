@@ -154,7 +154,7 @@ class TakenValues {
 }
 
 function rowOf(name: SettingName): Setting<unknown> {
-  return FLINK_SETTINGS[name] as Setting<unknown>;
+  return FLINK_SETTINGS[name];
 }
 
 /** Every variable of a setting, the strongest first. */

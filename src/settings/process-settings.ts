@@ -79,5 +79,5 @@ export function handDown(flink: FlinkSettings): void {
 
 function handedDown(): FlinkSettings | undefined {
   const { [HANDED_DOWN]: text } = process.env;
-  return text === undefined ? undefined : (JSON.parse(text) as FlinkSettings);
+  return text === undefined || text === '' ? undefined : (JSON.parse(text) as FlinkSettings);
 }
