@@ -33,7 +33,7 @@ export async function startJob(
   const debug = (process.env['TIDEMARK_DEBUG'] ?? '').split(',');
   for (const message of built.config.warnings) reporter.event({ kind: 'warning', message });
   return runJob({
-    job: built,
+    job: withAbsoluteStorage(built),
     world: defaultWorld,
     dataFolder: path.resolve('.tidemark'),
     from: startFrom(options),
@@ -46,6 +46,13 @@ export async function startJob(
       ? { printChain: (text: string) => process.stderr.write(`${text}\n`) }
       : {}),
   });
+}
+
+/** A path is from the working folder; an address stays as it is. */
+function withAbsoluteStorage({ graph, config }: BuiltJob): BuiltJob {
+  const { checkpointStorage: said } = config;
+  if (said === undefined || /^[a-z][a-z0-9+.-]*:/i.test(said)) return { graph, config };
+  return { graph, config: { ...config, checkpointStorage: path.resolve(said) } };
 }
 
 /** Waits for the job's end: reports progress, and cancels it on a signal. */
