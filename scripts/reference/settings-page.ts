@@ -55,7 +55,7 @@ them at once. Values that exclude each other are [\`SET-008\`](../errors/SET-008
 with the nearest known key, and has no effect; keys that only a Flink cluster knows are one warning together.
 
 Lengths of time are milliseconds, \`60000\`, or have a unit: \`60s\`, \`10 min\`, \`1 h\`, \`2 d\`. A key without a
-value says nothing, except where it is told below.
+value says nothing in a file, except where it is told below; after \`-D\` it is refused.
 `;
 
 /** The text of docs/reference/settings.md. */

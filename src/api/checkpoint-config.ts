@@ -42,7 +42,7 @@ export class FileSystemCheckpointStorage implements CheckpointStorage {
 
 /**
  * How the job's checkpoints are made; Flink's `CheckpointConfig`, from `env.getCheckpointConfig()`.
- * What is set here wins over the environment's variables, and `-D` wins over both.
+ * What is set here wins over files and the environment's variables, and `-D` wins over it.
  *
  * Every setter throws `SET-001` (`invalid`) for a value out of range, and `API-015` after the job
  * is described.

@@ -13,7 +13,7 @@ import { StreamExecutionEnvironment } from './stream-execution-environment.ts';
 export interface JobContext<S> {
   /** The job's own settings, checked by its schema. */
   readonly settings: S;
-  /** The engine's settings: variables of the environment and `-D`. */
+  /** The engine's settings: files, variables of the environment and `-D`. */
   readonly flink: FlinkSettings;
 }
 

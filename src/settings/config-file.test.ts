@@ -180,6 +180,40 @@ describe('flink-conf.yaml', () => {
 });
 
 describe('.env and .env.local', () => {
+  it('may be what documents about checkpoints show', () => {
+    write(
+      '.env.local',
+      `# Checkpoint Configuration
+FLINK_CHECKPOINT_INTERVAL_MS=60000              # 60 seconds
+FLINK_CHECKPOINT_TIMEOUT_MS=600000              # 10 minutes
+FLINK_MIN_PAUSE_BETWEEN_CHECKPOINTS_MS=30000    # 30 seconds
+FLINK_MAX_CONCURRENT_CHECKPOINTS=1
+FLINK_CHECKPOINT_MODE=EXACTLY_ONCE
+FLINK_STATE_BACKEND=rocksdb
+FLINK_CHECKPOINT_STORAGE=s3a://flink-checkpoints/health-consumer
+
+# Restart Strategy Configuration
+FLINK_RESTART_STRATEGY=fixed-delay
+FLINK_RESTART_ATTEMPTS=3
+FLINK_RESTART_DELAY_MS=10000                    # 10 seconds
+
+# Failure Rate Strategy (optional)
+FLINK_FAILURE_RATE_MAX_FAILURES=3
+FLINK_FAILURE_RATE_INTERVAL_MS=300000           # 5 minutes
+FLINK_FAILURE_RATE_DELAY_MS=10000               # 10 seconds
+`,
+    );
+    const { flink } = readSettings({ env: {}, cwd });
+    const said = Object.values(flink.origins).filter(({ kind }) => kind === 'environment');
+    expect(said).toHaveLength(13);
+    expect(flink).toMatchObject({
+      checkpointTimeoutMs: 600_000,
+      checkpointStorage: 's3a://flink-checkpoints/health-consumer',
+      failureRateIntervalMs: 300_000,
+      warnings: [],
+    });
+  });
+
   it('are read as such files are, with comments behind values', () => {
     write(
       '.env',

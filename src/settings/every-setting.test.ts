@@ -248,12 +248,20 @@ it('bad values of all layers are reported at once', () => {
 });
 
 describe('a key without a value', () => {
-  it('switches checkpoints off, and is nothing elsewhere', () => {
+  it('in a file switches checkpoints off, and is nothing elsewhere', () => {
     const configFile = fileOf({ 'execution.checkpointing.interval': '', 'state.backend.type': '' });
     const settings = parseSettings({ env: {}, configFile });
     expect(settings.checkpointIntervalMs).toBe(0);
     expect(settings.origins.checkpointIntervalMs.kind).toBe('config-file');
     expect(settings.stateBackend).toBe('hashmap');
     expect(settings.origins.stateBackend.kind).toBe('default');
+  });
+
+  it('is refused after -D: a variable of the shell was empty', () => {
+    for (const key of ['execution.checkpointing.interval', 's3.endpoint']) {
+      expect(() => parseSettings({ env: {}, dynamic: { [key]: '' } })).toThrow(
+        refusal(key, { ...ROWS.s3Endpoint, bad: '' }, false),
+      );
+    }
   });
 });

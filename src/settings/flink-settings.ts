@@ -11,8 +11,14 @@ import { decimal, durationMs, location, oneOf, wholeNumber, yesOrNo } from './se
 import { STORAGE_TABLE } from './storage-table.ts';
 
 /** Sets of values for a kind of use; `TIDEMARK_PRESET` chooses one. */
-export const PRESET_NAMES = ['development', 'production', 'cdc-production', 'operator'] as const;
-export type PresetName = (typeof PRESET_NAMES)[number];
+export type PresetName = 'development' | 'production' | 'cdc-production' | 'operator';
+
+export const PRESET_NAMES: readonly PresetName[] = [
+  'development',
+  'production',
+  'cdc-production',
+  'operator',
+];
 
 const RETENTION = [
   'NO_EXTERNALIZED_CHECKPOINTS',
@@ -38,7 +44,7 @@ const CHECKPOINT_TABLE = {
     default: 60_000,
     whenEmpty: 0,
     flinkDefault: 'off',
-    doc: 'Period of checkpoints; 0 is off, as is a key without a value. Short: less to do again after a failure. Long: less work for snapshots.',
+    doc: 'Period of checkpoints; 0 is off, as is its key without a value in a file. Short: less to do again after a failure. Long: less work for snapshots.',
   }),
   checkpointTimeoutMs: setting({
     env: 'FLINK_CHECKPOINT_TIMEOUT_MS',

@@ -116,7 +116,8 @@ class TakenValues {
         from === undefined
           ? { kind: 'dynamic', key }
           : { kind: 'config-file', file: from.file, key };
-      if (text !== '') this.#take(name, text, `${prefix}${key}`, origin);
+      // An empty -D is a slip of the shell; in a file, it is a line that was left for later.
+      if (text !== '' || from === undefined) this.#take(name, text, `${prefix}${key}`, origin);
       else if (whenEmpty !== undefined) this.#put(name, whenEmpty, origin);
     }
     if (withoutEffect.length > 0)

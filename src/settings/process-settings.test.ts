@@ -34,7 +34,8 @@ it('gives a job the settings it is built with, and then those of before', async 
 
 it('hands settings down to threads and processes, whatever the variables say there', async () => {
   const leader = await fresh({ TIDEMARK_HANDED_DOWN_SETTINGS: '' });
-  leader.handDown({ ...defaultSettings(), restartAttempts: 9, checkpointStorage: '/a' });
+  const warnings = ['told already'];
+  leader.handDown({ ...defaultSettings(), restartAttempts: 9, checkpointStorage: '/a', warnings });
   const below = await fresh({ FLINK_RESTART_ATTEMPTS: '7' });
   expect(below.settings.flink).toEqual({
     ...defaultSettings(),

@@ -74,7 +74,8 @@ export function withCurrent<T>(flink: FlinkSettings, act: () => T): T {
 /** Makes `flink` the settings of this process and of all threads and processes that it starts. */
 export function handDown(flink: FlinkSettings): void {
   current = flink;
-  process.env[HANDED_DOWN] = JSON.stringify(flink);
+  // Warnings are told by then, and have no bound.
+  process.env[HANDED_DOWN] = JSON.stringify({ ...flink, warnings: [] });
 }
 
 function handedDown(): FlinkSettings | undefined {

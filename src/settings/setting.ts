@@ -25,7 +25,7 @@ export interface Setting<T> {
   /** What Flink has instead, where that is another: a value, or words. */
   readonly flinkDefault?: string;
   readonly doc: string;
-  /** What a key without a value means in a configuration file or after `-D`. Absent: the default. */
+  /** What a key without a value means in a configuration file. Absent: the default. */
   readonly whenEmpty?: T;
   /** Never shown: not in a message, not in a summary. */
   readonly secret?: true;

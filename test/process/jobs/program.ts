@@ -37,7 +37,7 @@ words
 
 try {
   const { status, jobName } = await env.execute('Checkpoint Demo');
-  console.log(`after execute: ${jobName} ${status}`);
+  process.stdout.write(`after execute: ${jobName} ${status}\n`);
 } catch (error) {
-  console.log(`after execute: ${String(error).split(':')[0]}`);
+  process.stdout.write(`after execute: ${String(error).split(':')[0]}\n`);
 }
