@@ -10,12 +10,12 @@ export async function launchProgram(program: DescribedProgram): Promise<JobExecu
   const { handDown, settings } = await import('../settings/process-settings.ts');
   const { jobOfProgram } = await import('../api/job-definition.ts');
   const { RunReporter } = await import('./run-reporter.ts');
-  const { programModule } = await import('./load-job-module.ts');
+  const { jobModule } = await import('./load-job-module.ts');
   const { startJob, watchJob } = await import('./start-job.ts');
   const { flink } = settings;
-  handDown(flink);
+  handDown(flink, {});
   const built = jobOfProgram(program).build(undefined, flink);
-  const module = programModule(pathToFileURL(path.resolve(process.argv[1] ?? '')).href);
+  const module = jobModule(pathToFileURL(path.resolve(process.argv[1] ?? '')).href);
   const reporter = new RunReporter(false, process.stdout, process.stderr);
   const running = await startJob({ built, module, settings: undefined, flink }, reporter, {});
   const { status, error, jobId, checkpointsCompleted, restarts } = await watchJob(

@@ -1,13 +1,12 @@
 import path from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { JobDefinition } from '../api/job-definition.ts';
-import { deferred, type Deferred } from '../common/deferred.ts';
 import type { DescribedProgram, JobExecutionResult } from '../api/program.ts';
 import type { JobResult } from '../cluster/job-events.ts';
 
 export interface LoadedJob {
   readonly job: JobDefinition;
-  /** What every thread of the job imports: its default export is the job. */
+  /** What every thread and process of the job imports: its default export is the job. */
   readonly module: string;
   /** To be called with the job's end: a program goes on behind its `execute`. */
   over(result: JobResult): Promise<void>;
@@ -20,8 +19,7 @@ export interface LoadedJob {
  */
 export async function loadJobModule(file: string): Promise<LoadedJob> {
   const { EngineError } = await import('../common/errors.ts');
-  const { isJobDefinition, jobOfProgram } = await import('../api/job-definition.ts');
-  const { hostPrograms } = await import('../api/program.ts');
+  const { deferred } = await import('../common/deferred.ts');
   const { existsSync } = await import('node:fs');
   const full = path.resolve(file);
   if (!existsSync(full)) {
@@ -32,48 +30,63 @@ export async function loadJobModule(file: string): Promise<LoadedJob> {
   }
   const url = pathToFileURL(full).href;
   const ended = deferred<JobExecutionResult>();
+  const { job, imported } = await importJobModule(url, () => ended.promise);
+  return {
+    job,
+    module: jobModule(url),
+    async over(result) {
+      const { status, jobId, checkpointsCompleted, restarts, error } = result;
+      if (status === 'FAILED') ended.reject(error);
+      else ended.resolve({ status, jobId, jobName: job.name, checkpointsCompleted, restarts });
+      // Whoever runs a job that is no program waits for nothing.
+      ended.promise.catch(() => undefined);
+      try {
+        await imported;
+      } catch (thrown) {
+        if (thrown !== error) throw thrown;
+      }
+    },
+  };
+}
+
+/**
+ * Imports the module and takes the job that it exports, or that it describes up to its `execute`.
+ *
+ * @param execute What `execute` answers.
+ * @returns `imported` settles when the module is through: for a program, after its `execute`.
+ * @throws {EngineError} `CLI-002` (`invalid`) if there is no job in it.
+ */
+export async function importJobModule(
+  url: string,
+  execute: () => Promise<JobExecutionResult>,
+): Promise<{ readonly job: JobDefinition; readonly imported: Promise<unknown> }> {
+  const { EngineError } = await import('../common/errors.ts');
+  const { isJobDefinition, jobOfProgram } = await import('../api/job-definition.ts');
+  const { hostPrograms } = await import('../api/program.ts');
+  const { deferred } = await import('../common/deferred.ts');
   const executed = deferred<DescribedProgram>();
   hostPrograms((program) => {
     executed.resolve(program);
-    return ended.promise;
+    return execute();
   });
   const imported = import(url) as Promise<{ readonly default?: unknown }>;
-  // A program's module is not loaded before its job has ended.
   const found = await Promise.race([executed.promise, imported]);
   if ('graph' in found) {
-    // Its error, if any, is looked at in `over`.
+    // An error behind `execute` is for whoever waits for it.
     imported.catch(() => undefined);
-    const over = (result: JobResult) => endProgram(result, found.name, ended, imported);
-    return { job: jobOfProgram(found), module: programModule(url), over };
+    return { job: jobOfProgram(found), imported };
   }
-  if (isJobDefinition(found.default))
-    return { job: found.default, module: url, over: () => Promise.resolve() };
+  if (isJobDefinition(found.default)) return { job: found.default, imported };
   throw new EngineError('CLI-002', 'invalid', 'the module has no job as its default export', {
-    details: { file: full },
+    details: { file: fileURLToPath(url) },
     hint: "Write export default defineJob('my-job', (env) => { … }) in it.",
   });
 }
 
-/** Lets the program go on behind `execute`, and waits until it is through. */
-async function endProgram(
-  { status, jobId, checkpointsCompleted, restarts, error }: JobResult,
-  jobName: string,
-  ended: Deferred<JobExecutionResult>,
-  imported: Promise<unknown>,
-): Promise<void> {
-  if (status === 'FAILED') ended.reject(error);
-  else ended.resolve({ status, jobId, jobName, checkpointsCompleted, restarts });
-  try {
-    await imported;
-  } catch (thrown) {
-    if (thrown !== error) throw thrown;
-  }
-}
-
-/** A module whose default export is the job of a program. */
-export function programModule(url: string): string {
+/** The URL of a module whose default export is the job of the module at `url`. */
+export function jobModule(url: string): string {
   // The entry has the extension of this file: `.ts` from the sources, `.js` when it is built.
-  const entry = new URL(`./program-main${import.meta.url.slice(-3)}`, import.meta.url);
-  entry.searchParams.set('program', url);
+  const entry = new URL(`./job-main${import.meta.url.slice(-3)}`, import.meta.url);
+  entry.searchParams.set('job', url);
   return entry.href;
 }

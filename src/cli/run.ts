@@ -51,7 +51,7 @@ async function prepare(
   if (options.parallelism !== undefined) dynamic['parallelism.default'] = options.parallelism;
   const sources = { env: process.env, cwd: process.cwd(), configPath: options.config, dynamic };
   const { flink, variables } = readSettings(sources);
-  handDown(flink);
+  handDown(flink, variables);
   const loaded = await loadJobModule(file);
   const { job, module } = loaded;
   const schema = job.settingsSchema as SettingsSchema<unknown> | undefined;

@@ -85,7 +85,7 @@ const ROWS: Readonly<Record<SettingName, Row>> = {
   s3Endpoint: {
     good: 'http://localhost:9000',
     value: 'http://localhost:9000',
-    other: 'minio:9000',
+    other: 'minio:9000/s3',
     bad: 'ftp://minio',
   },
   s3AccessKey: secret,

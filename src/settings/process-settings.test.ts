@@ -33,9 +33,17 @@ it('gives a job the settings it is built with, and then those of before', async 
 });
 
 it('hands settings down to threads and processes, whatever the variables say there', async () => {
-  const leader = await fresh({ TIDEMARK_HANDED_DOWN_SETTINGS: '' });
+  const leader = await fresh({
+    TIDEMARK_HANDED_DOWN_SETTINGS: '',
+    FROM_A_FILE: '',
+    TAKEN: 'said',
+  });
   const warnings = ['told already'];
-  leader.handDown({ ...defaultSettings(), restartAttempts: 9, checkpointStorage: '/a', warnings });
+  leader.handDown(
+    { ...defaultSettings(), restartAttempts: 9, checkpointStorage: '/a', warnings },
+    { FROM_A_FILE: 'a', TAKEN: 'b' },
+  );
+  expect([process.env['FROM_A_FILE'], process.env['TAKEN']]).toEqual(['a', 'said']);
   const below = await fresh({ FLINK_RESTART_ATTEMPTS: '7' });
   expect(below.settings.flink).toEqual({
     ...defaultSettings(),

@@ -71,9 +71,15 @@ export function withCurrent<T>(flink: FlinkSettings, act: () => T): T {
   }
 }
 
-/** Makes `flink` the settings of this process and of all threads and processes that it starts. */
-export function handDown(flink: FlinkSettings): void {
+/**
+ * Makes `flink` the settings of this process and of all threads and processes that it starts, and puts
+ * the variables of `.env` files into their environment, where a job looks for its own settings.
+ */
+export function handDown(flink: FlinkSettings, variables: ReadSettings['variables']): void {
   current = flink;
+  for (const [name, text] of Object.entries(variables)) {
+    if (text !== undefined && (process.env[name] ?? '') === '') process.env[name] = text;
+  }
   // Warnings are told by then, and have no bound.
   process.env[HANDED_DOWN] = JSON.stringify({ ...flink, warnings: [] });
 }

@@ -8,7 +8,10 @@ export const STORAGE_TABLE = {
     otherEnvs: ['FS_S3A_ENDPOINT', 'AWS_ENDPOINT_URL_S3', 'AWS_ENDPOINT_URL'],
     key: 's3.endpoint',
     otherKeys: ['fs.s3a.endpoint'],
-    type: text('a URL such as http://localhost:9000', /^(https?:\/\/)?[\w.[\]:-]+\/?$/i),
+    type: text(
+      'a URL such as http://localhost:9000',
+      /^(https?:\/\/)?(?![a-z0-9+.-]*:\/\/)[\w.[\]:-]+(\/\S*)?$/i,
+    ),
     default: undefined,
     doc: "The server to ask, such as MinIO's. Default: AWS, by the region.",
   }),

@@ -169,6 +169,12 @@ describe('a program', () => {
     },
   );
 
+  it('has the variables of .env in its environment, in every thread', async () => {
+    write('.env', 'PROGRAM_WORD=extra\n');
+    const { stdout } = await run([PROGRAM, '-p', '2']);
+    expect(printed(stdout)).toEqual(['BE', 'EXTRA', 'NOT', 'OR', 'TO']);
+  });
+
   it('is the same graph everywhere with what -D says', async () => {
     const { code, stderr } = await run([
       PROGRAM,
@@ -181,12 +187,14 @@ describe('a program', () => {
   });
 
   it('learns why its job failed', async () => {
-    const { code, stdout } = await run([PROGRAM], {
-      FLINK_RESTART_STRATEGY: 'none',
-      PROGRAM_WORD: 'fail',
-    });
+    const env = { FLINK_RESTART_STRATEGY: 'none', PROGRAM_WORD: 'fail' };
+    const { code, stdout } = await run([PROGRAM], env);
     expect(code).toBe(FAILED);
     expect(stdout).toContain('after execute: EngineError');
+    // Alone, the program decides what becomes of it.
+    const alone = await new NodeProcess([PROGRAM], { cwd, env }).ended;
+    expect(alone.code).toBe(0);
+    expect(alone.stdout).toContain('after execute: EngineError');
   });
 
   it('may be looked at with --settings', async () => {
