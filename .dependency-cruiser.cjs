@@ -46,8 +46,9 @@ module.exports = {
     {
       name: 'every-room-is-known',
       severity: 'error',
-      comment: 'Add the new room to MAY_IMPORT; beside the rooms only src/index.ts may stand.',
-      from: { path: '^src/', pathNot: [`^src/(${ROOMS.join('|')})/`, '^src/index\\.ts$'] },
+      comment:
+        'Add the new room to MAY_IMPORT; beside the rooms only src/index.ts and src/config.ts may stand.',
+      from: { path: '^src/', pathNot: [`^src/(${ROOMS.join('|')})/`, '^src/(index|config)\\.ts$'] },
       to: {},
     },
     {
@@ -119,13 +120,13 @@ module.exports = {
       severity: 'error',
       // The elements of a job need a schema, and zod is the library that the guides use.
       comment:
-        'An example imports what a user can: tidemark, tidemark/testing, zod, its own files.',
+        'An example imports what a user can: tidemark, tidemark/config, tidemark/testing, zod, its own files.',
       from: { path: '^examples/' },
       to: {
         pathNot: [
           '^examples/',
-          '^src/(testing/)?index\\.ts$',
-          '^dist/(testing/)?index\\.',
+          '^src/((testing/)?index|config)\\.ts$',
+          '^dist/((testing/)?index|config)\\.',
           '(^|/)node_modules/zod/',
         ],
       },

@@ -7,6 +7,10 @@ const FROM_SOURCE = [
     find: /^tidemark\/testing$/,
     replacement: new URL('src/testing/index.ts', import.meta.url).pathname,
   },
+  {
+    find: /^tidemark\/config$/,
+    replacement: new URL('src/config.ts', import.meta.url).pathname,
+  },
   { find: /^tidemark$/, replacement: new URL('src/index.ts', import.meta.url).pathname },
 ];
 

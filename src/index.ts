@@ -1,3 +1,11 @@
+import { hostProgramsByDefault } from './api/program.ts';
+
+// A program that nobody hosts leads its own job; what that needs is loaded then.
+hostProgramsByDefault(async (program) => {
+  const { launchProgram } = await import('./cli/launch-program.ts');
+  return launchProgram(program);
+});
+
 export { EngineError, type EngineErrorOptions, type ErrorKind } from './common/errors.ts';
 
 export { defineJob, isJobDefinition } from './api/job-definition.ts';
@@ -22,7 +30,11 @@ export {
   CheckpointingMode,
   ExternalizedCheckpointRetention,
   FileSystemCheckpointStorage,
+  type CheckpointStorage,
 } from './api/checkpoint-config.ts';
+export { CheckpointSettings } from './api/checkpoint-settings.ts';
+export { RecoveryConfig } from './api/recovery-config.ts';
+export type { JobExecutionResult } from './api/program.ts';
 export {
   setupCheckpointAndRecovery,
   setupCheckpointAndState,
@@ -125,8 +137,12 @@ export type {
   WindowFunction,
 } from './contracts/windows.ts';
 
+export { settings } from './settings/process-settings.ts';
+export { withPreset } from './settings/presets.ts';
+export { settingsSummary, settingsTable, type SettingSummary } from './settings/summary.ts';
 export type {
   FlinkSettings,
+  PresetName,
   SettingName,
   SettingOrigin,
   SettingValues,

@@ -22,8 +22,13 @@ export const ExternalizedCheckpointRetention = {
 export type ExternalizedCheckpointRetention =
   (typeof ExternalizedCheckpointRetention)[keyof typeof ExternalizedCheckpointRetention];
 
+/** Where checkpoints go. */
+export interface CheckpointStorage {
+  getCheckpointPath(): string;
+}
+
 /** Where checkpoints go; the folder or address as in `setCheckpointStorage`. */
-export class FileSystemCheckpointStorage {
+export class FileSystemCheckpointStorage implements CheckpointStorage {
   readonly checkpointPath: string;
 
   constructor(checkpointPath: string) {
@@ -37,7 +42,7 @@ export class FileSystemCheckpointStorage {
 
 /**
  * How the job's checkpoints are made; Flink's `CheckpointConfig`, from `env.getCheckpointConfig()`.
- * What is set here wins over the environment's variables, and `-D` wins over both.
+ * What is set here wins over files and the environment's variables, and `-D` wins over it.
  *
  * Every setter throws `SET-001` (`invalid`) for a value out of range, and `API-015` after the job
  * is described.
@@ -126,8 +131,8 @@ export class CheckpointConfig {
   }
 
   /** A path, or a `file://`, `s3://`, `s3a://` or `hdfs://` address. */
-  setCheckpointStorage(storage: string | FileSystemCheckpointStorage): this {
-    const path = typeof storage === 'string' ? storage : storage.checkpointPath;
+  setCheckpointStorage(storage: string | CheckpointStorage): this {
+    const path = typeof storage === 'string' ? storage : storage.getCheckpointPath();
     return this.#set('checkpointStorage', path);
   }
 

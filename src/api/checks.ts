@@ -103,3 +103,12 @@ export function shown(value: unknown): string {
   if (typeof value === 'object' && value !== null) return 'an object';
   return String(value);
 }
+
+/** @throws {EngineError} `API-014` (`invalid`) */
+export function requireJobName(name: unknown): asserts name is string {
+  if (typeof name === 'string' && /^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,99}$/u.test(name)) return;
+  throw new EngineError('API-014', 'invalid', 'job name is missing or malformed', {
+    details: { name: shown(name) },
+    hint: "Use 1 to 100 letters, digits, spaces, '.', '_' and '-', for example 'health-pipeline'.",
+  });
+}

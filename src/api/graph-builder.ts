@@ -64,11 +64,11 @@ export class GraphBuilder {
   }
 
   /** @throws {EngineError} `API-010`, `API-022` */
-  seal(): StreamGraph {
+  seal(jobName: string): StreamGraph {
     this.#sealed = true;
     if (this.#nodes.size === 0) {
       throw new EngineError('API-022', 'invalid', 'the job has no operators', {
-        details: { job: this.#jobName },
+        details: { job: jobName },
         hint: 'Start with env.fromSource and end each stream with sinkTo.',
       });
     }
@@ -76,7 +76,7 @@ export class GraphBuilder {
       if (node.parallelism !== undefined) this.requireParallelism(node.uid, node.parallelism);
     }
     return Object.freeze({
-      jobName: this.#jobName,
+      jobName,
       nodes: Object.freeze([...this.#nodes.values()]),
     });
   }

@@ -3,7 +3,9 @@ import type { Nothing } from '../contracts/functions.ts';
 import type { StreamGraph } from '../graph/operator-spec.ts';
 import type { StandardSchema } from '../serde/standard-schema.ts';
 import type { FlinkSettings } from '../settings/flink-settings.ts';
-import { requireSyncFunction, shown } from './checks.ts';
+import { withCurrent } from '../settings/process-settings.ts';
+import { requireJobName, requireSyncFunction } from './checks.ts';
+import type { DescribedProgram } from './program.ts';
 import type { InferOutput } from './schemas.ts';
 import { StreamExecutionEnvironment } from './stream-execution-environment.ts';
 
@@ -11,7 +13,7 @@ import { StreamExecutionEnvironment } from './stream-execution-environment.ts';
 export interface JobContext<S> {
   /** The job's own settings, checked by its schema. */
   readonly settings: S;
-  /** The engine's settings: variables of the environment and `-D`. */
+  /** The engine's settings: files, variables of the environment and `-D`. */
   readonly flink: FlinkSettings;
 }
 
@@ -29,6 +31,8 @@ export interface JobDefinition<S = unknown> {
   readonly name: string;
   /** Of the job's own settings; undefined: it has none. */
   readonly settingsSchema: StandardSchema | undefined;
+  /** A program described it, which goes on behind its `execute`. @internal */
+  readonly isProgram?: true;
   /**
    * Describes the job. Runs nothing, and gives the same graph for the same settings each time.
    *
@@ -93,7 +97,7 @@ export function defineJob(name: string, ...rest: readonly unknown[]): JobDefinit
     settingsSchema: (options as JobOptions<StandardSchema>).settings,
     build(settings: unknown, flink: FlinkSettings): BuiltJob {
       const env = new StreamExecutionEnvironment(name, flink);
-      const returned = run(env, { settings, flink });
+      const returned = withCurrent(flink, () => run(env, { settings, flink }));
       const built = env.seal();
       if (returned instanceof Promise) {
         throw new EngineError('API-023', 'invalid', 'the job function is async', {
@@ -106,6 +110,17 @@ export function defineJob(name: string, ...rest: readonly unknown[]): JobDefinit
   });
 }
 
+/** The job of a program that has called `execute`: it is described already. */
+export function jobOfProgram({ name, graph, config }: DescribedProgram): JobDefinition<undefined> {
+  return Object.freeze({
+    kind: 'tidemark-job' as const,
+    name,
+    settingsSchema: undefined,
+    isProgram: true as const,
+    build: () => Object.freeze({ graph, config }),
+  });
+}
+
 /** What a module exports by default, if it is a job. */
 export function isJobDefinition(value: unknown): value is JobDefinition {
   return (
@@ -113,12 +128,4 @@ export function isJobDefinition(value: unknown): value is JobDefinition {
     value !== null &&
     (value as { readonly kind?: unknown }).kind === 'tidemark-job'
   );
-}
-
-function requireJobName(name: unknown): asserts name is string {
-  if (typeof name === 'string' && /^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,99}$/u.test(name)) return;
-  throw new EngineError('API-014', 'invalid', 'job name is missing or malformed', {
-    details: { name: shown(name) },
-    hint: "Use 1 to 100 letters, digits, spaces, '.', '_' and '-', for example 'health-pipeline'.",
-  });
 }

@@ -1,12 +1,14 @@
-import type { FlinkSettings, SettingName } from '../settings/flink-settings.ts';
-import { CHECKPOINT_SETTINGS, RECOVERY_SETTINGS } from '../settings/flink-settings.ts';
+import type { FlinkSettings } from '../settings/flink-settings.ts';
+import { CheckpointSettings } from './checkpoint-settings.ts';
+import { RecoveryConfig } from './recovery-config.ts';
 import type { StreamExecutionEnvironment } from './stream-execution-environment.ts';
 
 /**
  * Puts the settings of checkpoints and of recovery in force, and keeps checkpoints when the job is
  * cancelled (RETAIN_ON_CANCELLATION) unless a setting says otherwise.
  *
- * @param flink The second argument's `flink`, or a changed copy: `{ ...flink, restartAttempts: 5 }`.
+ * @param flink The second argument's `flink`, `settings.flink`, or a changed copy:
+ * `{ ...flink, restartAttempts: 5 }`.
  * @throws {EngineError} `SET-001`, `API-015` (`invalid`)
  * @example `setupCheckpointAndRecovery(env, flink);`
  */
@@ -23,26 +25,16 @@ export function setupCheckpointAndState(
   env: StreamExecutionEnvironment,
   flink: FlinkSettings,
 ): void {
-  apply(env, flink, CHECKPOINT_SETTINGS);
-  const retention = 'externalizedCheckpointRetention';
-  const isDefault =
-    flink.origins[retention].kind === 'default' &&
-    flink[retention] === 'NO_EXTERNALIZED_CHECKPOINTS';
-  if (isDefault) env.set(retention, 'RETAIN_ON_CANCELLATION');
+  new CheckpointSettings(flink)
+    .configureStateBackend(env)
+    .configureCheckpoint(env)
+    .configureS3ForCheckpoints(env);
 }
 
-/** The half of `setupCheckpointAndRecovery` that is about restarts. */
+/** The half of `setupCheckpointAndRecovery` that is about restarts and failed checkpoints. */
 export function setupRecoveryStrategy(env: StreamExecutionEnvironment, flink: FlinkSettings): void {
-  apply(env, flink, RECOVERY_SETTINGS);
-}
-
-/** Sets what differs, so that the origins of the others stay as they are. */
-function apply(
-  env: StreamExecutionEnvironment,
-  flink: FlinkSettings,
-  names: readonly SettingName[],
-): void {
-  for (const name of names) {
-    if (flink[name] !== env.setting(name)) env.set(name, flink[name]);
-  }
+  new RecoveryConfig(flink)
+    .configureRestartStrategy(env)
+    .configureFailoverStrategy(env)
+    .configureCheckpointFailureHandling(env);
 }

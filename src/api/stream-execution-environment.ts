@@ -1,14 +1,18 @@
+import { EngineError } from '../common/errors.ts';
 import type { Source } from '../contracts/source.ts';
 import type { WatermarkStrategy } from '../contracts/watermark-strategy.ts';
 import type { StreamGraph } from '../graph/operator-spec.ts';
 import type { Serializer } from '../serde/serializer.ts';
 import type { FlinkSettings, SettingName, SettingValues } from '../settings/flink-settings.ts';
 import { requireSetting, withOverrides, type JobOverrides } from '../settings/job-overrides.ts';
+import { requireConsistent, startWarnings } from '../settings/judge-settings.ts';
+import { settings } from '../settings/process-settings.ts';
 import { CheckpointConfig, type CheckpointingMode } from './checkpoint-config.ts';
-import { requireFunction, requireUid } from './checks.ts';
+import { requireFunction, requireJobName, requireUid } from './checks.ts';
 import { addOperator, type DataStream } from './data-stream.ts';
 import { elementsSource } from './elements-source.ts';
 import { GraphBuilder } from './graph-builder.ts';
+import { executeProgram, type JobExecutionResult } from './program.ts';
 import { noWatermarks } from './watermarks.ts';
 
 /** A source that knows how its elements are stored. */
@@ -16,9 +20,13 @@ export type SourceOf<T, Split, Enum> = Source<T, Split, Enum> & {
   readonly element?: Serializer<T> | undefined;
 };
 
+/** Of a program, until `execute` names it. */
+const UNNAMED = 'unnamed';
+
 /**
  * Where a job is described; Flink's `StreamExecutionEnvironment`. The function of `defineJob` gets
- * one. It collects the operators and the settings that the job's code asks for; nothing runs yet.
+ * one; a program gets one from `getExecutionEnvironment()`. It collects the operators and the settings
+ * that the job's code asks for; nothing runs yet.
  */
 export class StreamExecutionEnvironment {
   readonly jobName: string;
@@ -26,6 +34,25 @@ export class StreamExecutionEnvironment {
   readonly #builder: GraphBuilder;
   readonly #checkpointConfig: CheckpointConfig;
   #overrides: JobOverrides = {};
+  #isProgram = false;
+
+  /**
+   * For a job that is a program instead of a `defineJob`: the environment that its `execute` runs.
+   *
+   * @throws {EngineError} `SET-001`, `SET-006`, `SET-007` (`invalid`) if the settings cannot be read.
+   * @example
+   * ```ts
+   * const env = StreamExecutionEnvironment.getExecutionEnvironment();
+   * setupCheckpointAndRecovery(env, settings.flink);
+   * env.fromElements('words', ['to', 'be', 'or', 'not']).sinkTo('out', print());
+   * await env.execute('words');
+   * ```
+   */
+  static getExecutionEnvironment(): StreamExecutionEnvironment {
+    const env = new StreamExecutionEnvironment(UNNAMED, settings.flink);
+    env.#isProgram = true;
+    return env;
+  }
 
   /** @internal Comes from `defineJob`. */
   constructor(jobName: string, base: FlinkSettings) {
@@ -156,11 +183,40 @@ export class StreamExecutionEnvironment {
 
   /** A setting as it will be in force. */
   setting<N extends SettingName>(name: N): FlinkSettings[N] {
-    return withOverrides(this.#base, this.#overrides)[name];
+    return this.getConfiguration()[name];
+  }
+
+  /** All settings as they will be in force, with their origins: for `settingsTable`. */
+  getConfiguration(): FlinkSettings {
+    return withOverrides(this.#base, this.#overrides);
+  }
+
+  /**
+   * Runs a program's job until it is over. A job of `defineJob` is run by `tidemark run` and does not
+   * call it.
+   *
+   * Resolves when the job has finished or was cancelled; rejects with why it failed.
+   *
+   * @throws {EngineError} `API-014`, `API-015`, `API-022`, `API-024`, `API-025`, `SET-008` (`invalid`)
+   * @example `await env.execute('health pipeline');`
+   */
+  async execute(jobName: string): Promise<JobExecutionResult> {
+    if (!this.#isProgram) {
+      throw new EngineError('API-025', 'invalid', 'execute is called in defineJob', {
+        details: { job: this.jobName },
+        hint: 'Leave the call out: tidemark run runs what defineJob describes.',
+      });
+    }
+    requireJobName(jobName);
+    return executeProgram({ name: jobName, ...this.seal(jobName) });
   }
 
   /** @internal Ends the description. */
-  seal(): { readonly graph: StreamGraph; readonly config: FlinkSettings } {
-    return { graph: this.#builder.seal(), config: withOverrides(this.#base, this.#overrides) };
+  seal(jobName = this.jobName): { readonly graph: StreamGraph; readonly config: FlinkSettings } {
+    const graph = this.#builder.seal(jobName);
+    const settled = this.getConfiguration();
+    requireConsistent(settled);
+    const warnings = Object.freeze([...settled.warnings, ...startWarnings(settled)]);
+    return { graph, config: Object.freeze({ ...settled, warnings }) };
   }
 }

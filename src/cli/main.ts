@@ -13,7 +13,7 @@ program
   .command('run')
   .description('run a job in this process until it ends; what follows -- goes to the job')
   .argument('<job>', "the job's module, such as job.ts")
-  .argument('[arguments...]', "the job's own settings, after --")
+  .argument('[arguments...]', "the job's own settings, after --; -- --help lists them")
   .option('-p, --parallelism <n>', 'subtasks of each operator')
   .option('-s, --fromSavepoint <path>', 'restore this checkpoint or savepoint')
   .option('--fresh', 'start without state, whatever is there')
@@ -24,6 +24,8 @@ program
     collect,
     [],
   )
+  .option('--config <path>', "Flink's config.yaml or flink-conf.yaml, or the folder it is in")
+  .option('--settings', 'print the settings and where each comes from, and run nothing')
   .addOption(new Option('--json', 'print events as JSON lines, for programs'))
   .action(async (job: string, rest: string[], options: RunArguments) => {
     const { runCommand } = await import('./run.ts');

@@ -5,5 +5,9 @@ export interface RunArguments {
   readonly fresh?: boolean;
   readonly allowNonRestoredState?: boolean;
   readonly D: readonly string[];
+  /** Flink's configuration file, or the folder that holds it. */
+  readonly config?: string;
+  /** Print what would be in force, and run nothing. */
+  readonly settings?: boolean;
   readonly json?: boolean;
 }

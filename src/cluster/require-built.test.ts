@@ -13,6 +13,15 @@ it.each([
   }).toThrow(expect.objectContaining({ code: 'JOB-011', kind: 'invalid' }));
 });
 
+it('names all of them at once, also what a preset chose', () => {
+  const asked = { 'tidemark.preset': 'production', 'execution.checkpointing.unaligned': 'true' };
+  expect(() => {
+    requireBuilt(settings(asked));
+  }).toThrow(
+    /state\.backend\.type=`rocksdb`, execution\.checkpointing\.unaligned\.enabled=`true`[^]*to hashmap, and [^]*to false/,
+  );
+});
+
 it('takes what is there', () => {
   requireBuilt(settings({ 'state.backend.type': 'hashmap' }));
 });

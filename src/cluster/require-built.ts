@@ -22,12 +22,13 @@ export const UNBUILT: readonly {
  * @throws {EngineError} `JOB-011` (`invalid`)
  */
 export function requireBuilt(config: FlinkSettings): void {
-  for (const { name, value, instead } of UNBUILT) {
-    if (config[name] !== value) continue;
-    const { key } = FLINK_SETTINGS[name];
-    throw new EngineError('JOB-011', 'invalid', 'a setting asks for a part that is not built yet', {
-      details: { [key]: String(value) },
-      hint: `Set ${key} to ${instead} for now; LIMITATIONS.md says what is there.`,
-    });
-  }
+  const asked = UNBUILT.filter(({ name, value }) => config[name] === value);
+  if (asked.length === 0) return;
+  const changes = asked.map(({ name, instead }) => `${FLINK_SETTINGS[name].key} to ${instead}`);
+  throw new EngineError('JOB-011', 'invalid', 'a setting asks for a part that is not built yet', {
+    details: Object.fromEntries(
+      asked.map(({ name, value }) => [FLINK_SETTINGS[name].key, String(value)]),
+    ),
+    hint: `Set ${changes.join(', and ')} for now; LIMITATIONS.md says what is there.`,
+  });
 }

@@ -1,3 +1,4 @@
+import path from 'node:path';
 import type { World } from '../contracts/source.ts';
 import { CoordinatorThread } from './coordinator/coordinator-thread.ts';
 import type { JobRequest } from './coordinator/coordinator-protocol.ts';
@@ -8,6 +9,7 @@ import {
   taskManagerSpawner,
 } from './job-manager/start-task-managers.ts';
 import type { StartFrom } from './job-store.ts';
+import type { FlinkSettings } from '../settings/flink-settings.ts';
 import { leadJob, type RunningJob } from './lead-job.ts';
 import { taskSettings, thisProcess } from './run-job.ts';
 
@@ -15,6 +17,8 @@ export interface RunInClusterOptions extends JobRequest {
   /** URL of the job's module. */
   readonly module: string;
   readonly world: World;
+  /** What a relative path in the settings begins at. Absolute. */
+  readonly folder: string;
   /** Where checkpoints are, unless the settings say so. Absolute. */
   readonly dataFolder: string;
   readonly from: StartFrom;
@@ -24,27 +28,32 @@ export interface RunInClusterOptions extends JobRequest {
   readonly debugCodegen: boolean;
 }
 
+/** A job that this process leads. */
+export interface RunningInCluster extends RunningJob {
+  /** A program described it, which goes on behind its `execute`. */
+  readonly isProgram: boolean;
+}
+
 /**
  * Runs a job under a private JobManager: this process. None of the job's code runs in this thread:
  * tasks run in TaskManager processes, enumerators and committers in the coordinator thread.
  *
  * @throws {EngineError} what keeps a job from starting: `SET-…`, `API-…`, `GRA-…`, `CHK-…`, `STO-…`, `JOB-…`.
  */
-export async function runInCluster(options: RunInClusterOptions): Promise<RunningJob> {
+export async function runInCluster(options: RunInClusterOptions): Promise<RunningInCluster> {
   const { module, world, emit, flink } = options;
   // Both load the job's code, side by side.
   const coordinators = new CoordinatorThread({ module, clock: world.clock });
   const spawner = taskManagerSpawner();
   prepareTaskManager(spawner, module, flink);
   try {
-    const { jobName, settings, config } = await coordinators.describe({
-      arguments: options.arguments,
-      flink,
-    });
+    const described = await coordinators.describe({ arguments: options.arguments, flink });
+    const { jobName, settings, isProgram } = described;
+    const config = withAbsoluteStorage(described.config, options.folder);
     for (const message of config.warnings) emit({ kind: 'warning', message });
     const job = { module, settings, flink };
     const { parallelism, taskStuckTimeoutMs } = config;
-    return await leadJob({
+    const running = await leadJob({
       ...options,
       jobName,
       config,
@@ -69,8 +78,16 @@ export async function runInCluster(options: RunInClusterOptions): Promise<Runnin
         };
       },
     });
+    return { ...running, isProgram };
   } catch (error) {
     await Promise.all([coordinators.close(), spawner.close()]);
     throw error;
   }
+}
+
+/** A path is from the working folder; an address stays as it is. */
+function withAbsoluteStorage(config: FlinkSettings, folder: string): FlinkSettings {
+  const { checkpointStorage: said } = config;
+  if (said === undefined || /^[a-z][a-z0-9+.-]*:/i.test(said)) return config;
+  return { ...config, checkpointStorage: path.resolve(folder, said) };
 }

@@ -1,42 +1,38 @@
 /**
  * The settings of the engine, as one table: each has a variable of the environment, Flink's option
  * key, the keys that Flink 1.x had for it, a type, a default and a sentence. Everything else (the
- * parser, the job's calls, reference pages) is made of the table.
+ * parser, the job's calls, reference pages, `.env.example`) is made of the table.
  *
- * Layers, later ones win: default, process environment, the job's own code, `-D key=value`.
+ * Layers, later ones win: default, preset, Flink's configuration file, `.env`, `.env.local`, process
+ * environment, the job's own code, `-D key=value`.
  */
-import {
-  decimal,
-  durationMs,
-  location,
-  oneOf,
-  wholeNumber,
-  yesOrNo,
-  type SettingType,
-} from './setting-types.ts';
+import { setting, type Setting, type SettingOrigin } from './setting.ts';
+import { decimal, durationMs, location, oneOf, wholeNumber, yesOrNo } from './setting-types.ts';
+import { STORAGE_TABLE } from './storage-table.ts';
 
-/** Where a value comes from. */
-export type SettingOrigin =
-  | { readonly kind: 'default' }
-  | { readonly kind: 'environment'; readonly variable: string }
-  | { readonly kind: 'job' }
-  | { readonly kind: 'dynamic'; readonly key: string };
+/** Sets of values for a kind of use; `TIDEMARK_PRESET` chooses one. */
+export type PresetName = 'development' | 'production' | 'cdc-production' | 'operator';
 
-export interface Setting<T> {
-  readonly env: string;
-  readonly key: string;
-  /** Keys of Flink 1.x; they work, with a warning that says what replaced them. */
-  readonly oldKeys?: readonly string[];
-  readonly type: SettingType<T>;
-  readonly default: T;
-  readonly doc: string;
-}
+export const PRESET_NAMES: readonly PresetName[] = [
+  'development',
+  'production',
+  'cdc-production',
+  'operator',
+];
 
 const RETENTION = [
   'NO_EXTERNALIZED_CHECKPOINTS',
   'DELETE_ON_CANCELLATION',
   'RETAIN_ON_CANCELLATION',
 ] as const;
+
+/** What `state.backend` could say in Flink 1.x; the classes are those of its manuals. */
+const BACKENDS_OF_FLINK_1 = {
+  filesystem: 'hashmap',
+  jobmanager: 'hashmap',
+  'org.apache.flink.runtime.state.hashmap.hashmapstatebackendfactory': 'hashmap',
+  'org.apache.flink.contrib.streaming.state.embeddedrocksdbstatebackendfactory': 'rocksdb',
+} as const;
 
 const CHECKPOINTING = 'execution.checkpointing';
 
@@ -46,7 +42,9 @@ const CHECKPOINT_TABLE = {
     key: `${CHECKPOINTING}.interval`,
     type: durationMs({ least: 0 }),
     default: 60_000,
-    doc: 'Period of checkpoints; 0 is off. Short: less to do again after a failure. Long: less work for snapshots.',
+    whenEmpty: 0,
+    flinkDefault: 'off',
+    doc: 'Period of checkpoints; 0 is off, as is its key without a value in a file. Short: less to do again after a failure. Long: less work for snapshots.',
   }),
   checkpointTimeoutMs: setting({
     env: 'FLINK_CHECKPOINT_TIMEOUT_MS',
@@ -60,6 +58,7 @@ const CHECKPOINT_TABLE = {
     key: `${CHECKPOINTING}.min-pause`,
     type: durationMs({ least: 0 }),
     default: 30_000,
+    flinkDefault: '0',
     doc: 'Least time from the end of one checkpoint to the start of the next.',
   }),
   maxConcurrentCheckpoints: setting({
@@ -97,12 +96,13 @@ const CHECKPOINT_TABLE = {
     key: `${CHECKPOINTING}.tolerable-failed-checkpoints`,
     type: wholeNumber({ least: 0 }),
     default: 3,
+    flinkDefault: '0',
     doc: 'Consecutive failed checkpoints that the job bears; one more fails it.',
   }),
   checkpointStorage: setting<string | undefined>({
     env: 'FLINK_CHECKPOINT_STORAGE',
     key: `${CHECKPOINTING}.dir`,
-    oldKeys: ['state.checkpoints.dir'],
+    oldKeys: ['state.checkpoints.dir', 'state.backend.fs.checkpointdir'],
     type: location(),
     default: undefined,
     doc: "Where checkpoints are. Default: a folder in the project's data folder.",
@@ -110,7 +110,7 @@ const CHECKPOINT_TABLE = {
   savepointDirectory: setting<string | undefined>({
     env: 'FLINK_SAVEPOINT_DIRECTORY',
     key: `${CHECKPOINTING}.savepoint-dir`,
-    oldKeys: ['state.savepoints.dir'],
+    oldKeys: ['state.savepoints.dir', 'savepoints.state.backend.fs.dir'],
     type: location(),
     default: undefined,
     doc: 'Where savepoints go that name no folder.',
@@ -134,7 +134,7 @@ const CHECKPOINT_TABLE = {
     env: 'FLINK_STATE_BACKEND',
     key: 'state.backend.type',
     oldKeys: ['state.backend'],
-    type: oneOf(['hashmap', 'rocksdb'], { filesystem: 'hashmap', jobmanager: 'hashmap' }),
+    type: oneOf(['hashmap', 'rocksdb'], BACKENDS_OF_FLINK_1),
     default: 'hashmap',
     doc: 'hashmap keeps state in memory; rocksdb on disk, for state that does not fit.',
   }),
@@ -144,6 +144,7 @@ const CHECKPOINT_TABLE = {
     oldKeys: ['state.backend.incremental'],
     type: yesOrNo(),
     default: undefined,
+    flinkDefault: 'false',
     doc: 'Checkpoints write what changed. Default: what the backend does best.',
   }),
 } as const;
@@ -161,6 +162,7 @@ const RESTART_TABLE = {
       disable: 'none',
     }),
     default: 'fixed-delay',
+    flinkDefault: 'exponential-delay with checkpoints, else none',
     doc: 'Whether and when a failed job runs again.',
   }),
   restartAttempts: setting({
@@ -168,6 +170,7 @@ const RESTART_TABLE = {
     key: 'restart-strategy.fixed-delay.attempts',
     type: wholeNumber({ least: 0 }),
     default: 3,
+    flinkDefault: '1',
     doc: 'fixed-delay: restarts before the job is FAILED.',
   }),
   restartDelayMs: setting({
@@ -175,6 +178,7 @@ const RESTART_TABLE = {
     key: 'restart-strategy.fixed-delay.delay',
     type: durationMs({ least: 0 }),
     default: 10_000,
+    flinkDefault: '1 s',
     doc: 'fixed-delay: time between a failure and the restart.',
   }),
   restartFirstAttemptImmediate: setting({
@@ -189,6 +193,7 @@ const RESTART_TABLE = {
     key: 'restart-strategy.failure-rate.max-failures-per-interval',
     type: wholeNumber({ least: 1 }),
     default: 3,
+    flinkDefault: '1',
     doc: 'failure-rate: failures in the interval that the job bears; one more fails it.',
   }),
   failureRateIntervalMs: setting({
@@ -196,6 +201,7 @@ const RESTART_TABLE = {
     key: 'restart-strategy.failure-rate.failure-rate-interval',
     type: durationMs({ least: 1 }),
     default: 300_000,
+    flinkDefault: '1 min',
     doc: 'failure-rate: the interval.',
   }),
   failureRateDelayMs: setting({
@@ -203,6 +209,7 @@ const RESTART_TABLE = {
     key: 'restart-strategy.failure-rate.delay',
     type: durationMs({ least: 0 }),
     default: 10_000,
+    flinkDefault: '1 s',
     doc: 'failure-rate: time between a failure and the restart.',
   }),
   exponentialDelayInitialBackoffMs: setting({
@@ -262,6 +269,7 @@ const TASK_MANAGER_TABLE = {
     key: 'taskmanager.numberOfTaskSlots',
     type: wholeNumber({ least: 1, most: 32_768 }),
     default: undefined,
+    flinkDefault: '1',
     doc: "Slots of each TaskManager, of which a job needs as many as its parallelism. Few: a process that dies takes little with it. Many: fewer processes. Default: the job's parallelism, so that there is one TaskManager.",
   }),
   redundantTaskManagers: setting({
@@ -269,21 +277,24 @@ const TASK_MANAGER_TABLE = {
     key: 'slotmanager.redundant-taskmanager-num',
     type: wholeNumber({ least: 0, most: 1000 }),
     default: 1,
-    doc: 'TaskManagers that stand by to take over from one that dies. Flink has 0: there, a failed job waits for a new process. 0 here saves the memory of an idle one.',
+    flinkDefault: '0',
+    doc: 'TaskManagers that stand by to take over from one that dies. With 0, as in Flink, a failed job waits for a new process. One more costs the memory of an idle process.',
   }),
   heartbeatIntervalMs: setting({
     env: 'FLINK_HEARTBEAT_INTERVAL_MS',
     key: 'heartbeat.interval',
     type: durationMs({ least: 10 }),
     default: 500,
-    doc: 'How often JobManager and TaskManagers say that they are alive. Flink has 10 s. Less than heartbeat.timeout, best a fifth of it, so that a single late one does no harm.',
+    flinkDefault: '10 s',
+    doc: 'How often JobManager and TaskManagers say that they are alive. Less than heartbeat.timeout, best a fifth of it, so that a single late one does no harm.',
   }),
   heartbeatTimeoutMs: setting({
     env: 'FLINK_HEARTBEAT_TIMEOUT_MS',
     key: 'heartbeat.timeout',
     type: durationMs({ least: 100 }),
     default: 3000,
-    doc: 'Who says nothing for so long counts as dead. Flink has 50 s. Short: a machine that is busy or stops for a moment is taken for dead. Long: a failed job stands still longer.',
+    flinkDefault: '50 s',
+    doc: 'Who says nothing for so long counts as dead. Short: a machine that is busy or stops for a moment is taken for dead. Long: a failed job stands still longer.',
   }),
 } as const;
 
@@ -294,6 +305,7 @@ export const FLINK_SETTINGS = {
     key: 'parallelism.default',
     type: wholeNumber({ least: 1, most: 32_768 }),
     default: 1,
+    flinkDefault: '1',
     doc: 'Subtasks of each operator that does not say otherwise. Default: the number of cores.',
   }),
   maxParallelism: setting({
@@ -301,6 +313,7 @@ export const FLINK_SETTINGS = {
     key: 'pipeline.max-parallelism',
     type: wholeNumber({ least: 1, most: 32_768 }),
     default: 1024,
+    flinkDefault: 'by the parallelism, at least 128',
     doc: 'Number of key groups: the most subtasks the job can ever have. Fixed by its first snapshot.',
   }),
   autoWatermarkIntervalMs: setting({
@@ -317,9 +330,17 @@ export const FLINK_SETTINGS = {
     default: 60_000,
     doc: 'A slot whose thread gives no sign of life for so long is ended, and its tasks have failed. Short: long calls in user code count as stuck. Long: an endless loop holds the job up.',
   }),
+  preset: setting<PresetName | undefined>({
+    env: 'TIDEMARK_PRESET',
+    key: 'tidemark.preset',
+    type: oneOf(PRESET_NAMES),
+    default: undefined,
+    doc: 'Other defaults, for a kind of use; everything that is said elsewhere wins over them. Default: none.',
+  }),
   ...TASK_MANAGER_TABLE,
   ...CHECKPOINT_TABLE,
   ...RESTART_TABLE,
+  ...STORAGE_TABLE,
 } as const;
 
 export type SettingName = keyof typeof FLINK_SETTINGS;
@@ -328,6 +349,8 @@ export type SettingName = keyof typeof FLINK_SETTINGS;
 export type SettingValues = {
   readonly [N in SettingName]: (typeof FLINK_SETTINGS)[N] extends Setting<infer T> ? T : never;
 };
+
+export type { Setting, SettingOrigin };
 
 /** All settings with where each came from, and what was odd about them. */
 export type FlinkSettings = SettingValues & {
@@ -348,8 +371,5 @@ export const CHECKPOINT_SETTINGS = Object.keys(CHECKPOINT_TABLE) as readonly Set
 /** Names of the settings that say what happens after a failure. */
 export const RECOVERY_SETTINGS = Object.keys(RESTART_TABLE) as readonly SettingName[];
 
-function setting<T>(
-  setting: Omit<Setting<T>, 'default'> & { readonly default: NoInfer<T> },
-): Setting<T> {
-  return setting;
-}
+/** Names of the settings of the stores that checkpoints go to. */
+export const STORAGE_SETTINGS = Object.keys(STORAGE_TABLE) as readonly SettingName[];

@@ -1,5 +1,9 @@
+/** What is longer is no slip; the work grows with the length. */
+const LENGTH_MAX = 200;
+
 /** The candidate that `said` most likely meant; undefined if none is near. */
 export function nearest(said: string, candidates: readonly string[]): string | undefined {
+  if (said.length > LENGTH_MAX) return undefined;
   let best: string | undefined;
   let least = Math.max(2, Math.floor(said.length / 4)) + 1;
   for (const candidate of candidates) {

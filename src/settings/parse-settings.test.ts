@@ -150,6 +150,11 @@ describe('what is odd', () => {
     ]);
   });
 
+  it('does not look for what a very long key means', () => {
+    const long = 'execution.checkpointing.'.repeat(50_000);
+    expect(parse({}, { [long]: '1' }).warnings).toEqual([`${long} is not known and has no effect`]);
+  });
+
   it('warns of a variable that looks like a slip, and of no other', () => {
     expect(parse({ FLINK_PARALELISM: '2', FLINK_HOME: '/opt/flink', PATH: '' }).warnings).toEqual([
       'FLINK_PARALELISM is not known and has no effect; the nearest known variable is FLINK_PARALLELISM',

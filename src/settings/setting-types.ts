@@ -61,6 +61,29 @@ export function oneOf<const W extends string>(
   };
 }
 
+/** Text that is not empty, of the given form. */
+export function text(accepts: string, form = /./): SettingType<string | undefined> {
+  return {
+    parse(said) {
+      const trimmed = said.trim();
+      return trimmed !== '' && form.test(trimmed) ? trimmed : undefined;
+    },
+    accepts,
+  };
+}
+
+/** `namenode:8020=namenode:9870`, several with commas. */
+export function hostPairs(): SettingType<string | undefined> {
+  const pair = /^[\w.-]+(:\d+)?=[\w.-]+:\d+$/;
+  return {
+    parse(said) {
+      const pairs = said.split(',').map((each) => each.trim());
+      return pairs.every((each) => pair.test(each)) ? pairs.join(',') : undefined;
+    },
+    accepts: 'host:port=host:port, several with commas',
+  };
+}
+
 /** A folder or address with one of the known schemes, or a local path. */
 export function location(): SettingType<string | undefined> {
   return {

@@ -21,6 +21,15 @@ describe('sizes of memory', () => {
   });
 });
 
+it.each([
+  ['2000 µs', 2],
+  ['3 micros', undefined],
+  ['5000000 nanoseconds', 5],
+  ['9007199254740991 ns', undefined],
+])('%s is %s ms', (text, ms) => {
+  expect(parseDurationMs(text)).toBe(ms);
+});
+
 it.each(['', 'ms', '1.5h', '-1s', '1 fortnight', '9007199254740993 d', '1 constructor'])(
   '%j is no duration',
   (text) => {

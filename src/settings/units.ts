@@ -22,6 +22,16 @@ const DURATION_MS: Readonly<Record<string, number>> = {
   millis: 1,
   millisecond: 1,
   milliseconds: 1,
+  µs: 1e-3,
+  micro: 1e-3,
+  micros: 1e-3,
+  microsecond: 1e-3,
+  microseconds: 1e-3,
+  ns: 1e-6,
+  nano: 1e-6,
+  nanos: 1e-6,
+  nanosecond: 1e-6,
+  nanoseconds: 1e-6,
 };
 
 const MEMORY_BYTES: Readonly<Record<string, number>> = {
@@ -52,12 +62,14 @@ export function parseMemoryBytes(text: string): number | undefined {
   return inUnits(text, MEMORY_BYTES);
 }
 
-/** Only whole numbers, as in Flink: `1.5h` is refused. */
+/** Only whole numbers, as in Flink: `1.5h` is refused, and so is `1500 µs`, which is no whole ms. */
 function inUnits(text: string, units: Readonly<Record<string, number>>): number | undefined {
-  const match = /^(\d+)\s*([a-z]*)$/i.exec(text.trim());
+  const match = /^(\d+)\s*([a-zµ]*)$/i.exec(text.trim());
   if (match === null) return undefined;
   const [, count = '', unit = ''] = match;
   const factor = Object.hasOwn(units, unit.toLowerCase()) ? units[unit.toLowerCase()] : undefined;
-  const value = factor === undefined ? Number.NaN : Number(count) * factor;
+  if (factor === undefined) return undefined;
+  // Divided rather than multiplied by a fraction, which is not exact.
+  const value = factor < 1 ? Number(count) / Math.round(1 / factor) : Number(count) * factor;
   return Number.isSafeInteger(value) ? value : undefined;
 }

@@ -52,7 +52,7 @@ function run(job: string, ...rest: readonly string[]) {
 describe('a job that cannot be run', () => {
   it.each([
     ['absent', REFUSED, 'CLI-001', 'Give the path of a module'],
-    ['no-default-export', REFUSED, 'JOB-005', 'export default defineJob('],
+    ['no-default-export', REFUSED, 'CLI-002', 'export default defineJob('],
     ['duplicate-uid', REFUSED, 'API-002', 'Give each operator a uid of its own'],
     ['missing-uid', REFUSED, 'API-001', "Give the operator's name as the first argument"],
     ['opaque-schema', REFUSED, 'SER-006', 'Describe that part with types that have a structure'],

@@ -71,16 +71,18 @@ describe('README.md', () => {
     }
   });
 
-  it.each(['README.md', 'LIMITATIONS.md', 'docs/guides/your-first-job.md'])(
-    '%s links to what is there',
-    (document) => {
-      const folder = path.dirname(`${REPOSITORY}/${document}`);
-      const text = fs.readFileSync(`${REPOSITORY}/${document}`, 'utf8');
-      for (const [, link = ''] of text.matchAll(/\]\(([^)#:]+)\)/g)) {
-        expect(fs.existsSync(path.join(folder, link)), link).toBe(true);
-      }
-    },
-  );
+  it.each([
+    'README.md',
+    'LIMITATIONS.md',
+    'docs/guides/your-first-job.md',
+    'docs/guides/configure-a-job.md',
+  ])('%s links to what is there', (document) => {
+    const folder = path.dirname(`${REPOSITORY}/${document}`);
+    const text = fs.readFileSync(`${REPOSITORY}/${document}`, 'utf8');
+    for (const [, link = ''] of text.matchAll(/\]\(([^)#:]+)\)/g)) {
+      expect(fs.existsSync(path.join(folder, link)), link).toBe(true);
+    }
+  });
 });
 
 describe('the guide to a first job', () => {

@@ -27,6 +27,8 @@ export interface DescribedJob {
   readonly settings: unknown;
   /** All settings in force. */
   readonly config: FlinkSettings;
+  /** A program described it, which goes on behind its `execute`. */
+  readonly isProgram: boolean;
 }
 
 /** What a new coordinator thread needs to take up the job. */

@@ -116,7 +116,8 @@ export class CoordinatorRuntime {
     const schema = job.settingsSchema as SettingsSchema<unknown> | undefined;
     const settings = parseJobSettings(schema, settingsPrefix(job.name), { args, env });
     this.#built = job.build(settings, flink);
-    return { jobName: job.name, settings, config: this.#built.config };
+    const { config } = this.#built;
+    return { jobName: job.name, settings, config, isProgram: job.isProgram === true };
   }
 
   async #take({ identity, parentJobId, ...planned }: CoordinatedJob): Promise<undefined> {

@@ -1,0 +1,57 @@
+/*
+ * Flink's keys that have no setting here, by how they begin. Who brings the configuration file of a
+ * Flink cluster is told once that they have no effect. Where this engine has keys that begin alike, the
+ * beginnings are longer, so that a misspelt key is not taken for one of Flink's.
+ */
+
+const WHOLE_FAMILIES = `
+  $internal. akka. blob. classloader. client. cluster. compiler. containerized. dstl. env. events.
+  external-resource high-availability historyserver. io. jmx. job-event. job-manager. job-result-store.
+  jobstore. kubernetes. library-cache-manager. local. metrics. minicluster. network. parallelism.max
+  pekko. plugin. process. python. query. queryable-state. recovery. resourcemanager. rest. scheduler-mode
+  security. shuffle-service-factory shuffle. slot. slow-task-detector. sql-client. sql-gateway. table.
+  task. traces. user. web. yarn. zookeeper.
+`;
+
+const BESIDE_OURS = `
+  execution.allow-client execution.async execution.attached execution.batch execution.buffer
+  execution.checkpointing.approximate execution.checkpointing.checkpoints-after
+  execution.checkpointing.cleaner. execution.checkpointing.create-subdir
+  execution.checkpointing.data-inline execution.checkpointing.file-merging
+  execution.checkpointing.interval-during-backlog execution.checkpointing.local-backup
+  execution.checkpointing.recover-without execution.checkpointing.snapshot-compression
+  execution.checkpointing.storage execution.checkpointing.unaligned.
+  execution.checkpointing.write-buffer-size execution.job execution.persist execution.program
+  execution.runtime-mode execution.savepoint execution.shutdown execution.sort execution.state-recovery
+  execution.streaming execution.submit execution.target
+  fs.allowed-fallback fs.output. fs.overwrite-files
+  heartbeat.rpc-failure-threshold
+  jobmanager.adaptive jobmanager.archive. jobmanager.bind-host jobmanager.execution.attempts
+  jobmanager.failure-enrichers jobmanager.future-pool jobmanager.heap jobmanager.io-pool
+  jobmanager.memory. jobmanager.partition. jobmanager.resource jobmanager.retrieve jobmanager.rpc.
+  jobmanager.scheduler jobmanager.web.
+  pipeline.auto-generate-uids pipeline.cached-files pipeline.classpaths pipeline.closure
+  pipeline.default-kryo pipeline.force pipeline.generic-types pipeline.global-job pipeline.jars
+  pipeline.jobvertex pipeline.name pipeline.object-reuse pipeline.operator-chaining pipeline.registered
+  pipeline.serialization pipeline.vertex pipeline.watermark-alignment
+  s3.entropy. s3.s5cmd. s3.upload.
+  slotmanager.declare slotmanager.max slotmanager.min slotmanager.number slotmanager.requirement
+  slotmanager.taskmanager-timeout
+  state.backend.async state.backend.changelog. state.backend.forst state.backend.fs.memory
+  state.backend.fs.write state.backend.latency-track. state.backend.local-recovery
+  state.backend.rocksdb. state.changelog. state.checkpoint-storage state.checkpoint.cleaner.
+  state.checkpoints.create-subdir state.latency-track. state.size-track. state.storage.
+  taskmanager.bind-host taskmanager.collect-sink. taskmanager.cpu. taskmanager.data. taskmanager.debug.
+  taskmanager.heap taskmanager.host taskmanager.jvm taskmanager.load-balance. taskmanager.log.
+  taskmanager.maxRegistration taskmanager.memory. taskmanager.net. taskmanager.network.
+  taskmanager.registration. taskmanager.resource taskmanager.rpc. taskmanager.runtime. taskmanager.slot.
+  taskmanager.state. taskmanager.system-out. taskmanager.tmp. taskmanager.exit taskmanager.initial
+  taskmanager.max-registration taskmanager.refused
+`;
+
+const BEGINNINGS = `${WHOLE_FAMILIES} ${BESIDE_OURS}`.split(/\s+/).filter((each) => each !== '');
+
+/** Whether Flink knows the key, as far as it is none of this engine's. */
+export function isFlinksOwn(key: string): boolean {
+  return BEGINNINGS.some((beginning) => key.startsWith(beginning));
+}
