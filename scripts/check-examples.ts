@@ -32,7 +32,11 @@ type Names = ReadonlyMap<string, string>;
 
 const ROOT = path.resolve(process.argv[2] ?? path.join(import.meta.dirname, '..'));
 const FOLDER = path.join(ROOT, '.cache', 'examples');
-const PACKAGES = { tidemark: 'src/index.ts', 'tidemark/testing': 'src/testing/index.ts' };
+const PACKAGES = {
+  tidemark: 'src/index.ts',
+  'tidemark/parquet': 'src/connectors/file/parquet.ts',
+  'tidemark/testing': 'src/testing/index.ts',
+};
 const SAMPLE_NAMES = 'scripts/example-names.ts';
 
 const FENCE = /^[^\S\n]*(?:\* )?[^\S\n]*```ts([^\n`]*)\n([\s\S]*?)^[^\S\n]*(?:\* )?[^\S\n]*```$/gm;
