@@ -13,8 +13,8 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { randomInt, systemRandom } from '../../src/common/random.ts';
-import { seededRandom } from '../../src/testing/simulation/seeded-random.ts';
 import { finishedFiles } from '../support/finished-lines.ts';
+import { killAgainAndAgain } from '../support/kill-loop.ts';
 import { PARQUET_PACKAGES, PYTHON_SETUP_MS, pythonWith } from '../support/python.ts';
 import {
   REPOSITORY,
@@ -28,8 +28,6 @@ const KILLS = 12;
 const COUNT = 20_000;
 /** Rows per second: the kills must be over before all rows are out. */
 const RATE = 1_200;
-const RECORDS_MAX = 900;
-const FILES_MAX = 12;
 const KILLS_MS = 240_000;
 
 const seed = Number(process.env['SEED'] ?? randomInt(systemRandom, 2 ** 31));
@@ -177,32 +175,20 @@ describe('what is written', () => {
   it(
     `is whole and never there twice, through ${KILLS} kills (SEED=${seed})`,
     async () => {
-      const random = seededRandom(seed);
       const out = `${root}/out`;
-      const restored = new Set<unknown>();
       const start = (parallelism: number, rate: number): NodeProcess =>
         startTidemark([
           ...args('parquet', parallelism),
           ...['--out', out, '--count', String(COUNT), '--rate', String(rate)],
         ]);
-      for (let kill = 1; kill <= KILLS; kill++) {
-        const parallelism = 1 + randomInt(random, 3);
-        const records = 1 + randomInt(random, RECORDS_MAX);
-        const files = finishedFiles(out).length + 1 + randomInt(random, FILES_MAX);
-        const byFiles = randomInt(random, 2) === 0;
-        const what = `SEED=${seed}, kill ${kill} after ${byFiles ? `${files} files` : `${records} records`}`;
-        const running = start(parallelism, RATE);
-        const hasCome = await running.until(() =>
-          byFiles ? finishedFiles(out).length >= files : running.recordsRead() >= records,
-        );
-        const ended = await running.kill('SIGKILL');
-        expect(hasCome, `${what}: ended before\n${ended.stdout}${ended.stderr}`).toBe(true);
-        restored.add(
-          running.events.find(({ kind }) => kind === 'starting')?.['restoredCheckpoint'],
-        );
-        const check = reference('check', out, String(COUNT), '--subset');
-        expect(check, `${what}: ${check.err}`).toMatchObject({ code: 0 });
-      }
+      const restored = await killAgainAndAgain({
+        ...{ seed, kills: KILLS, recordsMax: 900, checkpointsMax: 5, parallelismMax: 3, out },
+        start: (parallelism) => start(parallelism, RATE),
+        look: (what) => {
+          const check = reference('check', out, String(COUNT), '--subset');
+          expect(check, `${what}: ${check.err}`).toMatchObject({ code: 0 });
+        },
+      });
       const last = await start(2, 1_000_000).ended;
       expect(last, `SEED=${seed}\n${last.stdout}${last.stderr}`).toMatchObject({ code: 0 });
       const check = reference('check', out, String(COUNT));
