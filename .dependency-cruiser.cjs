@@ -116,17 +116,24 @@ module.exports = {
       to: { dependencyTypes: ['npm-no-pkg', 'npm-unknown', 'npm-dev'] },
     },
     {
+      name: 'parquet-loads-late',
+      severity: 'error',
+      comment:
+        "A job without Parquet must not pay for its libraries: they are behind 'tidemark/parquet'.",
+      from: { path: '^src/(index|cli/main)\\.ts$' },
+      to: { path: 'node_modules/hyparquet', reachable: true },
+    },
+    {
       name: 'examples-are-users',
       severity: 'error',
       // The elements of a job need a schema, and zod is the library that the guides use.
-      comment:
-        'An example imports what a user can: tidemark, tidemark/config, tidemark/testing, zod, its own files.',
+      comment: 'An example imports what a user can: tidemark and its entries, zod, its own files.',
       from: { path: '^examples/' },
       to: {
         pathNot: [
           '^examples/',
-          '^src/((testing/)?index|config)\\.ts$',
-          '^dist/((testing/)?index|config)\\.',
+          '^src/((testing/)?index|config|connectors/file/parquet)\\.ts$',
+          '^dist/((testing/)?index|config|connectors/file/parquet)\\.',
           '(^|/)node_modules/zod/',
         ],
       },

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { JobEvent } from '../src/cluster/job-events.ts';
+import { runInCluster } from '../src/cluster/run-in-cluster.ts';
 import { defaultWorld, runJob } from '../src/cluster/run-job.ts';
 import type { Clock } from '../src/common/clock.ts';
 import { parseSettings } from '../src/settings/parse-settings.ts';
@@ -39,21 +40,32 @@ export async function runBenchJob(options: BenchJobOptions): Promise<BenchJob> {
       'parallelism.default': String(parallelism),
     },
   });
-  const printsChain = (process.env['TIDEMARK_DEBUG'] ?? '').includes('codegen');
-  const running = await runJob({
-    job: keyedCount.build(settings, flink),
-    world: where === 'slots' ? defaultWorld : { ...defaultWorld, clock: where.clock },
+  const debugCodegen = (process.env['TIDEMARK_DEBUG'] ?? '').includes('codegen');
+  const common = {
     dataFolder: folder,
-    from: { kind: 'fresh' },
+    from: { kind: 'fresh' as const },
     allowNonRestoredState: false,
-    emit: (event) => {
+    emit: (event: JobEvent) => {
       events.push(event);
     },
-    ...(where === 'slots'
-      ? { slots: { module: new URL('keyed-count-job.ts', import.meta.url).href, settings, flink } }
-      : {}),
-    ...(printsChain ? { printChain: (text: string) => process.stderr.write(`${text}\n`) } : {}),
-  });
+  };
+  const running =
+    where === 'slots'
+      ? await runInCluster({
+          ...common,
+          world: defaultWorld,
+          module: new URL('keyed-count-job.ts', import.meta.url).href,
+          arguments: argumentsOf(settings),
+          folder,
+          flink,
+          debugCodegen,
+        })
+      : await runJob({
+          ...common,
+          world: { ...defaultWorld, clock: where.clock },
+          job: keyedCount.build(settings, flink),
+          ...(debugCodegen && { printChain: (text: string) => process.stderr.write(`${text}\n`) }),
+        });
   let failure: unknown;
   return {
     records: () => running.recordsRead(),
@@ -72,4 +84,8 @@ export async function runBenchJob(options: BenchJobOptions): Promise<BenchJob> {
       if (failure instanceof Error) throw failure;
     },
   };
+}
+
+function argumentsOf({ keys, workLoops }: KeyedCountSettings): string[] {
+  return ['--keys', String(keys), '--work-loops', String(workLoops)];
 }

@@ -3,6 +3,7 @@
  * knows the commands' names and options; what a command needs is loaded when it runs.
  */
 import { Command, Option } from 'commander';
+import type { InitArguments } from './init.ts';
 import type { RunArguments } from './run-arguments.ts';
 
 const program = new Command('tidemark')
@@ -30,6 +31,16 @@ program
   .action(async (job: string, rest: string[], options: RunArguments) => {
     const { runCommand } = await import('./run.ts');
     process.exitCode = await runCommand(job, rest, options);
+  });
+
+program
+  .command('init')
+  .description('write a new project that runs at once')
+  .argument('<folder>', 'a folder that is new or empty')
+  .addOption(new Option('--json', 'print what was made as a JSON line, for programs'))
+  .action(async (folder: string, options: InitArguments) => {
+    const { initCommand } = await import('./init.ts');
+    process.exitCode = await initCommand(folder, options);
   });
 
 function collect(value: string, before: readonly string[]): readonly string[] {

@@ -48,3 +48,47 @@ export function truncatedGzip(place: GzipPlace, cause?: unknown) {
     cause,
   });
 }
+
+export interface ParquetPlace {
+  readonly source: string;
+  /** Of the last row that was read. */
+  readonly row: number;
+}
+
+export function corruptParquet(place: ParquetPlace, why: string, cause?: unknown) {
+  return new EngineError('FMT-006', 'corrupt', 'the Parquet file is damaged or not complete', {
+    details: { ...place, why },
+    hint: 'Put an intact copy in its place, or leave the file out by a pattern.',
+    cause,
+  });
+}
+
+export function unsupportedParquet(source: string, what: string) {
+  return new EngineError('FMT-007', 'invalid', 'a Parquet file uses what cannot be read', {
+    details: { source, what },
+    hint: 'Write the file anew, for example with DuckDB or pyarrow and compression "zstd".',
+  });
+}
+
+/** @param path Of the value in the row, such as `order.items[]`; empty for the row itself. */
+export function noParquetColumn(path: string, what: string, instead: string) {
+  return new EngineError('FMT-008', 'invalid', 'a type has no column in Parquet', {
+    details: { column: path, what },
+    hint: instead,
+  });
+}
+
+export function parquetMisfit(path: string, expected: string, found: unknown) {
+  return new EngineError('FMT-009', 'invalid', 'a value does not fit its Parquet column', {
+    details: { column: path, expected, found: shownValue(found) },
+    hint: 'Correct the value, or the schema that was given to parquetSink.',
+  });
+}
+
+const SHOWN_MAX = 100;
+
+function shownValue(value: unknown): string {
+  if (value instanceof Date) return String(value.getTime());
+  if (typeof value === 'object' && value !== null) return Object.prototype.toString.call(value);
+  return String(value).slice(0, SHOWN_MAX);
+}

@@ -6,25 +6,33 @@ import type { TypeSchema } from './type-schema.ts';
 import { zodOptions } from './zod-structure.ts';
 
 /**
- * The structure of the values that a schema has checked.
+ * The structure of the values that a schema has checked, or of those that it takes.
  *
  * @throws {EngineError} `SER-006` (`invalid`) if the schema's library does not tell it, or it holds
  * a type that has none, such as the result of a transform.
  */
-export function typeSchemaFrom(schema: StandardSchema): TypeSchema {
-  return structureOf(schema, '', new Set());
+export function typeSchemaFrom(
+  schema: StandardSchema,
+  side: 'input' | 'output' = 'output',
+): TypeSchema {
+  return structureOf(schema, side, '', new Set());
 }
 
-function structureOf(schema: StandardSchema, path: string, open: Set<unknown>): TypeSchema {
+function structureOf(
+  schema: StandardSchema,
+  side: 'input' | 'output',
+  path: string,
+  open: Set<unknown>,
+): TypeSchema {
   const { vendor, jsonSchema } = schema['~standard'];
   if (jsonSchema === undefined) throw noStructure(path, `a schema of ${vendor}`);
   const libraryOptions =
     vendor === 'zod'
-      ? zodOptions(path, open, (inner, innerPath) => structureOf(inner, innerPath, open))
+      ? zodOptions(path, open, (inner, innerPath) => structureOf(inner, side, innerPath, open))
       : undefined;
   let json: Record<string, unknown>;
   try {
-    json = jsonSchema.output({ target: 'draft-2020-12', libraryOptions });
+    json = jsonSchema[side]({ target: 'draft-2020-12', libraryOptions });
   } catch (cause) {
     if (cause instanceof EngineError) throw cause;
     throw noStructure(path, `a schema of ${vendor}`, cause);

@@ -1,7 +1,10 @@
 import { gzipSync } from 'node:zlib';
 import { z } from 'zod';
 import { files } from '../../src/connectors/file/file-source.ts';
+import { parquetFiles } from '../../src/connectors/file/parquet.ts';
 import type { World } from '../../src/contracts/source.ts';
+import { typeSchemaFrom } from '../../src/serde/schema-structure.ts';
+import { encode } from '../support/parquet-rows.ts';
 import { conformsAsSource } from './source.ts';
 
 const Row = z.object({ id: z.coerce.number(), text: z.string() });
@@ -47,4 +50,20 @@ conformsAsSource('one gzip file', () => ({
   prepare: (world) => write(world, '/in/one.csv.gz', ONE_FILE),
   source: () => files('/in/one.csv.gz', Row),
   expected: rowsOf(1, 20),
+}));
+
+const ParquetRow = z.object({ id: z.int32(), text: z.string() });
+
+function parquet(rows: readonly z.output<typeof ParquetRow>[], groupRows: number): Uint8Array {
+  return encode(typeSchemaFrom(ParquetRow), rows, { groupRows });
+}
+
+conformsAsSource('a folder of Parquet files', () => ({
+  async prepare(world) {
+    await write(world, '/in/1.parquet', parquet(rowsOf(1, 14), 4));
+    await write(world, '/in/deep/2.parquet', parquet(rowsOf(2, 9), 100));
+    await write(world, '/in/3.parquet', parquet([], 1));
+  },
+  source: () => parquetFiles('/in', ParquetRow),
+  expected: [...rowsOf(1, 14), ...rowsOf(2, 9)],
 }));

@@ -99,9 +99,14 @@ export function runTidemark(args: readonly string[], options?: NodeOptions): Pro
   return startTidemark(args, options).ended;
 }
 
-/** The independent expectation, in Python. */
+/** The main job's independent expectation, in Python. */
 export function runReference(...args: readonly string[]): Run {
-  const script = `${REPOSITORY}/test/reference/health_pipeline.py`;
+  return runPython('health_pipeline.py', ...args);
+}
+
+/** A program of test/reference. */
+export function runPython(name: string, ...args: readonly string[]): Run {
+  const script = `${REPOSITORY}/test/reference/${name}`;
   const { status, signal, stdout, stderr } = spawnSync('python3', [script, ...args], {
     encoding: 'utf8',
   });

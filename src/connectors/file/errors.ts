@@ -56,7 +56,9 @@ export function notAFile(path: string, cause?: unknown) {
 export function unknownFormat(path: string) {
   return new EngineError('FIL-006', 'invalid', 'the format of a file cannot be told by its name', {
     details: { path },
-    hint: 'Set the option format to "csv" or "json-lines", or leave such files out by a pattern.',
+    hint: path.endsWith('.parquet')
+      ? "Read it with parquetFiles from 'tidemark/parquet', or leave such files out by a pattern."
+      : 'Set the option format to "csv" or "json-lines", or leave such files out by a pattern.',
   });
 }
 

@@ -2,14 +2,13 @@ import type { Cancel } from '../../common/clock.ts';
 import { Wakeup } from '../../common/wakeup.ts';
 import type { ReaderContext, SourceOutput, SourceReader } from '../../contracts/source.ts';
 import { fileError } from './errors.ts';
-import type { FileFormat } from './file-format.ts';
-import { FileRecords } from './file-records.ts';
 import type { FileSplit } from './file-split.ts';
+import type { OpenRecords, SplitRecords } from './split-records.ts';
 import type { RowHandler } from './row-handler.ts';
 
 export interface FileReaderOptions<T> {
   readonly context: ReaderContext;
-  readonly format: FileFormat;
+  readonly open: OpenRecords;
   readonly rows: RowHandler<T>;
   /** For a watched folder. */
   readonly watch: { readonly everyMs: number; readonly lastLineAfterMs: number } | undefined;
@@ -34,7 +33,7 @@ export class FileSourceReader<T> implements SourceReader<T, FileSplit> {
   readonly #parked = new Map<string, ParkedFile>();
   /** Parked files whose last line is taken as it is now. */
   readonly #quiet = new Set<string>();
-  #current: FileRecords | undefined;
+  #current: SplitRecords | undefined;
   #asked = false;
   #noMore = false;
   #failure: Error | undefined;
@@ -107,30 +106,29 @@ export class FileSourceReader<T> implements SourceReader<T, FileSplit> {
     this.#options.context.requestSplit();
   }
 
-  #openNext(): FileRecords | undefined {
+  #openNext(): SplitRecords | undefined {
     const split = this.#queue.shift();
     if (split === undefined) {
       this.#ask();
       return undefined;
     }
-    const { context, format, watch } = this.#options;
-    this.#current = new FileRecords({
-      fs: context.world.fs,
+    const { context, open, watch } = this.#options;
+    this.#current = open({
+      world: context.world,
       split,
-      format,
       takeLastLine: watch === undefined || this.#quiet.delete(split.file),
       ready: () => this.#wakeup.wake(),
     });
     return this.#current;
   }
 
-  #finish(records: FileRecords): void {
+  #finish(records: SplitRecords): void {
     this.#current = undefined;
     // It was read to its end: nothing depends on whether closing it works.
     records.close().catch(() => undefined);
   }
 
-  #park(records: FileRecords): void {
+  #park(records: SplitRecords): void {
     const sinceMs = this.#options.context.world.clock.monotonicMs();
     const split = records.progress();
     this.#parked.set(split.file, { split, readBytes: records.readBytes, sinceMs });

@@ -1,33 +1,19 @@
 import { crc32 } from '../../common/crc32.ts';
-import type { FileReader, FileSystem } from '../../common/file-system.ts';
+import type { FileReader } from '../../common/file-system.ts';
 import { Gunzip } from '../../formats/gzip.ts';
 import type { RecordParser } from '../../formats/record-parser.ts';
 import { changedFile, fileError, missingFile, notAFile } from './errors.ts';
 import { type FileFormat, type FileParser, parserOf } from './file-format.ts';
 import type { FileIdentity, FileSplit } from './file-split.ts';
+import type { OpenOptions, RecordsStep, SplitRecords } from './split-records.ts';
 
 const CHUNK_BYTES = 128 * 1024;
 /** Chunks that wait for the parser. More would cost memory and gain nothing on one disk. */
 const CHUNKS_AHEAD_MAX = 2;
 const HEAD_BYTES = 4 * 1024;
 
-export type RecordsStep =
-  | 'record'
-  | 'problem'
-  /** The disk has not answered yet; `ready` will be called. */
-  | 'later'
-  /** The file ends in the middle of a line, and its end must not be taken for the line's. */
-  | 'incomplete'
-  | 'end';
-
-export interface FileRecordsOptions {
-  readonly fs: FileSystem;
-  readonly split: FileSplit;
+export interface FileRecordsOptions extends OpenOptions {
   readonly format: FileFormat;
-  /** Whether a last line without a line feed is a line. */
-  readonly takeLastLine: boolean;
-  /** Called when `next` may get on. */
-  readonly ready: () => void;
 }
 
 /**
@@ -35,7 +21,7 @@ export interface FileRecordsOptions {
  * inflating and parsing happen in `next`. A plain file is read from the position, a compressed one
  * from its start, with what is before the position thrown away.
  */
-export class FileRecords {
+export class FileRecords implements SplitRecords {
   readonly split: FileSplit;
   readonly parser: RecordParser<unknown>;
   readonly #options: FileRecordsOptions;
@@ -73,10 +59,6 @@ export class FileRecords {
     void this.#readAhead();
   }
 
-  /**
-   * Goes to the next record, which is then in `parser`.
-   * @throws {EngineError} `FIL-…` if the file cannot be read or changed, `FMT-…` if it makes no sense.
-   */
   next(): RecordsStep {
     for (;;) {
       const step = this.parser.next();
@@ -95,12 +77,10 @@ export class FileRecords {
     }
   }
 
-  /** Bytes of a plain file up to which it was read. */
   get readBytes(): number {
     return this.#readAt;
   }
 
-  /** The split with what was taken so far behind it. */
   progress(): FileSplit {
     const { row, offset } = this.parser;
     const columns = this.#parsing.columns();
@@ -174,7 +154,7 @@ export class FileRecords {
   }
 
   async #open(): Promise<FileReader> {
-    const { fs } = this.#options;
+    const { fs } = this.#options.world;
     const { file: path, offset } = this.split;
     const known = this.#identity;
     const stat = await fs.stat(path);

@@ -3,6 +3,8 @@ import { badFileOption, cannotEncode } from './errors.ts';
 import { FileCommitter } from './file-committer.ts';
 import { FileSinkWriter } from './file-writer.ts';
 import { absolutePath } from './find-files.ts';
+import type { PartFormat } from './part-format.ts';
+import { PartWriter } from './part-writer.ts';
 import { type PendingFile, pendingFiles } from './pending-file.ts';
 
 /** How values become bytes, if not as JSON lines. */
@@ -15,12 +17,10 @@ export interface FileEncoder<T> {
   readonly header?: string;
 }
 
-export interface FileSinkOptions<T> {
+/** Where a sink's files go, and when one is finished. */
+export interface FilePlacement<T> {
   /** The folder. Several jobs and sinks may share one. Relative ones begin where the job was started. */
   readonly path: string;
-  /** `json-lines` is what `JSON.stringify` makes: dates become text, `NaN` and `Infinity` become `null`. */
-  readonly format: 'json-lines' | FileEncoder<T>;
-  readonly compression?: 'none' | 'gzip';
   /**
    * A value's folder below `path`, such as `day=2026-01-31`. Default: `path` itself. Every bucket has a
    * file of its own per subtask and checkpoint.
@@ -33,6 +33,12 @@ export interface FileSinkOptions<T> {
   readonly rollBytes?: number;
   /** Buckets that a subtask has open at a time; one more finishes the oldest early. Default: 64. */
   readonly openFilesMax?: number;
+}
+
+export interface FileSinkOptions<T> extends FilePlacement<T> {
+  /** `json-lines` is what `JSON.stringify` makes: dates become text, `NaN` and `Infinity` become `null`. */
+  readonly format: 'json-lines' | FileEncoder<T>;
+  readonly compression?: 'none' | 'gzip';
 }
 
 const ROLL_BYTES = 128 * 1024 * 1024;
@@ -49,28 +55,38 @@ const OPEN_FILES_MAX = 64;
  * @throws {EngineError} `FIL-010` for an option; when it runs: `FIL-002` to `FIL-005`, `FIL-011` to `FIL-013`.
  */
 export function fileSink<T>(options: FileSinkOptions<T>): Sink<T, PendingFile> {
-  const { rollBytes = ROLL_BYTES, openFilesMax = OPEN_FILES_MAX, bucket, format } = options;
-  if (!(rollBytes >= 1)) throw badFileOption('rollBytes', rollBytes, '134217728');
-  if (!(openFilesMax >= 1)) throw badFileOption('openFilesMax', openFilesMax, '64');
-  const gzip = options.compression === 'gzip';
+  const { format, compression } = options;
   const encoder = format === 'json-lines' ? undefined : format;
   const extension = encoder?.extension ?? 'jsonl';
   if (!/^\w[\w.]*$/.test(extension)) throw badFileOption('format.extension', extension, '"csv"');
+  const gzip = compression === 'gzip';
+  return twoPhaseFiles(options, (uid) => ({
+    extension: gzip ? `${extension}.gz` : extension,
+    encode: encoder?.encode ?? ((value) => jsonLine(value, uid)),
+    begin: (fs, path) => new PartWriter({ fs, path, gzip, header: encoder?.header }),
+  }));
+}
+
+/** A sink that writes files of any format, and commits them with their checkpoint. */
+export function twoPhaseFiles<T, R>(
+  placement: FilePlacement<T>,
+  formatOf: (uid: string) => PartFormat<T, R>,
+): Sink<T, PendingFile> {
+  const { rollBytes = ROLL_BYTES, openFilesMax = OPEN_FILES_MAX, bucket } = placement;
+  if (!(rollBytes >= 1)) throw badFileOption('rollBytes', rollBytes, '134217728');
+  if (!(openFilesMax >= 1)) throw badFileOption('openFilesMax', openFilesMax, '64');
   return {
     kind: 'files',
     committables: pendingFiles,
     writer: (context) =>
       new FileSinkWriter(context, {
-        path: absolutePath(options.path),
-        encode: encoder?.encode ?? ((value) => jsonLine(value, context.uid)),
-        extension: gzip ? `${extension}.gz` : extension,
-        header: encoder?.header,
-        gzip,
+        path: absolutePath(placement.path),
+        format: formatOf(context.uid),
         rollBytes,
         openFilesMax,
         bucket,
       }),
-    committer: (context) => new FileCommitter(context, absolutePath(options.path)),
+    committer: (context) => new FileCommitter(context, absolutePath(placement.path)),
   };
 }
 

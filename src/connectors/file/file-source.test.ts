@@ -192,8 +192,10 @@ describe('what cannot be read', () => {
     ['/in/none.csv', 'FIL-001'],
     ['/none/*.csv', 'FIL-001'],
     ['/in/README', 'FIL-006'],
+    ['/in/a.parquet', 'FIL-006'],
   ])('%s: %s', async (path, expected) => {
     const disk = await (await withCsv()).write('/in/README', 'x');
+    await disk.write('/in/a.parquet', 'x');
     await expect(disk.read(source(path, Row))).rejects.toThrow(code(expected));
   });
 

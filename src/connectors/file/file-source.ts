@@ -4,13 +4,15 @@ import { badFileOption } from './errors.ts';
 import { FileEnumerator } from './file-enumerator.ts';
 import type { FileFormat } from './file-format.ts';
 import { FileSourceReader } from './file-reader.ts';
+import { FileRecords } from './file-records.ts';
 import {
   type FileEnumeratorState,
   fileEnumeratorState,
   type FileSplit,
   fileSplits,
 } from './file-split.ts';
-import { type RowOptions, rowHandler } from './row-handler.ts';
+import { type RowHandler, type RowOptions, rowHandler } from './row-handler.ts';
+import type { OpenRecords } from './split-records.ts';
 
 export interface FilesOptions<R, P, B> extends FileFormat, RowOptions<R, P, B> {
   /**
@@ -58,8 +60,18 @@ export function files<S extends StandardSchema, P = InferOutput<S>, B = never>(
   schema: S,
   options: FilesOptions<InferOutput<S>, P, B> = {},
 ): Source<P | B, FileSplit, FileEnumeratorState> {
-  const watch = options.watch && checkWatch(options.watch);
-  const rows = rowHandler<S, P, B>(schema, options);
+  const open: OpenRecords = (where) => new FileRecords({ ...where, format: options });
+  return readFiles(path, options.watch, open, rowHandler<S, P, B>(schema, options));
+}
+
+/** A source of the files that a path means, whatever their format. */
+export function readFiles<T>(
+  path: string,
+  watched: WatchOptions | undefined,
+  open: OpenRecords,
+  rows: RowHandler<T>,
+): Source<T, FileSplit, FileEnumeratorState> {
+  const watch = watched && checkWatch(watched);
   return {
     kind: 'files',
     boundedness: watch === undefined ? 'bounded' : 'unbounded',
@@ -67,7 +79,7 @@ export function files<S extends StandardSchema, P = InferOutput<S>, B = never>(
     enumeratorState: fileEnumeratorState,
     splitId: (split) => split.file,
     enumerator: (context, from) => new FileEnumerator(context, path, watch?.everyMs, from),
-    reader: (context) => new FileSourceReader({ context, format: options, rows, watch }),
+    reader: (context) => new FileSourceReader({ context, open, rows, watch }),
   };
 }
 

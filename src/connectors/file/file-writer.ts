@@ -1,24 +1,21 @@
 import type { SinkWriter, WriterContext } from '../../contracts/sink.ts';
 import { DurableFolders } from './durable-folders.ts';
 import { fileError } from './errors.ts';
-import { PartWriter } from './part-writer.ts';
+import type { Part, PartFormat } from './part-format.ts';
 import type { PendingFile } from './pending-file.ts';
 import { checkBucket, finishedName, unfinishedFolder, unfinishedName } from './sink-layout.ts';
 
-export interface FileWriterOptions<T> {
+export interface FileWriterOptions<T, R> {
   /** Absolute. */
   readonly path: string;
-  readonly encode: (value: T) => string | Uint8Array;
-  readonly extension: string;
-  readonly header: string | undefined;
-  readonly gzip: boolean;
+  readonly format: PartFormat<T, R>;
   readonly rollBytes: number;
   readonly openFilesMax: number;
   readonly bucket: ((value: T) => string) | undefined;
 }
 
-interface OpenPart {
-  readonly writer: PartWriter;
+interface OpenPart<R> {
+  readonly writer: Part<R>;
   readonly finalPath: string;
 }
 
@@ -26,16 +23,16 @@ interface OpenPart {
  * Writes one subtask's part files, one per bucket at a time. A file that is full, or one too many, is
  * finished early and waits with the others for the next checkpoint.
  */
-export class FileSinkWriter<T> implements SinkWriter<T, PendingFile> {
+export class FileSinkWriter<T, R> implements SinkWriter<T, PendingFile> {
   readonly #context: WriterContext;
-  readonly #options: FileWriterOptions<T>;
+  readonly #options: FileWriterOptions<T, R>;
   readonly #folder: string;
   /** In the order of their first write: the first one is finished early if there are too many. */
-  readonly #open = new Map<string, OpenPart>();
+  readonly #open = new Map<string, OpenPart<R>>();
   #finished: Promise<PendingFile>[] = [];
   #sequence = 0;
 
-  constructor(context: WriterContext, options: FileWriterOptions<T>) {
+  constructor(context: WriterContext, options: FileWriterOptions<T, R>) {
     this.#context = context;
     this.#options = options;
     this.#folder = unfinishedFolder(options.path, context.uid);
@@ -51,10 +48,10 @@ export class FileSinkWriter<T> implements SinkWriter<T, PendingFile> {
   }
 
   write(value: T): void | Promise<void> {
-    const { bucket: bucketOf, encode, rollBytes } = this.#options;
+    const { bucket: bucketOf, format, rollBytes } = this.#options;
     const bucket = bucketOf === undefined ? '' : bucketOf(value);
     // First, so that a value that cannot be encoded leaves no empty file.
-    const record = encode(value);
+    const record = format.encode(value);
     const part = this.#open.get(bucket) ?? this.#begin(bucket);
     const waiting = part.writer.write(record);
     if (part.writer.sizeBytes < rollBytes) return waiting;
@@ -86,29 +83,24 @@ export class FileSinkWriter<T> implements SinkWriter<T, PendingFile> {
     }
   }
 
-  #begin(bucket: string): OpenPart {
+  #begin(bucket: string): OpenPart<R> {
     checkBucket(bucket);
-    const { path, extension, header, gzip, openFilesMax } = this.#options;
+    const { path, format, openFilesMax } = this.#options;
     const { world, uid, writerId } = this.#context;
     const [oldest] = this.#open;
     if (oldest !== undefined && this.#open.size >= openFilesMax) void this.#finish(...oldest);
     const name = { uid, writerId, sequence: this.#sequence++ };
     const folder = bucket === '' ? path : `${path}/${bucket}`;
     const part = {
-      writer: new PartWriter({
-        fs: world.fs,
-        path: `${this.#folder}/${unfinishedName(name)}`,
-        gzip,
-        header,
-      }),
-      finalPath: `${folder}/${finishedName(name, extension)}`,
+      writer: format.begin(world.fs, `${this.#folder}/${unfinishedName(name)}`),
+      finalPath: `${folder}/${finishedName(name, format.extension)}`,
     };
     this.#open.set(bucket, part);
     return part;
   }
 
   /** The result waits in `#finished`; a failure is reported by `prepareCommit`, or by `write` if it rolls. */
-  #finish(bucket: string, part: OpenPart): Promise<PendingFile> {
+  #finish(bucket: string, part: OpenPart<R>): Promise<PendingFile> {
     this.#open.delete(bucket);
     const file = part.writer.finish().then(({ sizeBytes, crc }) => ({
       pendingPath: part.writer.path,

@@ -2,6 +2,7 @@ import { crc32 } from '../../common/crc32.ts';
 import type { FileSystem, FileWriter } from '../../common/file-system.ts';
 import { Gzip } from '../../formats/gzip.ts';
 import { fileError } from './errors.ts';
+import type { FinishedPart, Part } from './part-format.ts';
 
 /** So much is collected before it goes to the disk in one call. */
 const FLUSH_BYTES = 256 * 1024;
@@ -18,7 +19,7 @@ export interface PartOptions {
 }
 
 /** One file while it is written: collects, compresses, and writes in the background in order. */
-export class PartWriter {
+export class PartWriter implements Part<string | Uint8Array> {
   readonly path: string;
   readonly #fs: FileSystem;
   readonly #gzip: Gzip | undefined;
@@ -43,12 +44,10 @@ export class PartWriter {
     if (options.header !== undefined) void this.write(options.header);
   }
 
-  /** Bytes on or on their way to the disk, and what is collected, before compression. */
   get sizeBytes(): number {
     return this.#sizeBytes + this.#collectedBytes;
   }
 
-  /** @returns a promise if the disk is too far behind. */
   write(record: string | Uint8Array): void | Promise<void> {
     if (this.#failure !== undefined) throw this.#failure;
     if (typeof record === 'string') {
@@ -63,8 +62,7 @@ export class PartWriter {
     if (this.#waitingBytes > WAITING_BYTES_MAX) return this.#drained();
   }
 
-  /** Makes all of it durable and closes it. */
-  async finish(): Promise<{ readonly sizeBytes: number; readonly crc: number }> {
+  async finish(): Promise<FinishedPart> {
     this.#flush();
     if (this.#gzip !== undefined) this.#send(this.#gzip.end());
     this.#disk = this.#onDisk('sync', async () => {
@@ -76,7 +74,6 @@ export class PartWriter {
     return { sizeBytes: this.#sizeBytes, crc: this.#crc };
   }
 
-  /** Gives the file up; it stays where it is. */
   async abandon(): Promise<void> {
     await this.#disk;
     await this.#file?.close().catch(() => undefined);

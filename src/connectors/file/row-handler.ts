@@ -1,5 +1,5 @@
 import type { SourceOutput } from '../../contracts/source.ts';
-import { PROBLEM_TEXT_MAX, type RecordParser } from '../../formats/record-parser.ts';
+import { PROBLEM_TEXT_MAX, type RecordProblem } from '../../formats/record-parser.ts';
 import type { InferOutput, StandardSchema } from '../../serde/standard-schema.ts';
 import { asyncSchema, invalidRow } from './errors.ts';
 
@@ -30,11 +30,18 @@ export interface RowOptions<R, P, B> {
   readonly onInvalid?: 'fail' | 'skip' | ((problem: InvalidRow) => B);
 }
 
+/** What was read last. */
+export interface RecordView {
+  readonly record: unknown;
+  readonly problem: RecordProblem;
+  readonly row: number;
+}
+
 /** Emits the parser's record or problem. Returns false when reading should stop for now. */
 export type RowHandler<T> = (
   file: string,
   step: 'record' | 'problem',
-  parser: RecordParser<unknown>,
+  parser: RecordView,
   out: SourceOutput<T>,
 ) => boolean;
 
@@ -48,7 +55,7 @@ export function rowHandler<S extends StandardSchema, P, B>(
   const invalid = (problem: InvalidRow, out: SourceOutput<P | B>): boolean => {
     if (onInvalid === 'skip') return true;
     if (onInvalid !== 'fail') return out.emit(onInvalid(problem), problem.file);
-    const text = problem.text ?? JSON.stringify(problem.record).slice(0, PROBLEM_TEXT_MAX);
+    const text = problem.text ?? textOf(problem.record);
     throw invalidRow(problem.file, problem.row, problem.reason, text);
   };
 
@@ -69,6 +76,11 @@ export function rowHandler<S extends StandardSchema, P, B>(
     // Without `position`, P is the schema's own output.
     return out.emit(position === undefined ? (value as P) : position(value, { file, row }), file);
   };
+}
+
+function textOf(record: unknown): string {
+  const plain = (_: string, value: unknown) => (typeof value === 'bigint' ? String(value) : value);
+  return JSON.stringify(record, plain).slice(0, PROBLEM_TEXT_MAX);
 }
 
 interface Issue {

@@ -303,10 +303,11 @@ describe('the leak guard', () => {
     expect(simulation.nowMs).toBeGreaterThan(5);
   });
 
-  it('leaves promises, microtasks, dates of given times and the world outside alone', async () => {
+  it('leaves promises, microtasks, synchronous calls, dates of given times and the world outside alone', async () => {
     const simulation = new Simulation({ seed: 1 });
     const { clock } = simulation.process('p');
     const work = async (): Promise<string> => {
+      zlib.gunzipSync(zlib.gzipSync('x'));
       await Promise.all([
         Promise.resolve(),
         new Promise<void>((resolve) => globalThis.queueMicrotask(resolve)),
