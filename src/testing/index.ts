@@ -10,6 +10,7 @@ export {
   type SimulatedJobOptions,
   type SubmitOptions,
 } from './simulated-job.ts';
+export type { SimulatedClusterOptions } from './simulated-cluster.ts';
 export type { JobEvent, JobResult, JobStatus } from '../cluster/job-events.ts';
 export type { StartFrom } from '../cluster/job-store.ts';
 export type { Namespace } from '../state/keyed-state-backend.ts';
