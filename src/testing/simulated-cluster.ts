@@ -7,11 +7,12 @@ import { buildPlanned } from '../cluster/load-job.ts';
 import { taskSettings } from '../cluster/run-job.ts';
 import { TaskManager, type TaskManagerEnd } from '../cluster/task-manager/task-manager.ts';
 import type { TaskManagerInit } from '../cluster/task-manager/task-manager-protocol.ts';
+import { assert } from '../common/assert.ts';
 import { buildJobGraph } from '../graph/build-job-graph.ts';
 import { executionPlanOf } from '../graph/execution-plan.ts';
 import { planOf } from '../graph/plan.ts';
 import type { FlinkSettings } from '../settings/flink-settings.ts';
-import type { SimulatedProcess, SimulatedWorld } from './simulation/simulated-process.ts';
+import { SimulatedProcess, type SimulatedWorld } from './simulation/simulated-process.ts';
 import { SimulatedSlots } from './simulation/simulated-slots.ts';
 import type { Simulation } from './simulation/simulation.ts';
 
@@ -106,7 +107,8 @@ async function taskManagerMain(
   world: SimulatedWorld,
   { id, address, slots }: TaskManagerInit,
 ): Promise<number> {
-  const owner = world as SimulatedProcess;
+  assert(world instanceof SimulatedProcess, 'a program runs in a simulated process');
+  const owner = world;
   const connection = await world.transport.connect(address);
   const end = await new Promise<TaskManagerEnd>((resolve) => {
     const host = new SimulatedSlots({

@@ -1,3 +1,4 @@
+import { assert } from '../../common/assert.ts';
 import { transferError } from '../../common/error-transfer.ts';
 import type {
   SlotEnd,
@@ -11,7 +12,7 @@ import type { JobGraph } from '../../graph/job-graph.ts';
 import type { LinkPort } from '../../runtime/ring-link.ts';
 import { Mailbox } from './mailbox.ts';
 import type { SimulatedProcess, SimulatedWorld } from './simulated-process.ts';
-import { simulatedPorts, type SimulatedPort } from './simulated-port.ts';
+import { SimulatedPort, simulatedPorts } from './simulated-port.ts';
 
 export interface SimulatedSlotsOptions {
   /** The TaskManager. */
@@ -68,7 +69,11 @@ export class SimulatedSlots implements SlotHost {
     const thread = new SlotProcess(slot, data, progress, load, say);
     return {
       say(message) {
-        if (message.kind === 'neighbour') (message.end.port as SimulatedPort).bind(slot);
+        if (message.kind === 'neighbour') {
+          const { port } = message.end;
+          assert(port instanceof SimulatedPort, 'a port of another simulation');
+          port.bind(slot);
+        }
         toSlot.post(() => {
           thread.receive(message);
         });
