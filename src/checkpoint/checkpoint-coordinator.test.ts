@@ -368,14 +368,15 @@ describe('the life of a job', () => {
     harness.send({ kind: 'trigger', request: { ...SAVEPOINT, requestId: 's2' } });
     expect(harness.last('reply')).toMatchObject({ requestId: 's2', outcome: { kind: 'failed' } });
     harness.settle('send-barriers');
-    expect(harness.last('send-barriers').stop).toBe('suspend');
+    expect(harness.last('send-barriers').barrier.stop).toBe('suspend');
     harness.advance(10_000);
     expect(harness.begun()).toEqual([1, 2]);
     completeWith(harness, 2, [committable(2, 0)], 'commit');
     expect(harness.actions('ended')).toEqual([]);
     harness.settle();
     expect(harness.last('move-head').becomesLatest).toBe(true);
-    expect(harness.last('ended').checkpointId).toBe(2);
+    expect(harness.last('ended')).toMatchObject({ checkpointId: 2, stopped: true });
+    harness.send({ kind: 'close' });
     expect(harness.last('reply')).toMatchObject({
       requestId: 'stop1',
       outcome: { kind: 'completed', url: 'memory://blobs/savepoint-02423c-2' },
@@ -388,9 +389,48 @@ describe('the life of a job', () => {
     harness.settle('send-barriers');
     harness.advance(5000);
     expect(harness.last('reply').outcome).toMatchObject({ kind: 'failed', reason: 'expired' });
+    expect(harness.actions('stop-failed')).toHaveLength(1);
     harness.unanswered = [];
     harness.advance(1000);
     expect(harness.begun()).toEqual([1, 2]);
+  });
+
+  it('drains first where asked, and takes the savepoint when all input has ended', () => {
+    const harness = started();
+    harness.send({ kind: 'trigger', request: { ...STOP, drain: true } });
+    expect(harness.last('stopping').drain).toBe(true);
+    harness.advance(10_000);
+    expect(harness.begun()).toEqual([]);
+    harness.send({ kind: 'inputs-ended' });
+    harness.settle('send-barriers');
+    expect(harness.last('send-barriers').barrier.stop).toBe('drain');
+    harness.settle();
+    expect(harness.last('store-metadata').metadata.stop).toBe('drain');
+    expect(harness.last('ended').stopped).toBe(true);
+  });
+
+  it('refuses a stop whose input has not ended when a task fails, or another one leads', () => {
+    for (const end of ['suspend', 'close'] as const) {
+      const harness = started();
+      harness.send({ kind: 'trigger', request: { ...STOP, drain: true } });
+      harness.send(end === 'close' ? { kind: end } : { kind: end, reason: 'task-failed' });
+      expect(harness.last('reply')).toMatchObject({
+        requestId: 'stop1',
+        outcome: { kind: 'failed' },
+      });
+    }
+  });
+
+  it('tells a user whose savepoint is complete that the job failed all the same', () => {
+    const harness = started();
+    harness.send({ kind: 'trigger', request: STOP });
+    harness.settle();
+    expect(harness.actions('reply')).toEqual([]);
+    harness.send({ kind: 'suspend', reason: 'task-failed' });
+    expect(harness.last('reply').outcome).toMatchObject({
+      kind: 'failed',
+      message: expect.stringContaining('but the job failed while stopping') as string,
+    });
   });
 
   it('takes a last checkpoint of a bounded job, again if it fails', () => {

@@ -23,7 +23,7 @@ import {
   hurryHead,
   metadataFailed,
   metadataStored,
-  replyStoppedLate,
+  leaveLast,
   retryHead,
   sealNext,
   settle,
@@ -41,10 +41,18 @@ import {
   update,
   type Draft,
 } from './coordinator-draft.ts';
-import { abortAll, enqueue, request, sendBarriers, startNext } from './coordinator-trigger.ts';
+import {
+  abortAll,
+  enqueue,
+  refuseDraining,
+  request,
+  sendBarriers,
+  startNext,
+} from './coordinator-trigger.ts';
 import type {
   CoordinatorEvent,
   CoordinatorEventBody,
+  CoordinatorMode,
   CoordinatorSettings,
   CoordinatorState,
   CoordinatorStep,
@@ -225,7 +233,7 @@ function idsNotReserved(draft: Draft, event: Event<'ids-not-reserved'>): void {
   replyFailed(draft, first, 'trigger-failed', message);
   const isSavepoint = first.kind === 'savepoint' || first.kind === 'stop';
   const counts = countsAsFailure('trigger-failed', isSavepoint ? 'savepoint' : 'checkpoint');
-  afterFailure(draft, first, counts ? message : undefined);
+  afterFailure(draft, first, message, counts);
 }
 
 function tasksRunning(draft: Draft, event: Event<'tasks-running'>): void {
@@ -258,7 +266,13 @@ function taskFinished(draft: Draft, event: Event<'task-finished'>): void {
 }
 
 function inputsEnded(draft: Draft): void {
-  if (draft.state.mode.kind !== 'running') return;
+  const { mode } = draft.state;
+  if (mode.kind === 'stopping' && mode.draining !== undefined) {
+    setMode(draft, { ...mode, draining: undefined });
+    enqueue(draft, mode.draining);
+    return;
+  }
+  if (mode.kind !== 'running') return;
   setMode(draft, { kind: 'ending' });
   setTimers(draft, { periodicMs: Infinity });
   update(draft, { queue: draft.state.queue.filter(({ kind }) => kind !== 'periodic') });
@@ -279,10 +293,9 @@ function suspend(draft: Draft, { reason, vertices }: Event<'suspend'>): void {
     update(draft, { tasks });
     return;
   }
+  refuseDraining(draft, reason);
   abortAll(draft, reason);
-  if (mode.kind === 'finishing' && mode.requestId !== undefined) {
-    replyStoppedLate(draft, mode.requestId, mode.url);
-  }
+  leaveLast(draft);
   setMode(draft, { kind: 'quiescing' });
   setTimers(draft, { periodicMs: Infinity, endMs: Infinity, commitMs: Infinity });
   hurryHead(draft);
@@ -294,12 +307,19 @@ function close(draft: Draft): void {
   const { mode } = draft.state;
   if (mode.kind === 'closed') return;
   setTimers(draft, { periodicMs: Infinity, endMs: Infinity, commitMs: Infinity });
+  refuseDraining(draft, 'closed');
+  if (mode.kind === 'ended') replyStopped(draft, mode);
+  else leaveLast(draft);
   setMode(draft, { kind: 'closed' });
   hurryHead(draft);
   abortAll(draft, 'closed');
-  if (mode.kind === 'finishing' && mode.requestId !== undefined) {
-    replyStoppedLate(draft, mode.requestId, mode.url);
-  }
+}
+
+function replyStopped(draft: Draft, mode: Extract<CoordinatorMode, { kind: 'ended' }>): void {
+  const { requestId, checkpointId, url } = mode;
+  if (requestId === undefined) return;
+  const outcome = { kind: 'completed' as const, checkpointId, url };
+  draft.actions.push({ kind: 'reply', requestId, outcome });
 }
 
 /** Whoever sends it has read HEAD since `quiesced`: what was in doubt is restored now, or was nothing. */
@@ -354,11 +374,9 @@ function moveOn(draft: Draft): void {
     case 'finishing': {
       if (!committed) return;
       const { checkpointId, url, requestId } = mode;
-      setMode(draft, { kind: 'ended' });
-      draft.actions.push({ kind: 'ended', checkpointId, url });
-      if (requestId === undefined) return;
-      const outcome = { kind: 'completed' as const, checkpointId, url };
-      draft.actions.push({ kind: 'reply', requestId, outcome });
+      setMode(draft, { ...mode, kind: 'ended' });
+      const stopped = requestId !== undefined;
+      draft.actions.push({ kind: 'ended', checkpointId, url, stopped });
       return;
     }
     case 'idle':

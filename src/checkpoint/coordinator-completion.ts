@@ -30,7 +30,7 @@ import type {
   CoordinatorState,
   PendingCheckpoint,
 } from './coordinator-types.ts';
-import { abortAll } from './coordinator-trigger.ts';
+import { abortAll, refuseDraining, stopOf } from './coordinator-trigger.ts';
 import { commitStuckError, fencedError, headInDoubtError, lostOutputError } from './errors.ts';
 import { jobPaths } from './checkpoint-layout.ts';
 import { filesOfOperators, type SnapshotMetadata } from './metadata.ts';
@@ -133,7 +133,7 @@ function metadataOf(draft: Draft, pending: PendingCheckpoint): SnapshotMetadata 
   return {
     ...state.identity,
     ...('notes' in request ? request.notes : {}),
-    ...(request.kind === 'stop' ? { stop: request.drain ? 'drain' : 'suspend' } : {}),
+    ...stopOf(request),
     checkpointId,
     kind,
     attempt: state.attempt,
@@ -290,6 +290,8 @@ export function fenced(draft: Draft): void {
   const { identity, mode, latest } = draft.state;
   const { jobId, epoch } = identity;
   if (mode.kind === 'quiescing') draft.actions.push({ kind: 'quiesced', latest });
+  leaveLast(draft);
+  refuseDraining(draft, 'closed');
   setMode(draft, { kind: 'closed' });
   hurryHead(draft);
   abortAll(draft, 'closed');
@@ -380,8 +382,15 @@ function answer(
   draft.actions.push({ kind: 'reply', requestId, outcome });
 }
 
+/** What the job was to end with does not end it. */
+export function leaveLast(draft: Draft): void {
+  const { mode } = draft.state;
+  if (mode.kind !== 'finishing' && mode.kind !== 'ended') return;
+  if (mode.requestId !== undefined) replyStoppedLate(draft, mode.requestId, mode.url);
+}
+
 /** Flink's words for a job that failed between its savepoint and its end. */
-export function replyStoppedLate(draft: Draft, requestId: string, url: string): void {
+function replyStoppedLate(draft: Draft, requestId: string, url: string): void {
   const message =
     `A savepoint has been created at: ${url}, but the job failed while stopping. The savepoint is ` +
     'consistent, but might have uncommitted output: to commit it, restart the job from this savepoint.';

@@ -143,35 +143,37 @@ export function failPending(
     draft.actions.push({ kind: 'discard', checkpointId, savepoint, files });
   }
   replyFailed(draft, request, reason, message);
-  afterFailure(draft, request, countsAsFailure(reason, pending.snapshot) ? message : undefined);
+  afterFailure(draft, request, message, countsAsFailure(reason, pending.snapshot));
 }
 
 /**
  * What a failed attempt means for the job, also of one that got no id.
  *
- * @param counted The failure's text if it counts towards the tolerable ones.
+ * @param counts Whether it counts towards the tolerable ones.
  */
 export function afterFailure(
   draft: Draft,
   request: TriggerRequest,
-  counted: string | undefined,
+  message: string,
+  counts: boolean,
 ): void {
   const { mode, settings } = draft.state;
   if (request.kind === 'stop' && mode.kind === 'stopping') {
     setMode(draft, { kind: 'running' });
     startPeriod(draft);
+    draft.actions.push({ kind: 'stop-failed', message });
   }
   if (request.kind === 'end' && mode.kind === 'ending') {
     setTimers(draft, { endMs: draft.at.monotonicMs + END_RETRY_MS });
   }
-  if (counted === undefined) return;
+  if (!counts) return;
   const consecutiveFailures = draft.state.consecutiveFailures + 1;
   update(draft, { consecutiveFailures });
   if (consecutiveFailures <= settings.tolerableFailures) return;
   update(draft, { consecutiveFailures: 0 });
   draft.actions.push({
     kind: 'fail-job',
-    error: tooManyFailuresError(consecutiveFailures, settings.tolerableFailures, counted),
+    error: tooManyFailuresError(consecutiveFailures, settings.tolerableFailures, message),
     restartable: true,
   });
 }

@@ -18,7 +18,7 @@ import {
   update,
   type Draft,
 } from './coordinator-draft.ts';
-import type { SnapshotKind } from '../contracts/snapshots.ts';
+import type { SnapshotKind, StopMode } from '../contracts/snapshots.ts';
 import { jobPaths } from './checkpoint-layout.ts';
 import { stepPhase } from './pending-checkpoint.ts';
 
@@ -38,8 +38,8 @@ export function request(draft: Draft, wanted: UserRequest): void {
   const { mode } = draft.state;
   switch (mode.kind) {
     case 'running':
-      if (wanted.kind === 'stop') beginStop(draft, wanted.requestId);
-      enqueue(draft, wanted);
+      if (wanted.kind === 'stop') beginStop(draft, wanted);
+      else enqueue(draft, wanted);
       return;
     case 'ending':
       if (wanted.kind === 'stop') replyFailed(draft, wanted, 'not-running');
@@ -62,17 +62,27 @@ export function request(draft: Draft, wanted: UserRequest): void {
 }
 
 /** Nothing may come between the savepoint and the end: all else is aborted, as in Flink. */
-function beginStop(draft: Draft, requestId: string): void {
+function beginStop(draft: Draft, wanted: Extract<UserRequest, { kind: 'stop' }>): void {
+  const { drain, requestId } = wanted;
   abortAll(draft, 'stopping');
   setTimers(draft, { periodicMs: Infinity });
-  setMode(draft, { kind: 'stopping', requestId });
+  setMode(draft, { kind: 'stopping', requestId, draining: drain ? wanted : undefined });
+  draft.actions.push({ kind: 'stopping', drain });
+  if (!drain) enqueue(draft, wanted);
 }
 
+/** Refuses the stop that waits for the end of all input. */
+export function refuseDraining(draft: Draft, reason: AbortReason): void {
+  const { mode } = draft.state;
+  if (mode.kind !== 'stopping' || mode.draining === undefined) return;
+  replyFailed(draft, mode.draining, reason);
+  setMode(draft, { ...mode, draining: undefined });
+}
+
+type AbortReason = 'stopping' | 'suspended' | 'task-failed' | 'closed';
+
 /** Aborts what can be aborted, and refuses what waits. */
-export function abortAll(
-  draft: Draft,
-  reason: 'stopping' | 'suspended' | 'task-failed' | 'closed',
-): void {
+export function abortAll(draft: Draft, reason: AbortReason): void {
   for (const waiting of draft.state.queue) replyFailed(draft, waiting, reason);
   update(draft, { queue: [] });
   for (const pending of draft.state.pending.values()) abortPending(draft, pending, reason);
@@ -204,11 +214,15 @@ export function sendBarriers(
   });
   draft.actions.push({
     kind: 'send-barriers',
-    barrier: { checkpointId, kind, full, timestampMs: at.wallMs },
+    barrier: { checkpointId, kind, full, timestampMs: at.wallMs, ...stopOf(wanted) },
     to: runningTasks(state).filter((task) => isRoot(state, task)),
     location,
-    stop: wanted.kind === 'stop' ? (wanted.drain ? 'drain' : 'suspend') : undefined,
   });
+}
+
+/** For barriers and metadata: how the job stops with it. */
+export function stopOf(wanted: TriggerRequest): { readonly stop?: StopMode } {
+  return wanted.kind === 'stop' ? { stop: wanted.drain ? 'drain' : 'suspend' } : {};
 }
 
 /** No running task sends it a barrier. */

@@ -194,8 +194,14 @@ export type CoordinatorAction =
       /** The roots: those that get no barrier from another task. */
       readonly to: readonly TaskRef[];
       readonly location: SnapshotLocation;
-      readonly stop: 'suspend' | 'drain' | undefined;
     }
+  /**
+   * A stop has begun. With `drain` end the input of all sources, and tell `inputs-ended` when it has
+   * ended everywhere: the savepoint is taken then.
+   */
+  | { readonly kind: 'stopping'; readonly drain: boolean }
+  /** The savepoint of the stop will not be: the job is to go on. */
+  | { readonly kind: 'stop-failed'; readonly message: string }
   | {
       readonly kind: 'notify-complete';
       readonly checkpointId: CheckpointId;
@@ -250,7 +256,13 @@ export type CoordinatorAction =
   /** After `restored`: all of its output is committed; tasks may start. */
   | { readonly kind: 'restored-committed' }
   /** The last checkpoint, or the savepoint of a stop, is complete and all output is committed. */
-  | { readonly kind: 'ended'; readonly checkpointId: CheckpointId; readonly url: string }
+  | {
+      readonly kind: 'ended';
+      readonly checkpointId: CheckpointId;
+      readonly url: string;
+      /** It is the savepoint of a stop. Who asked for that is told with `close`, when the job is over. */
+      readonly stopped: boolean;
+    }
   /** Send a `tick` then. Replaces the one before; `Infinity`: none is needed. */
   | { readonly kind: 'wake-at'; readonly monotonicMs: number };
 
@@ -262,7 +274,8 @@ export type TriggerOutcome =
  * What the coordinator is about.
  *
  *   idle ─restored─► restoring ─tasks running─► running ─inputs ended─► ending ─┐
- *    ▲                                           │    └─stop requested─► stopping ─► finishing ─► ended
+ *    ▲                                           │ ▲  └─stop requested─► stopping ─► finishing ─► ended
+ *    │                                           │ └─savepoint failed──────┘
  *    └──────────── quiescing ◄─suspend─(any of them)
  *
  * `close` leads from anywhere to `closed`.
@@ -276,15 +289,23 @@ export type CoordinatorMode =
   | { readonly kind: 'restoring'; readonly commits: 'pending' | 'done' }
   | { readonly kind: 'running' }
   | { readonly kind: 'ending' }
-  | { readonly kind: 'stopping'; readonly requestId: string }
+  /** `draining`: what waits for the input of all sources to end. */
   | {
-      readonly kind: 'finishing';
-      readonly checkpointId: CheckpointId;
-      readonly url: string;
-      readonly requestId: string | undefined;
+      readonly kind: 'stopping';
+      readonly requestId: string;
+      readonly draining: UserRequest | undefined;
     }
-  | { readonly kind: 'ended' }
+  /** Its output is to be committed. */
+  | (LastSnapshot & { readonly kind: 'finishing' })
+  | (LastSnapshot & { readonly kind: 'ended' })
   | { readonly kind: 'closed' };
+
+interface LastSnapshot {
+  readonly checkpointId: CheckpointId;
+  readonly url: string;
+  /** Of a stop. */
+  readonly requestId: string | undefined;
+}
 
 export interface PendingCheckpoint {
   readonly checkpointId: CheckpointId;

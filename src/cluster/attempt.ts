@@ -110,7 +110,17 @@ export class Attempt {
     if (vertex !== undefined) this.#task({ vertex: vertex.id, subtask })?.operatorEvent(uid, event);
   }
 
-  /** The last checkpoint is complete: all tasks close. */
+  /** The input of all sources ends. */
+  drain(): void {
+    for (const { id, operators, parallelism } of this.#options.vertices) {
+      if (operators[0]?.kind !== 'source') continue;
+      for (let subtask = 0; subtask < parallelism; subtask += 1) {
+        this.#task({ vertex: id, subtask })?.drain();
+      }
+    }
+  }
+
+  /** The last checkpoint, or the savepoint of a stop, is complete: all tasks close. */
   finish(): void {
     for (const task of this.#tasks.values()) task.finish();
   }

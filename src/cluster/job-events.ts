@@ -65,6 +65,8 @@ export type JobStatus =
 export interface JobResult {
   readonly status: 'FINISHED' | 'FAILED' | 'CANCELED';
   readonly jobId: string;
+  /** The savepoint that it was stopped with. */
+  readonly savepointUrl: string | undefined;
   readonly error: unknown;
   readonly checkpointsCompleted: number;
   readonly checkpointsFailed: number;

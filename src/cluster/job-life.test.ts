@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { EngineError } from '../common/errors.ts';
-import { isTerminal, stepJobLife, type JobLife, type JobLifeEvent } from './job-life.ts';
+import { endOf, isTerminal, stepJobLife, type JobLife, type JobLifeEvent } from './job-life.ts';
 import type { RestartStrategy } from './restart-strategy.ts';
 
 type Kind = JobLife['kind'];
@@ -16,23 +16,25 @@ const STRATEGY: RestartStrategy = {
 // Complete by type: a new state or event does not compile until every pair is decided here.
 // prettier-ignore
 const NEXT: Record<Kind, Record<JobLifeEvent['kind'], Kind>> = {
-  starting:  { 'tasks-running': 'running',   'inputs-ended': 'starting',  'last-checkpoint-complete': 'starting',  'tasks-finished': 'starting',  failure: 'failing',   'tasks-gone': 'starting',  'delay-over': 'starting',  cancel: 'canceling' },
-  running:   { 'tasks-running': 'running',   'inputs-ended': 'ending',    'last-checkpoint-complete': 'running',   'tasks-finished': 'running',   failure: 'failing',   'tasks-gone': 'running',   'delay-over': 'running',   cancel: 'canceling' },
-  ending:    { 'tasks-running': 'ending',    'inputs-ended': 'ending',    'last-checkpoint-complete': 'closing',   'tasks-finished': 'ending',    failure: 'failing',   'tasks-gone': 'ending',    'delay-over': 'ending',    cancel: 'canceling' },
-  closing:   { 'tasks-running': 'closing',   'inputs-ended': 'closing',   'last-checkpoint-complete': 'closing',   'tasks-finished': 'finished',  failure: 'failing',   'tasks-gone': 'closing',   'delay-over': 'closing',   cancel: 'closing' },
-  failing:   { 'tasks-running': 'failing',   'inputs-ended': 'failing',   'last-checkpoint-complete': 'failing',   'tasks-finished': 'failing',   failure: 'failing',   'tasks-gone': 'waiting',   'delay-over': 'failing',   cancel: 'canceling' },
-  waiting:   { 'tasks-running': 'waiting',   'inputs-ended': 'waiting',   'last-checkpoint-complete': 'waiting',   'tasks-finished': 'waiting',   failure: 'failing',   'tasks-gone': 'waiting',   'delay-over': 'starting',  cancel: 'canceling' },
-  canceling: { 'tasks-running': 'canceling', 'inputs-ended': 'canceling', 'last-checkpoint-complete': 'canceling', 'tasks-finished': 'canceling', failure: 'canceling', 'tasks-gone': 'canceled',  'delay-over': 'canceling', cancel: 'canceling' },
-  finished:  { 'tasks-running': 'finished',  'inputs-ended': 'finished',  'last-checkpoint-complete': 'finished',  'tasks-finished': 'finished',  failure: 'finished',  'tasks-gone': 'finished',  'delay-over': 'finished',  cancel: 'finished' },
-  failed:    { 'tasks-running': 'failed',    'inputs-ended': 'failed',    'last-checkpoint-complete': 'failed',    'tasks-finished': 'failed',    failure: 'failed',    'tasks-gone': 'failed',    'delay-over': 'failed',    cancel: 'failed' },
-  canceled:  { 'tasks-running': 'canceled',  'inputs-ended': 'canceled',  'last-checkpoint-complete': 'canceled',  'tasks-finished': 'canceled',  failure: 'canceled',  'tasks-gone': 'canceled',  'delay-over': 'canceled',  cancel: 'canceled' },
+  starting:  { 'tasks-running': 'running',   'inputs-ended': 'starting',  'last-checkpoint-complete': 'starting',  'tasks-finished': 'starting',  failure: 'failing',   'tasks-gone': 'starting',  'delay-over': 'starting',  stop: 'starting', 'stop-failed': 'starting', cancel: 'canceling' },
+  running:   { 'tasks-running': 'running',   'inputs-ended': 'ending',    'last-checkpoint-complete': 'running',   'tasks-finished': 'running',   failure: 'failing',   'tasks-gone': 'running',   'delay-over': 'running',   stop: 'stopping', 'stop-failed': 'running', cancel: 'canceling' },
+  ending:    { 'tasks-running': 'ending',    'inputs-ended': 'ending',    'last-checkpoint-complete': 'closing',   'tasks-finished': 'ending',    failure: 'failing',   'tasks-gone': 'ending',    'delay-over': 'ending',    stop: 'stopping', 'stop-failed': 'ending', cancel: 'canceling' },
+  stopping:  { 'tasks-running': 'stopping',  'inputs-ended': 'stopping',  'last-checkpoint-complete': 'closing',   'tasks-finished': 'stopping',  failure: 'failing',   'tasks-gone': 'stopping',  'delay-over': 'stopping',  stop: 'stopping', 'stop-failed': 'running', cancel: 'canceling' },
+  closing:   { 'tasks-running': 'closing',   'inputs-ended': 'closing',   'last-checkpoint-complete': 'closing',   'tasks-finished': 'finished',  failure: 'failing',   'tasks-gone': 'closing',   'delay-over': 'closing',   stop: 'closing', 'stop-failed': 'closing', cancel: 'closing' },
+  failing:   { 'tasks-running': 'failing',   'inputs-ended': 'failing',   'last-checkpoint-complete': 'failing',   'tasks-finished': 'failing',   failure: 'failing',   'tasks-gone': 'waiting',   'delay-over': 'failing',   stop: 'failing', 'stop-failed': 'failing', cancel: 'canceling' },
+  waiting:   { 'tasks-running': 'waiting',   'inputs-ended': 'waiting',   'last-checkpoint-complete': 'waiting',   'tasks-finished': 'waiting',   failure: 'failing',   'tasks-gone': 'waiting',   'delay-over': 'starting',  stop: 'waiting', 'stop-failed': 'waiting', cancel: 'canceling' },
+  canceling: { 'tasks-running': 'canceling', 'inputs-ended': 'canceling', 'last-checkpoint-complete': 'canceling', 'tasks-finished': 'canceling', failure: 'canceling', 'tasks-gone': 'canceled',  'delay-over': 'canceling', stop: 'canceling', 'stop-failed': 'canceling', cancel: 'canceling' },
+  finished:  { 'tasks-running': 'finished',  'inputs-ended': 'finished',  'last-checkpoint-complete': 'finished',  'tasks-finished': 'finished',  failure: 'finished',  'tasks-gone': 'finished',  'delay-over': 'finished',  stop: 'finished', 'stop-failed': 'finished', cancel: 'finished' },
+  failed:    { 'tasks-running': 'failed',    'inputs-ended': 'failed',    'last-checkpoint-complete': 'failed',    'tasks-finished': 'failed',    failure: 'failed',    'tasks-gone': 'failed',    'delay-over': 'failed',    stop: 'failed', 'stop-failed': 'failed', cancel: 'failed' },
+  canceled:  { 'tasks-running': 'canceled',  'inputs-ended': 'canceled',  'last-checkpoint-complete': 'canceled',  'tasks-finished': 'canceled',  failure: 'canceled',  'tasks-gone': 'canceled',  'delay-over': 'canceled',  stop: 'canceled', 'stop-failed': 'canceled', cancel: 'canceled' },
 };
 
 const STATES: Record<Kind, JobLife> = {
   starting: { kind: 'starting', attempt: 1, down: new Set([0]) },
   running: { kind: 'running', attempt: 1 },
   ending: { kind: 'ending', attempt: 1 },
-  closing: { kind: 'closing', attempt: 1 },
+  stopping: { kind: 'stopping', attempt: 1, drain: false },
+  closing: { kind: 'closing', attempt: 1, savepointUrl: undefined },
   failing: {
     kind: 'failing',
     attempt: 1,
@@ -42,7 +44,7 @@ const STATES: Record<Kind, JobLife> = {
   },
   waiting: { kind: 'waiting', attempt: 1, down: new Set([0]), cause: undefined },
   canceling: { kind: 'canceling', attempt: 1 },
-  finished: { kind: 'finished' },
+  finished: { kind: 'finished', savepointUrl: undefined },
   failed: { kind: 'failed', cause: undefined },
   canceled: { kind: 'canceled' },
 };
@@ -55,7 +57,9 @@ function failure(...regions: number[]): JobLifeEvent {
 const EVENTS: Record<JobLifeEvent['kind'], JobLifeEvent> = {
   'tasks-running': { kind: 'tasks-running' },
   'inputs-ended': { kind: 'inputs-ended' },
-  'last-checkpoint-complete': { kind: 'last-checkpoint-complete' },
+  stop: { kind: 'stop', drain: false },
+  'stop-failed': { kind: 'stop-failed', message: 'x' },
+  'last-checkpoint-complete': { kind: 'last-checkpoint-complete', savepointUrl: undefined },
   'tasks-finished': { kind: 'tasks-finished' },
   failure: failure(1),
   'tasks-gone': { kind: 'tasks-gone' },
@@ -164,4 +168,48 @@ it('deploys an attempt only after the tasks of the one before are gone', () => {
       }
     }),
   );
+});
+
+describe('stopping with a savepoint', () => {
+  const step = (life: JobLife, event: JobLifeEvent) => stepJobLife(life, event, [1], STRATEGY);
+  const drained: JobLife = { kind: 'stopping', attempt: 1, drain: true };
+  const failed: JobLifeEvent = { kind: 'stop-failed', message: 'disk full' };
+
+  it('lets all tasks go on when the savepoint fails', () => {
+    const { life, actions } = step(STATES.stopping, failed);
+    expect(life).toEqual({ kind: 'running', attempt: 1 });
+    expect(actions).toEqual([{ kind: 'look-at-tasks' }]);
+  });
+
+  it('starts what was drained again, which is no failure of the job', () => {
+    const { life, actions, failures } = step(drained, failed);
+    expect(life).toMatchObject({ kind: 'failing', down: 'all', next: { kind: 'restart' } });
+    expect(actions).toEqual([{ kind: 'cancel-tasks', regions: 'all' }]);
+    expect(failures).toEqual([1]);
+  });
+
+  it('ends the input first with drain, and takes the savepoint when it has ended', () => {
+    const { life, actions } = step(STATES.running, { kind: 'stop', drain: true });
+    expect(life).toEqual(drained);
+    expect(actions).toEqual([{ kind: 'drain-sources' }]);
+    expect(step(drained, EVENTS['inputs-ended']).actions).toEqual([
+      { kind: 'take-last-checkpoint' },
+    ]);
+    expect(step(STATES.stopping, EVENTS['inputs-ended']).actions).toEqual([]);
+  });
+
+  it('takes all down with a region that fails meanwhile', () => {
+    const all = [{ kind: 'cancel-tasks', regions: 'all' }];
+    expect(step(STATES.stopping, failure(1)).actions).toEqual(all);
+  });
+
+  it('remembers the savepoint to its end', () => {
+    const savepointUrl = 'file:///sp/savepoint-1';
+    const done: JobLifeEvent = { kind: 'last-checkpoint-complete', savepointUrl };
+    const closing = step(STATES.stopping, done).life;
+    const finished = step(closing, EVENTS['tasks-finished']).life;
+    expect(finished).toEqual({ kind: 'finished', savepointUrl });
+    expect(isTerminal(finished) && endOf(finished)).toBe('stopped');
+    expect(isTerminal(STATES.finished) && endOf(STATES.finished)).toBe('finished');
+  });
 });

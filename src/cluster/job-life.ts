@@ -1,6 +1,7 @@
 import type { JobEnd } from '../checkpoint/retention.ts';
 import { EngineError } from '../common/errors.ts';
-import type { JobResult, JobStatus } from './job-events.ts';
+import type { JobStatus } from './job-events.ts';
+import { drainFailed } from './stop-errors.ts';
 import {
   decideRestart,
   FAILURES_KEPT_MAX,
@@ -16,11 +17,18 @@ export type Regions = ReadonlySet<number> | 'all';
  * The life of a job under its JobMaster, as a pure state machine.
  *
  *   starting ──tasks running──► running ──inputs ended──► ending ──last checkpoint──► closing ──► finished
- *      │ ▲                         │                         │
+ *      │ ▲                        │ ▲                        │           ▲
+ *      │ │                     stop │ │ it failed              │           │
+ *      │ │                        ▼ │                          │           │
+ *      │ │                       stopping ──savepoint complete─┼───────────┘
  *      │ │                         └────────failure──────────┤
  *      │ └─delay over── waiting ◄─tasks gone── failing ◄─────┘
  *      │                                          └─no restart left──► failed
  *      └──cancel (from any state before closing)──► canceling ──tasks gone──► canceled
+ *
+ * While the job is being stopped with a savepoint nothing happens behind it: if it fails, all go on. The
+ * input of a job that was drained is gone for its tasks; they start again from the last checkpoint.
+ * A failure meanwhile takes all down: some may stand still at a savepoint that is what others restore.
  *
  * A failure takes regions down; the others go on. One that fails while others are down joins them,
  * and all are deployed together, from one checkpoint.
@@ -32,7 +40,13 @@ export type JobLife =
   | { readonly kind: 'starting'; readonly attempt: number; readonly down: Regions }
   | { readonly kind: 'running'; readonly attempt: number }
   | { readonly kind: 'ending'; readonly attempt: number }
-  | { readonly kind: 'closing'; readonly attempt: number }
+  | { readonly kind: 'stopping'; readonly attempt: number; readonly drain: boolean }
+  /** `savepointUrl`: it was stopped with that. */
+  | {
+      readonly kind: 'closing';
+      readonly attempt: number;
+      readonly savepointUrl: string | undefined;
+    }
   | {
       readonly kind: 'failing';
       readonly attempt: number;
@@ -47,14 +61,18 @@ export type JobLife =
       readonly cause: unknown;
     }
   | { readonly kind: 'canceling'; readonly attempt: number }
-  | { readonly kind: 'finished' }
+  | { readonly kind: 'finished'; readonly savepointUrl: string | undefined }
   | { readonly kind: 'failed'; readonly cause: unknown }
   | { readonly kind: 'canceled' };
 
 export type JobLifeEvent =
   | { readonly kind: 'tasks-running' }
   | { readonly kind: 'inputs-ended' }
-  | { readonly kind: 'last-checkpoint-complete' }
+  /** A stop with a savepoint has begun, has failed. */
+  | { readonly kind: 'stop'; readonly drain: boolean }
+  | { readonly kind: 'stop-failed'; readonly message: string }
+  /** Or the savepoint of a stop: `savepointUrl`. Its output is committed. */
+  | { readonly kind: 'last-checkpoint-complete'; readonly savepointUrl: string | undefined }
   | { readonly kind: 'tasks-finished' }
   | {
       readonly kind: 'failure';
@@ -73,6 +91,10 @@ export type JobLifeAction =
   /** Commit what the restored checkpoint holds, then deploy all tasks of the regions under this attempt. */
   | { readonly kind: 'deploy'; readonly attempt: number; readonly regions: Regions }
   | { readonly kind: 'take-last-checkpoint' }
+  /** The input of all sources ends; `inputs-ended` follows. */
+  | { readonly kind: 'drain-sources' }
+  /** All tasks go on. What was heard of them meanwhile is to be looked at again. */
+  | { readonly kind: 'look-at-tasks' }
   | { readonly kind: 'finish-tasks' }
   /** Also those that are on their way to be deployed. Answer `tasks-gone` when all of them are. */
   | { readonly kind: 'cancel-tasks'; readonly regions: Regions }
@@ -105,6 +127,7 @@ const STATUS_OF: Readonly<Record<JobLife['kind'], JobStatus>> = {
   starting: 'RUNNING',
   running: 'RUNNING',
   ending: 'RUNNING',
+  stopping: 'RUNNING',
   closing: 'RUNNING',
   failing: 'FAILING',
   waiting: 'RESTARTING',
@@ -115,13 +138,13 @@ const STATUS_OF: Readonly<Record<JobLife['kind'], JobStatus>> = {
 };
 
 /** How a job that ended so is written down. */
-export const END_OF: Readonly<Record<JobResult['status'], JobEnd>> = {
-  FINISHED: 'finished',
-  FAILED: 'failed',
-  CANCELED: 'canceled',
-};
+export function endOf(life: Extract<JobLife, { kind: JobEnd }>): JobEnd {
+  return life.kind === 'finished' && life.savepointUrl !== undefined ? 'stopped' : life.kind;
+}
 
-export function isTerminal(life: JobLife): boolean {
+export function isTerminal(
+  life: JobLife,
+): life is Extract<JobLife, { kind: 'finished' | 'failed' | 'canceled' }> {
   return life.kind === 'finished' || life.kind === 'failed' || life.kind === 'canceled';
 }
 
@@ -141,16 +164,22 @@ export function stepJobLife(
     case 'tasks-running':
       return life.kind === 'starting' ? to({ kind: 'running', attempt: life.attempt }) : stay;
     case 'inputs-ended':
-      // A short job may have read everything before its last task reports that it runs.
-      return life.kind === 'running'
-        ? to({ kind: 'ending', attempt: life.attempt }, { kind: 'take-last-checkpoint' })
-        : stay;
+      return stepInputsEnded(life, failures);
+    case 'stop':
+      return stepStop(life, event.drain, failures);
+    case 'stop-failed':
+      return stepStopFailed(life, event.message, failures);
     case 'last-checkpoint-complete':
-      return life.kind === 'ending'
-        ? to({ kind: 'closing', attempt: life.attempt }, { kind: 'finish-tasks' })
+      return life.kind === 'ending' || life.kind === 'stopping'
+        ? to(
+            { kind: 'closing', attempt: life.attempt, savepointUrl: event.savepointUrl },
+            { kind: 'finish-tasks' },
+          )
         : stay;
     case 'tasks-finished':
-      return life.kind === 'closing' ? to({ kind: 'finished' }, { kind: 'done' }) : stay;
+      return life.kind === 'closing'
+        ? to({ kind: 'finished', savepointUrl: life.savepointUrl }, { kind: 'done' })
+        : stay;
     case 'failure':
       return stepFailure(life, event, failures, strategy);
     case 'tasks-gone':
@@ -160,6 +189,42 @@ export function stepJobLife(
     case 'cancel':
       return stepCancel(life, failures);
   }
+}
+
+function stepInputsEnded(life: JobLife, failures: FailureHistory): JobLifeStep {
+  const actions = [{ kind: 'take-last-checkpoint' } as const];
+  // A short job may have read everything before its last task reports that it runs.
+  if (life.kind === 'running') {
+    return { life: { kind: 'ending', attempt: life.attempt }, failures, actions };
+  }
+  const isDrained = life.kind === 'stopping' && life.drain;
+  return { life, failures, actions: isDrained ? actions : [] };
+}
+
+function stepStop(life: JobLife, drain: boolean, failures: FailureHistory): JobLifeStep {
+  // The last task may have come to the end of its input at the same moment.
+  if (life.kind !== 'running' && life.kind !== 'ending') return { life, failures, actions: [] };
+  return {
+    life: { kind: 'stopping', attempt: life.attempt, drain },
+    failures,
+    actions: drain ? [{ kind: 'drain-sources' }] : [],
+  };
+}
+
+/** No failure of the job: it does not count. */
+function stepStopFailed(life: JobLife, message: string, failures: FailureHistory): JobLifeStep {
+  if (life.kind !== 'stopping') return { life, failures, actions: [] };
+  const { attempt } = life;
+  if (!life.drain) {
+    const actions = [{ kind: 'look-at-tasks' } as const];
+    return { life: { kind: 'running', attempt }, failures, actions };
+  }
+  const next: RestartDecision = { kind: 'restart', delayMs: 0 };
+  return {
+    life: { kind: 'failing', attempt, down: 'all', cause: drainFailed(message), next },
+    failures,
+    actions: [{ kind: 'cancel-tasks', regions: 'all' }],
+  };
 }
 
 function deploy(
@@ -194,7 +259,8 @@ function stepFailure(
     case 'running':
     case 'ending':
       return fail(event.regions, event.regions);
-    // Tasks that have closed cannot go on.
+    // Tasks that have closed cannot go on, nor those that were drained.
+    case 'stopping':
     case 'closing':
       return fail('all', 'all');
     case 'waiting': {
@@ -285,6 +351,7 @@ function stepCancel(life: JobLife, failures: FailureHistory): JobLifeStep {
     case 'starting':
     case 'running':
     case 'ending':
+    case 'stopping':
     case 'failing':
     case 'waiting':
       return {

@@ -24,7 +24,7 @@ import type { JobEvent, JobResult } from './job-events.ts';
 import type { JobStore } from './job-store.ts';
 import { RegionAttempts } from './region-attempts.ts';
 import {
-  END_OF,
+  endOf,
   isTerminal,
   statusOf,
   stepJobLife,
@@ -81,6 +81,8 @@ export class JobMaster {
   #sweeping = false;
   #requests = 0;
   readonly #replies = new Map<string, (outcome: TriggerOutcome) => void>();
+  /** Those that the end of the job comes before. */
+  #lastReplies: (() => void)[] = [];
   readonly #background = new Set<Promise<void>>();
   #finished: ((result: JobResult) => void) | undefined;
 
@@ -248,6 +250,12 @@ export class JobMaster {
       case 'take-last-checkpoint':
         this.#coordinatorEvent({ kind: 'inputs-ended' });
         return;
+      case 'drain-sources':
+        this.#attempts.drain();
+        return;
+      case 'look-at-tasks':
+        this.#tasksChanged();
+        return;
       case 'finish-tasks':
         this.#attempts.finish();
         return;
@@ -414,9 +422,17 @@ export class JobMaster {
       case 'restored-committed':
         this.#startTasks();
         return;
-      case 'ended':
-        this.#lifeEvent({ kind: 'last-checkpoint-complete' });
+      case 'stopping':
+        this.#lifeEvent({ kind: 'stop', drain: action.drain });
         return;
+      case 'stop-failed':
+        this.#lifeEvent({ kind: 'stop-failed', message: action.message });
+        return;
+      case 'ended': {
+        const savepointUrl = action.stopped ? action.url : undefined;
+        this.#lifeEvent({ kind: 'last-checkpoint-complete', savepointUrl });
+        return;
+      }
       case 'wake-at':
         this.#wakeAt(action.monotonicMs);
         return;
@@ -424,8 +440,11 @@ export class JobMaster {
   }
 
   #reply(requestId: string, outcome: TriggerOutcome): void {
-    this.#replies.get(requestId)?.(outcome);
+    const reply = this.#replies.get(requestId);
     this.#replies.delete(requestId);
+    // Whoever hears that the job has stopped may start it again: its end is written down first.
+    if (isTerminal(this.#life)) this.#lastReplies.push(() => reply?.(outcome));
+    else reply?.(outcome);
   }
 
   /** What enumerators assign behind their state is held back until the barriers have gone out. */
@@ -515,23 +534,33 @@ export class JobMaster {
     });
   }
 
+  #replyLast(): void {
+    for (const reply of this.#lastReplies.splice(0)) reply();
+  }
+
   /** Waits for what is still written, then leaves the storage as the retention says. */
-  async #settle(life: JobLife): Promise<void> {
+  async #settle(life: TerminalLife): Promise<void> {
     const { store, emit } = this.#options;
     const status = statusOf(life) as JobResult['status'];
+    const savepointUrl = life.kind === 'finished' ? life.savepointUrl : undefined;
     let error = life.kind === 'failed' ? life.cause : undefined;
     while (this.#background.size > 0) await Promise.all(this.#background);
     await this.#attempts.cancel('all', () => undefined);
     await this.#options.coordinators.close();
     try {
-      await store.end(END_OF[status], sweepScope(this.#coordinator), this.#hasRun);
+      await store.end(
+        { ended: endOf(life), savepointUrl, hasRun: this.#hasRun },
+        sweepScope(this.#coordinator),
+      );
     } catch (problem) {
       emit({ kind: 'warning', message: messageOf(problem) });
       error ??= problem;
     }
+    this.#replyLast();
     this.#finished?.({
       status,
       jobId: store.identity.jobId,
+      savepointUrl,
       error,
       checkpointsCompleted: this.#coordinator.history.completed,
       checkpointsFailed: this.#coordinator.history.failed,
@@ -562,6 +591,8 @@ export class JobMaster {
     this.#background.add(running);
   }
 }
+
+type TerminalLife = Extract<JobLife, { kind: 'finished' | 'failed' | 'canceled' }>;
 
 /** `Omit` for each member of a union. */
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;

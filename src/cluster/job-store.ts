@@ -196,6 +196,15 @@ export interface Restored {
   readonly messages: readonly string[];
 }
 
+/** How a job ended. */
+export interface EndOfJob {
+  readonly ended: JobEnd;
+  /** The savepoint that it was stopped with. */
+  readonly savepointUrl: string | undefined;
+  /** False: it was refused before its tasks ran. */
+  readonly hasRun: boolean;
+}
+
 /** The job's checkpoints as its JobMaster needs them. */
 export class JobStore {
   readonly identity: SnapshotIdentity;
@@ -330,13 +339,16 @@ export class JobStore {
    * record is first: were the checkpoints gone while it still said that the job runs, a submission
    * after a crash would resume from nothing and do everything once more.
    */
-  async end(ended: JobEnd, scope: SweepScope, hasRun: boolean): Promise<void> {
+  async end({ ended, savepointUrl, hasRun }: EndOfJob, scope: SweepScope): Promise<void> {
     const { store, world } = this.#options;
     const { jobId, jobName, lineage, epoch } = this.identity;
     const atMs = world.clock.wallMs();
     await endName(
       { store, random: world.random },
-      { jobName, jobId, lineage, epoch, atMs, state: ended },
+      {
+        ...{ jobName, jobId, lineage, epoch, atMs, state: ended },
+        ...(savepointUrl === undefined ? {} : { savepointUrl }),
+      },
     );
     const idsUsedThrough = scope.nextId - 1;
     // A job that was refused before it ran has not had its chance: what it was to restore stays.

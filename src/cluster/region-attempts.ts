@@ -46,7 +46,12 @@ export class RegionAttempts {
     for (const [, attempt] of this.#of(regions)) attempt.start();
   }
 
-  /** The last checkpoint is complete: all tasks close. */
+  /** The input of all sources ends. */
+  drain(): void {
+    for (const attempt of this.#attempts.values()) attempt.drain();
+  }
+
+  /** The last checkpoint, or the savepoint of a stop, is complete: all tasks close. */
   finish(): void {
     for (const attempt of this.#attempts.values()) attempt.finish();
   }

@@ -12,6 +12,8 @@ export type CheckpointId = number;
 /** `checkpoint` is periodic and may be a delta; `savepoint` is canonical, full and self-contained; `end` is the last one of a bounded job. */
 export type SnapshotKind = CommitReason;
 
+export type StopMode = 'suspend' | 'drain';
+
 /** Where a snapshot lies: a folder in the job's own store, or in the one with that URL. */
 export interface SnapshotLocation {
   readonly storeUrl: string | undefined;
@@ -25,6 +27,11 @@ export interface CheckpointBarrier {
   readonly timestampMs: number;
   /** Force a full snapshot although a base is there (after NO_CLAIM or a rescale). */
   readonly full: boolean;
+  /**
+   * The job stops with this savepoint. `suspend`: nothing may happen behind it before it is known how
+   * it ends. `drain`: all input was ended before it, which says nothing about a job that restores it.
+   */
+  readonly stop?: StopMode;
   /** Where the files go. It travels with the barrier, so that it is there when the barrier is. */
   readonly location?: SnapshotLocation;
 }

@@ -22,7 +22,9 @@ export interface TaskGateway {
   notifyCheckpointComplete(checkpointId: number): void;
   notifyCheckpointAborted(checkpointId: number): void;
   operatorEvent(uid: string, event: OperatorEvent): void;
-  /** The last checkpoint is complete: close and end. */
+  /** Only to source tasks: the input ends here, as if there were no more of it. */
+  drain(): void;
+  /** The last checkpoint, or the savepoint of a stop, is complete: close and end. */
   finish(): void;
   /** Stop now; resolves when the task holds nothing any more. */
   cancel(): Promise<void>;

@@ -97,7 +97,7 @@ export class TaskSnapshots {
     if (barrier.kind === 'savepoint') this.#savepoints.add(barrier.checkpointId);
     const snapshots: RunningSnapshot[] = [];
     const parts = this.#options.operators.map((one) =>
-      this.#beginOperator(one, barrier, snapshots),
+      this.#beginOperator(one, barrier, snapshots, finished),
     );
     this.#running.set(barrier.checkpointId, { barrier, draining: snapshots, all: [...snapshots] });
     const endedMs = clock.monotonicMs();
@@ -152,6 +152,7 @@ export class TaskSnapshots {
     one: SnapshotOperator,
     barrier: CheckpointBarrier,
     snapshots: RunningSnapshot[],
+    finished: boolean,
   ): Part {
     const { uid, operator, keyed, operatorState } = one;
     one.enter();
@@ -168,7 +169,8 @@ export class TaskSnapshots {
     return {
       uid,
       schemas: [...(keyed?.schemas() ?? []), ...operatorState.schemas()],
-      watermarkMs: one.watermarkMs(),
+      // As in Flink event time begins anew after a drain: else all that comes were late.
+      watermarkMs: barrier.stop === 'drain' && !finished ? -Infinity : one.watermarkMs(),
       keyed: running?.handles,
       operator:
         bytes === undefined ? undefined : target.store('exclusive', 'operator-state', [bytes]),

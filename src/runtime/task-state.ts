@@ -16,7 +16,9 @@ export type BlockedOn =
   /** A channel behind it is full. */
   | 'output'
   /** An operator is not done: an async call, a sink's write, timers that are still to fire. */
-  | 'operator';
+  | 'operator'
+  /** Its part of the savepoint with which the job stops is taken: it ends, or goes on if that fails. */
+  | 'stop';
 
 export type TaskState =
   | { readonly kind: 'created' }
@@ -67,8 +69,12 @@ export function nextTaskState(state: TaskState, event: TaskEvent): TaskState | u
     case 'all-ended':
       return state.kind === 'ending' ? { kind: 'ended-input' } : undefined;
     case 'finish':
-      return state.kind === 'ended-input' ? { kind: 'finished' } : undefined;
+      return state.kind === 'ended-input' || isStopped(state) ? { kind: 'finished' } : undefined;
   }
+}
+
+function isStopped(state: TaskState): boolean {
+  return (state.kind === 'running' || state.kind === 'ending') && state.blockedOn === 'stop';
 }
 
 export function isTerminal(state: TaskState): boolean {

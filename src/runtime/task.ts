@@ -78,6 +78,10 @@ export class Task implements TaskGateway {
   /** Restored state is still being loaded. */
   #isLoading = false;
   #stepsSinceSlice = 0;
+  /** The savepoint with which the job stops, and what operators want to do behind it, if that fails. */
+  #stop: { readonly checkpointId: number; readonly held: (() => void)[] } | undefined;
+  /** The input was ended on request, and may go on after a restore. */
+  #drained = false;
   #recordsIn = 0;
   #lateDropped = 0;
 
@@ -200,6 +204,7 @@ export class Task implements TaskGateway {
     this.#mail(() => {
       this.#perform(this.#aligner.aborted(checkpointId));
       this.#snapshots?.aborted(checkpointId);
+      if (this.#stop?.checkpointId === checkpointId) this.#goOn(this.#stop.held);
     });
   }
 
@@ -209,6 +214,15 @@ export class Task implements TaskGateway {
       this.#chain?.enter(position);
       this.#operators[position]?.operator.operatorEvent?.(event);
       this.#sourceIsWaiting = false;
+    });
+  }
+
+  drain(): void {
+    this.#mail(() => {
+      // What has ended by itself has nothing to drain.
+      if (this.#state.kind !== 'running') return;
+      this.#drained = true;
+      this.#transition({ kind: 'input-ended' });
     });
   }
 
@@ -234,7 +248,11 @@ export class Task implements TaskGateway {
     this.#operators = makeOperators(options, {
       flow: this.#flow,
       mail: (work) => {
-        this.#mail(work);
+        this.#mail(() => {
+          // Results, timers, watermarks: nothing may follow the savepoint of a stop.
+          if (this.#stop === undefined) work();
+          else this.#stop.held.push(work);
+        });
       },
       lateDropped: () => {
         this.#lateDropped++;
@@ -320,6 +338,7 @@ export class Task implements TaskGateway {
   /** Whether input may be taken: nothing is interrupted and all channels behind have room. */
   #unblock(): boolean {
     const { kind } = this.#state;
+    if (this.#stop !== undefined) return false;
     if (kind !== 'running' && kind !== 'ending') return kind === 'ended-input';
     if (!this.#flow.stop) return true;
     const chain = this.#runningChain();
@@ -331,7 +350,7 @@ export class Task implements TaskGateway {
     return true;
   }
 
-  #blocked(on: 'output' | 'operator'): false {
+  #blocked(on: 'output' | 'operator' | 'stop'): false {
     this.#flow.stop = true;
     const state = this.#state;
     if ((state.kind === 'running' || state.kind === 'ending') && state.blockedOn !== on) {
@@ -440,8 +459,26 @@ export class Task implements TaskGateway {
   #snapshot(barrier: CheckpointBarrier, alignmentMs: number): void {
     const chain = this.#runningChain();
     chain.control({ kind: 'barrier', barrier });
-    const isFinished = this.#state.kind === 'ended-input';
-    this.#snapshots?.begin(barrier, alignmentMs, isFinished);
+    this.#snapshots?.begin(barrier, alignmentMs, this.#hasFinished(barrier));
+    if (barrier.stop !== 'suspend') return;
+    this.#stop = { checkpointId: barrier.checkpointId, held: [] };
+    this.#blocked('stop');
+  }
+
+  /** Whether a task that restores this has nothing more to do. */
+  #hasFinished({ stop }: CheckpointBarrier): boolean {
+    if (this.#state.kind !== 'ended-input') return false;
+    if (stop !== 'drain') return true;
+    // Sources that had ended before are not read again; what is behind a drained one is to go on.
+    return this.#gate.channels.length === 0 && !this.#drained;
+  }
+
+  /** The job does not stop. */
+  #goOn(held: readonly (() => void)[]): void {
+    this.#stop = undefined;
+    const { kind } = this.#state;
+    if (kind === 'running' || kind === 'ending') this.#transition({ kind: 'blocked', on: 'nothing' });
+    for (const work of held) this.#mail(work);
   }
 
   #poll(): boolean {

@@ -225,6 +225,9 @@ export class RegionDeployment implements Deployment {
       operatorEvent: (uid, event) => {
         call({ kind: 'operator-event', uid, event });
       },
+      drain: () => {
+        call({ kind: 'drain' });
+      },
       finish: () => {
         call({ kind: 'finish' });
       },

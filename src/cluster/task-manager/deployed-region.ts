@@ -167,6 +167,9 @@ function perform(task: Task, call: TaskCall): void {
     case 'operator-event':
       task.operatorEvent(call.uid, call.event);
       return;
+    case 'drain':
+      task.drain();
+      return;
     case 'finish':
       task.finish();
       return;

@@ -82,6 +82,7 @@ export type TaskCall =
   | { readonly kind: 'checkpoint-complete'; readonly checkpointId: number }
   | { readonly kind: 'checkpoint-aborted'; readonly checkpointId: number }
   | { readonly kind: 'operator-event'; readonly uid: string; readonly event: OperatorEvent }
+  | { readonly kind: 'drain' }
   | { readonly kind: 'finish' };
 
 /** What the JobManager tells a slot, and its TaskManager passes on. */
