@@ -83,6 +83,7 @@ export class JobMaster {
   readonly #replies = new Map<string, (outcome: TriggerOutcome) => void>();
   /** Those that the end of the job comes before. */
   #lastReplies: (() => void)[] = [];
+  #isOver = false;
   readonly #background = new Set<Promise<void>>();
   #finished: ((result: JobResult) => void) | undefined;
 
@@ -281,7 +282,7 @@ export class JobMaster {
       const restored = await store.restore(plan, allowNonRestoredState).finally(() => {
         this.#deploying = false;
       });
-      if (this.#isOver(number)) return;
+      if (this.#isPast(number)) return;
       this.#attempts.make(number, regions, restored);
       for (const message of restored.messages) emit({ kind: 'warning', message });
       this.#coordinatorEvent({ kind: 'restored', attempt: number, from: restored.from });
@@ -295,13 +296,13 @@ export class JobMaster {
     const { attempt, down } = life;
     this.#inBackground(async () => {
       await this.#options.coordinators.abortLeftovers(this.#attempts.sinksOf(down));
-      if (this.#isOver(attempt)) return;
+      if (this.#isPast(attempt)) return;
       this.#attempts.start(down);
     }, 'fail');
   }
 
   /** True when the job has moved on while something was waited for. */
-  #isOver(attempt: number): boolean {
+  #isPast(attempt: number): boolean {
     const life = this.#life;
     if (life.kind === 'starting' && life.attempt === attempt) return false;
     this.#maybeGone();
@@ -443,7 +444,7 @@ export class JobMaster {
     const reply = this.#replies.get(requestId);
     this.#replies.delete(requestId);
     // Whoever hears that the job has stopped may start it again: its end is written down first.
-    if (isTerminal(this.#life)) this.#lastReplies.push(() => reply?.(outcome));
+    if (isTerminal(this.#life) && !this.#isOver) this.#lastReplies.push(() => reply?.(outcome));
     else reply?.(outcome);
   }
 
@@ -535,6 +536,7 @@ export class JobMaster {
   }
 
   #replyLast(): void {
+    this.#isOver = true;
     for (const reply of this.#lastReplies.splice(0)) reply();
   }
 

@@ -1,10 +1,12 @@
 import type { JobDefinition } from '../api/job-definition.ts';
+import type { TriggerOutcome } from '../checkpoint/coordinator-types.ts';
 import { readHead, readRetained } from '../checkpoint/head.ts';
 import { readHandle } from '../checkpoint/handle-reader.ts';
 import { readNameRecord, type NameRecord } from '../checkpoint/name-record.ts';
 import type { SnapshotMetadata } from '../checkpoint/metadata.ts';
 import { EngineError } from '../common/errors.ts';
 import type { JobEvent, JobResult } from '../cluster/job-events.ts';
+import type { JobMaster } from '../cluster/job-master.ts';
 import type { StartFrom } from '../cluster/job-store.ts';
 import type { RunningJob } from '../cluster/lead-job.ts';
 import { runJob } from '../cluster/run-job.ts';
@@ -181,6 +183,13 @@ export class SimulatedJob {
       world: process,
       schedulingRandom,
     });
+  }
+
+  /** Asks the job for a checkpoint, a savepoint or to stop; undefined if its process dies first. @internal */
+  request(request: Parameters<JobMaster['request']>[0]): Promise<TriggerOutcome | undefined> {
+    const asked = this.running.master.request(request);
+    const ended = this.#ended?.then(({ kind }) => (kind === 'died' ? undefined : asked));
+    return this.simulation.run(Promise.race([asked, ended ?? asked]));
   }
 
   /** Runs until the job has ended or its process has died. */
