@@ -3,7 +3,8 @@
  * to which nothing happened; and at each moment what is visible is right and stays.
  *
  * Method: a seed draws one of the small jobs and up to six lives for it, each with kills, power
- * failures, a disk that fails, is full or slow, wall clocks that jump, and functions that throw. The
+ * failures, a disk that fails, is full or slow, wall clocks that jump, functions that throw, savepoints
+ * and stops with a savepoint, from which the next life goes on. The
  * last life is left in peace. Some seeds are fixed, the others are new in each run.
  *
  * Replay: SEED=<seed> npm run simulate

@@ -7,6 +7,8 @@ import type { SimulatedProcess } from '../../../src/testing/index.ts';
 import { problemOfAll, problemOfPart, problemOfState, visible, type Visible } from './check.ts';
 import { check, pick, submitOptions, told } from './crash-sweep.ts';
 import { TOPOLOGIES } from './index.ts';
+import { STATELESS } from './stateless.ts';
+import { startOf } from './stopping.ts';
 import type { Topology } from './topology.ts';
 import { drawClusterFault } from './cluster-faults.ts';
 import { Trip, tripped } from './tripped.ts';
@@ -34,7 +36,7 @@ const LIVES_MAX = 6;
 /**
  * A job that is hit by what the seed draws, time and again, until a last process may run undisturbed:
  * kills, power failures, a disk that fails, is full or slow, wall clocks that jump, functions that
- * throw. Output and state are then the model's.
+ * throw, savepoints and stops in between. Output and state are then the model's.
  *
  * @throws what is wrong, with the seed.
  */
@@ -57,7 +59,7 @@ export async function randomRun(options: RandomRunOptions): Promise<RandomRun> {
     await topology.prepare?.(machine);
     const lives = 1 + randomInt(random, LIVES_MAX);
     let seen: Visible = {};
-    for (let life = 1; life <= lives && !(await machine.isOver()); life += 1) {
+    for (let life = 1; life <= lives && !(await isDone(machine)); life += 1) {
       await live(run, life);
       seen = await lookAt(run, seen);
     }
@@ -92,14 +94,17 @@ async function live(run: Run, life: number): Promise<void> {
   const { random } = machine.simulation;
   const parallelism = 1 + randomInt(random, 4);
   story.push(`life ${life} at parallelism ${parallelism}`);
+  const from = startOf(await machine.record());
+  if (from !== undefined) story.push('from its savepoint');
   const heal = planFaults(run);
   const job = (world: Parameters<Topology['job']>[0]) => tripped(topology.job(world), trip);
   try {
-    await machine.submit(job, optionsOf(run, parallelism));
+    await machine.submit(job, { ...optionsOf(run, parallelism), ...from });
     const outcome = await machine.outcome();
     if (outcome.kind === 'died') story.push('died');
     else {
-      story.push(outcome.result.status);
+      const { status, savepointUrl } = outcome.result;
+      story.push(savepointUrl === undefined ? status : 'stopped with a savepoint');
       if (outcome.result.error !== undefined) requireExpected(outcome.result.error);
     }
   } catch (error) {
@@ -146,13 +151,21 @@ async function leaveNobody({ machine, abandoned }: Run): Promise<void> {
   await simulation.run(gone);
 }
 
+/** A job that was stopped with a savepoint goes on from it. */
+async function isDone(machine: SimulatedJob): Promise<boolean> {
+  return (await machine.isOver()) && startOf(await machine.record()) === undefined;
+}
+
 async function finish(run: Run): Promise<void> {
   const { machine, topology, story } = run;
   const parallelism = 1 + randomInt(machine.simulation.random, 4);
   story.push(`last life at parallelism ${parallelism}`);
-  const outcome = await machine.recover(topology.job, optionsOf(run, parallelism));
-  if (outcome?.kind === 'died') fail('the last process died');
-  if (outcome?.kind !== 'ended' || outcome.result.status === 'FINISHED') return;
+  if (await isDone(machine)) return;
+  const from = startOf(await machine.record());
+  await machine.submit(topology.job, { ...optionsOf(run, parallelism), ...from });
+  const outcome = await machine.outcome();
+  if (outcome.kind === 'died') fail('the last process died');
+  if (outcome.result.status === 'FINISHED') return;
   const { error, status } = outcome.result;
   throw told(error, `the last process ended as ${status}`);
 }
@@ -207,6 +220,8 @@ const FAULTS = [
   'slow',
   'jump',
   'throw',
+  'savepoint',
+  'stop',
 ] as const;
 
 /** Looks until it is so, then acts; less and less often, since a job may wait for minutes. */
@@ -230,6 +245,22 @@ const BY_WAITS = ['rules as broadcast state', 'tumbling windows with lateness an
 
 function isPatient({ name }: Topology): boolean {
   return !BY_THE_CLOCK.includes(name) && !BY_WAITS.includes(name);
+}
+
+/** A user asks for something; what comes of it is seen in the output. */
+function drawRequest(machine: SimulatedJob, topology: Topology, amount: number): PlannedFault {
+  const kind = amount < 0.3 ? 'savepoint' : 'stop';
+  // Where windows or timers wait, a drain fires them before their time.
+  const drain = amount > 0.7 && STATELESS.includes(topology);
+  const strike = (): (() => void) => {
+    if (machine.hasStarted) {
+      const wanted = { directory: undefined, notes: {} };
+      const { master } = machine.running;
+      void master.request(kind === 'stop' ? { ...wanted, kind, drain } : { ...wanted, kind });
+    }
+    return NOTHING;
+  };
+  return { what: drain ? 'stop with drain' : kind, strike };
 }
 
 function drawFault({ machine, topology, trip }: Run, random: Random): PlannedFault {
@@ -263,6 +294,9 @@ function drawFault({ machine, topology, trip }: Run, random: Random): PlannedFau
         what: 'slow disk',
         strike: () => disk.fail({ times: 20, delayMs: 5 + amount * 20 }),
       };
+    case 'savepoint':
+    case 'stop':
+      return drawRequest(machine, topology, amount);
     case 'jump': {
       const ms = BY_THE_CLOCK.includes(topology.name) ? 0 : Math.floor((amount - 0.5) * 7_200_000);
       return { what: `wall clock ${ms}`, strike: () => (simulation.jumpWallClock(ms), NOTHING) };
