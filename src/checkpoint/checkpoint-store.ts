@@ -21,7 +21,14 @@ import type {
 } from './coordinator-types.ts';
 import { fencedError, headBusyError, takenFileError, submittedTwiceError } from './errors.ts';
 import { encodeFramed } from './framed-json.ts';
-import { encodeHead, readHead, type FoundHead, type Head, type HeadCheckpoint } from './head.ts';
+import {
+  encodeHead,
+  readHead,
+  type Claim,
+  type FoundHead,
+  type Head,
+  type HeadCheckpoint,
+} from './head.ts';
 import { encodeMetadata, type SnapshotMetadata } from './metadata.ts';
 import { retainNewest, type JobEnd } from './retention.ts';
 
@@ -35,6 +42,8 @@ export interface LeadershipOptions {
   readonly random: Random;
   /** What a new job starts from: failures before its first checkpoint restore it again. */
   readonly base?: HeadCheckpoint;
+  /** The base is the job's from now on. Default false. */
+  readonly claim?: boolean;
   /** The leadership by which it was decided to take over; 0: there was none. Default: whatever there is. */
   readonly epochSeen?: number;
 }
@@ -86,13 +95,15 @@ export async function acquireLeadership(options: LeadershipOptions): Promise<Che
 
 function newLeadership(options: LeadershipOptions, before: Head | undefined, nonce: string): Head {
   const { jobId, lineage, owner, base } = options;
-  const { ended: _ended, ...kept } = before ?? {
+  const fresh: Omit<Head, 'nonce' | 'owner'> = {
     jobId,
     lineage,
     epoch: 0,
     idsThrough: base?.checkpointId ?? 0,
     checkpoints: base === undefined ? [] : [base],
+    ...(base !== undefined && options.claim === true ? { claims: [claimOf(base)] } : {}),
   };
+  const { ended: _ended, ...kept } = before ?? fresh;
   return {
     ...kept,
     epoch: kept.epoch + 1,
@@ -100,6 +111,10 @@ function newLeadership(options: LeadershipOptions, before: Head | undefined, non
     owner,
     nonce,
   };
+}
+
+function claimOf({ kind, location, url }: HeadCheckpoint): Claim {
+  return { kind, location, url };
 }
 
 export class CheckpointStore {
@@ -262,6 +277,29 @@ export class CheckpointStore {
       ended,
       idsThrough: Math.max(options.idsUsedThrough, this.firstId - 1),
       checkpoints: options.discard ? [] : before.checkpoints,
+    }));
+  }
+
+  /** Snapshots that were taken over, and are not retained any more. */
+  get forgotten(): readonly Claim[] {
+    const { claims = [], checkpoints } = this.#head;
+    return claims.filter(({ url }) => !checkpoints.some((retained) => retained.url === url));
+  }
+
+  /** They are gone. @throws {EngineError} `CHK-003` (`fenced`), `CHK-007` (`unavailable`). */
+  async removed(gone: readonly Claim[]): Promise<void> {
+    const urls = new Set(gone.map(({ url }) => url));
+    await this.#change(({ claims = [], ...before }) => {
+      const left = claims.filter(({ url }) => !urls.has(url));
+      return left.length === 0 ? before : { ...before, claims: left };
+    });
+  }
+
+  /** A checkpoint is another job's from now on. @throws {EngineError} as `removed`. */
+  async handOver(url: string): Promise<void> {
+    await this.#change((before) => ({
+      ...before,
+      checkpoints: before.checkpoints.filter((retained) => retained.url !== url),
     }));
   }
 

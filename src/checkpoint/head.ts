@@ -28,6 +28,12 @@ export interface HeadCheckpoint {
   readonly completedMs: number;
 }
 
+export interface Claim {
+  readonly kind: SnapshotKind;
+  readonly location: SnapshotLocation;
+  readonly url: string;
+}
+
 export interface Head {
   readonly jobId: string;
   readonly lineage: string;
@@ -41,6 +47,8 @@ export interface Head {
   readonly idsThrough: CheckpointId;
   /** Complete and retained ones, oldest first. The last is what a failure restores. */
   readonly checkpoints: readonly HeadCheckpoint[];
+  /** Snapshots of others that the job has taken over: removed when it retains them no more. */
+  readonly claims?: readonly Claim[];
   /** How the job ended; absent while it is to run. */
   readonly ended?: JobEnd;
 }

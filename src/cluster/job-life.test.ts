@@ -43,10 +43,10 @@ const STATES: Record<Kind, JobLife> = {
     next: { kind: 'restart', delayMs: 0 },
   },
   waiting: { kind: 'waiting', attempt: 1, down: new Set([0]), cause: undefined },
-  canceling: { kind: 'canceling', attempt: 1 },
+  canceling: { kind: 'canceling', attempt: 1, savepointUrl: undefined },
   finished: { kind: 'finished', savepointUrl: undefined },
   failed: { kind: 'failed', cause: undefined },
-  canceled: { kind: 'canceled' },
+  canceled: { kind: 'canceled', savepointUrl: undefined },
 };
 
 function failure(...regions: number[]): JobLifeEvent {
@@ -59,7 +59,11 @@ const EVENTS: Record<JobLifeEvent['kind'], JobLifeEvent> = {
   'inputs-ended': { kind: 'inputs-ended' },
   stop: { kind: 'stop', drain: false },
   'stop-failed': { kind: 'stop-failed', message: 'x' },
-  'last-checkpoint-complete': { kind: 'last-checkpoint-complete', savepointUrl: undefined },
+  'last-checkpoint-complete': {
+    kind: 'last-checkpoint-complete',
+    savepointUrl: undefined,
+    cancel: false,
+  },
   'tasks-finished': { kind: 'tasks-finished' },
   failure: failure(1),
   'tasks-gone': { kind: 'tasks-gone' },
@@ -205,11 +209,15 @@ describe('stopping with a savepoint', () => {
 
   it('remembers the savepoint to its end', () => {
     const savepointUrl = 'file:///sp/savepoint-1';
-    const done: JobLifeEvent = { kind: 'last-checkpoint-complete', savepointUrl };
+    const done = { kind: 'last-checkpoint-complete', savepointUrl, cancel: false } as const;
     const closing = step(STATES.stopping, done).life;
     const finished = step(closing, EVENTS['tasks-finished']).life;
     expect(finished).toEqual({ kind: 'finished', savepointUrl });
     expect(isTerminal(finished) && endOf(finished)).toBe('stopped');
     expect(isTerminal(STATES.finished) && endOf(STATES.finished)).toBe('finished');
+    const canceling = step(STATES.stopping, { ...done, cancel: true });
+    expect(canceling.actions).toEqual([{ kind: 'cancel-tasks', regions: 'all' }]);
+    const canceled = step(canceling.life, EVENTS['tasks-gone']).life;
+    expect(canceled).toEqual({ kind: 'canceled', savepointUrl });
   });
 });

@@ -60,10 +60,15 @@ export type JobLife =
       readonly down: Regions;
       readonly cause: unknown;
     }
-  | { readonly kind: 'canceling'; readonly attempt: number }
+  /** `savepointUrl`: one was taken for the purpose. */
+  | {
+      readonly kind: 'canceling';
+      readonly attempt: number;
+      readonly savepointUrl: string | undefined;
+    }
   | { readonly kind: 'finished'; readonly savepointUrl: string | undefined }
   | { readonly kind: 'failed'; readonly cause: unknown }
-  | { readonly kind: 'canceled' };
+  | { readonly kind: 'canceled'; readonly savepointUrl: string | undefined };
 
 export type JobLifeEvent =
   | { readonly kind: 'tasks-running' }
@@ -71,8 +76,12 @@ export type JobLifeEvent =
   /** A stop with a savepoint has begun, has failed. */
   | { readonly kind: 'stop'; readonly drain: boolean }
   | { readonly kind: 'stop-failed'; readonly message: string }
-  /** Or the savepoint of a stop: `savepointUrl`. Its output is committed. */
-  | { readonly kind: 'last-checkpoint-complete'; readonly savepointUrl: string | undefined }
+  /** Or the savepoint of a stop: `savepointUrl`. Its output is committed. `cancel`: and the job is cancelled. */
+  | {
+      readonly kind: 'last-checkpoint-complete';
+      readonly savepointUrl: string | undefined;
+      readonly cancel: boolean;
+    }
   | { readonly kind: 'tasks-finished' }
   | {
       readonly kind: 'failure';
@@ -170,12 +179,7 @@ export function stepJobLife(
     case 'stop-failed':
       return stepStopFailed(life, event.message, failures);
     case 'last-checkpoint-complete':
-      return life.kind === 'ending' || life.kind === 'stopping'
-        ? to(
-            { kind: 'closing', attempt: life.attempt, savepointUrl: event.savepointUrl },
-            { kind: 'finish-tasks' },
-          )
-        : stay;
+      return stepLastCheckpoint(life, event, failures);
     case 'tasks-finished':
       return life.kind === 'closing'
         ? to({ kind: 'finished', savepointUrl: life.savepointUrl }, { kind: 'done' })
@@ -199,6 +203,22 @@ function stepInputsEnded(life: JobLife, failures: FailureHistory): JobLifeStep {
   }
   const isDrained = life.kind === 'stopping' && life.drain;
   return { life, failures, actions: isDrained ? actions : [] };
+}
+
+function stepLastCheckpoint(
+  life: JobLife,
+  event: Extract<JobLifeEvent, { kind: 'last-checkpoint-complete' }>,
+  failures: FailureHistory,
+): JobLifeStep {
+  if (life.kind !== 'ending' && life.kind !== 'stopping') return { life, failures, actions: [] };
+  const { attempt } = life;
+  const { savepointUrl, cancel } = event;
+  if (cancel) {
+    const actions = [{ kind: 'cancel-tasks', regions: 'all' } as const];
+    return { life: { kind: 'canceling', attempt, savepointUrl }, failures, actions };
+  }
+  const actions = [{ kind: 'finish-tasks' } as const];
+  return { life: { kind: 'closing', attempt, savepointUrl }, failures, actions };
 }
 
 function stepStop(life: JobLife, drain: boolean, failures: FailureHistory): JobLifeStep {
@@ -333,7 +353,8 @@ function failing(options: FailingOptions): JobLifeStep {
 
 function stepTasksGone(life: JobLife, failures: FailureHistory): JobLifeStep {
   if (life.kind === 'canceling') {
-    return { life: { kind: 'canceled' }, failures, actions: [{ kind: 'done' }] };
+    const { savepointUrl } = life;
+    return { life: { kind: 'canceled', savepointUrl }, failures, actions: [{ kind: 'done' }] };
   }
   if (life.kind !== 'failing') return { life, failures, actions: [] };
   if (life.next.kind === 'give-up') {
@@ -355,7 +376,7 @@ function stepCancel(life: JobLife, failures: FailureHistory): JobLifeStep {
     case 'failing':
     case 'waiting':
       return {
-        life: { kind: 'canceling', attempt: life.attempt },
+        life: { kind: 'canceling', attempt: life.attempt, savepointUrl: undefined },
         failures,
         actions: [{ kind: 'cancel-tasks', regions: 'all' }],
       };

@@ -81,9 +81,11 @@ export class JobMaster {
   #sweeping = false;
   #requests = 0;
   readonly #replies = new Map<string, (outcome: TriggerOutcome) => void>();
+  /** Stops behind which the job is cancelled. */
+  readonly #cancelsAfter = new Set<string>();
   /** Those that the end of the job comes before. */
   #lastReplies: (() => void)[] = [];
-  #isOver = false;
+  #hasEnded = false;
   readonly #background = new Set<Promise<void>>();
   #finished: ((result: JobResult) => void) | undefined;
 
@@ -134,14 +136,29 @@ export class JobMaster {
   }
 
   /**
-   * Takes a checkpoint or savepoint now. Resolves with what became of it; a request that the job's
-   * end overtakes is answered, too.
+   * Takes a checkpoint or savepoint now, or stops the job with a savepoint. Resolves with what became of
+   * it, of a stop when the job has ended; a request that the job's end overtakes is answered, too.
    */
-  request(request: DistributiveOmit<UserRequest, 'requestId'>): Promise<TriggerOutcome> {
+  request(request: JobRequest): Promise<TriggerOutcome> {
+    return this.#ask(request, false);
+  }
+
+  /**
+   * Flink's `cancel -s`: takes a savepoint, and cancels the job when it is complete and its output is
+   * committed. Nothing happens in between. If the savepoint fails the job goes on.
+   */
+  cancelWithSavepoint(
+    savepoint: Omit<Extract<JobRequest, { kind: 'savepoint' }>, 'kind'>,
+  ): Promise<TriggerOutcome> {
+    return this.#ask({ ...savepoint, kind: 'stop', drain: false }, true);
+  }
+
+  #ask(request: JobRequest, cancel: boolean): Promise<TriggerOutcome> {
     return new Promise((resolve) => {
       this.#do(() => {
         const requestId = String((this.#requests += 1));
         this.#replies.set(requestId, resolve);
+        if (cancel) this.#cancelsAfter.add(requestId);
         this.#coordinatorEvent({ kind: 'trigger', request: { ...request, requestId } });
       });
     });
@@ -430,8 +447,13 @@ export class JobMaster {
         this.#lifeEvent({ kind: 'stop-failed', message: action.message });
         return;
       case 'ended': {
-        const savepointUrl = action.stopped ? action.url : undefined;
-        this.#lifeEvent({ kind: 'last-checkpoint-complete', savepointUrl });
+        const { checkpointId, url, stopped } = action;
+        const savepointUrl = stopped ? url : undefined;
+        // At most one stop is under way.
+        const [requestId] = this.#cancelsAfter;
+        const cancel = requestId !== undefined;
+        if (cancel) this.#replyAtEnd(requestId, { kind: 'completed', checkpointId, url });
+        this.#lifeEvent({ kind: 'last-checkpoint-complete', savepointUrl, cancel });
         return;
       }
       case 'wake-at':
@@ -441,11 +463,24 @@ export class JobMaster {
   }
 
   #reply(requestId: string, outcome: TriggerOutcome): void {
+    // Whoever hears that the job has stopped may start it again: its end is written down first.
+    if (isTerminal(this.#life) && !this.#hasEnded) {
+      this.#replyAtEnd(requestId, outcome);
+      return;
+    }
+    this.#replies.get(requestId)?.(outcome);
+    this.#replies.delete(requestId);
+    this.#cancelsAfter.delete(requestId);
+  }
+
+  #replyAtEnd(requestId: string, outcome: TriggerOutcome): void {
     const reply = this.#replies.get(requestId);
     this.#replies.delete(requestId);
-    // Whoever hears that the job has stopped may start it again: its end is written down first.
-    if (isTerminal(this.#life) && !this.#isOver) this.#lastReplies.push(() => reply?.(outcome));
-    else reply?.(outcome);
+    this.#cancelsAfter.delete(requestId);
+    if (reply === undefined) return;
+    this.#lastReplies.push(() => {
+      reply(outcome);
+    });
   }
 
   /** What enumerators assign behind their state is held back until the barriers have gone out. */
@@ -536,7 +571,7 @@ export class JobMaster {
   }
 
   #replyLast(): void {
-    this.#isOver = true;
+    this.#hasEnded = true;
     for (const reply of this.#lastReplies.splice(0)) reply();
   }
 
@@ -544,7 +579,7 @@ export class JobMaster {
   async #settle(life: TerminalLife): Promise<void> {
     const { store, emit } = this.#options;
     const status = statusOf(life) as JobResult['status'];
-    const savepointUrl = life.kind === 'finished' ? life.savepointUrl : undefined;
+    const savepointUrl = life.kind === 'failed' ? undefined : life.savepointUrl;
     let error = life.kind === 'failed' ? life.cause : undefined;
     while (this.#background.size > 0) await Promise.all(this.#background);
     await this.#attempts.cancel('all', () => undefined);
@@ -595,6 +630,9 @@ export class JobMaster {
 }
 
 type TerminalLife = Extract<JobLife, { kind: 'finished' | 'failed' | 'canceled' }>;
+
+/** What can be asked of a running job. */
+export type JobRequest = DistributiveOmit<UserRequest, 'requestId'>;
 
 /** `Omit` for each member of a union. */
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;

@@ -6,13 +6,16 @@ import type {
   RestoredSnapshot,
   SnapshotLocation,
 } from '../checkpoint/coordinator-types.ts';
-import { missingFileError } from '../checkpoint/errors.ts';
-import { discardSnapshot, sweepJob, type SweepScope } from '../checkpoint/garbage-collection.ts';
+import {
+  discardSnapshot,
+  sweepJob,
+  sweepSavepoints,
+  type SweepScope,
+} from '../checkpoint/garbage-collection.ts';
 import { readHandle } from '../checkpoint/handle-reader.ts';
 import { readHead, readRetained, type Head, type HeadCheckpoint } from '../checkpoint/head.ts';
 import {
   filesOfOperators,
-  findSnapshot,
   type FoundSnapshot,
   type SnapshotIdentity,
 } from '../checkpoint/metadata.ts';
@@ -26,6 +29,16 @@ import {
 import { planRestore, type RestorePlan } from '../checkpoint/restore-plan.ts';
 import { resumeDecision, type ResumeDecision } from '../checkpoint/resume-decision.ts';
 import type { JobEnd } from '../checkpoint/retention.ts';
+import { forgetClaimed, requireClaimable, type ClaimMode } from '../checkpoint/claim.ts';
+import { noSnapshotError } from '../checkpoint/snapshot-errors.ts';
+import { newestSavepoint, type SnapshotSummary } from '../checkpoint/snapshot-list.ts';
+import {
+  locate,
+  locateSnapshot,
+  storeOf,
+  type LocatedSnapshot,
+  type SnapshotStores,
+} from '../checkpoint/snapshot-path.ts';
 import { randomHex } from '../common/random.ts';
 import type { World } from '../contracts/source.ts';
 import type { ExecutionPlan } from '../graph/execution-plan.ts';
@@ -35,8 +48,12 @@ import type { BlobStore } from '../storage/blob-store.ts';
 export type StartFrom =
   | { readonly kind: 'resume' }
   | { readonly kind: 'fresh' }
-  /** A checkpoint's or savepoint's URL, or its path in the job's storage. */
-  | { readonly kind: 'snapshot'; readonly path: string };
+  /**
+   * A checkpoint's or savepoint's URL, or its path in the job's storage. `latest`: the newest of the
+   * job's savepoints and of what its last run has retained; `<folder>/savepoint-latest`: the newest
+   * complete savepoint of the job in that folder.
+   */
+  | { readonly kind: 'snapshot'; readonly path: string; readonly claimMode?: ClaimMode };
 
 export interface OpenJobOptions {
   readonly store: BlobStore;
@@ -45,6 +62,8 @@ export interface OpenJobOptions {
   readonly jobName: string;
   readonly world: World;
   readonly from: StartFrom;
+  /** Where savepoints go that name no directory. Default: the job's storage. */
+  readonly savepointDirectory: string | undefined;
   /** For people: host and process. */
   readonly owner: string;
   /** Whether the checkpoints of a job that ends so are discarded. */
@@ -66,6 +85,8 @@ export async function openJob(options: OpenJobOptions): Promise<OpenedJob> {
   const named = from.kind === 'snapshot' ? await findNamed(options, from.path) : undefined;
   const known = await readNameRecord(store, jobName);
   const head = known && (await readHead(store, known.record.jobId))?.head;
+  const claim = from.kind === 'snapshot' && from.claimMode === 'CLAIM';
+  if (claim && named !== undefined) await requireClaimable(store, named, known?.record);
   const record = await fenceOwn(options, named, known?.record);
   const decision = resumeDecision({
     jobName,
@@ -96,7 +117,7 @@ export async function openJob(options: OpenJobOptions): Promise<OpenedJob> {
     owner: options.owner,
     random: world.random,
     epochSeen,
-    ...(named === undefined ? {} : { base: baseOf(named) }),
+    ...(named === undefined ? {} : { base: baseOf(named), claim }),
   });
   const atMs = world.clock.wallMs();
   const { epoch } = checkpoints;
@@ -119,7 +140,7 @@ export async function openJob(options: OpenJobOptions): Promise<OpenedJob> {
  */
 async function fenceOwn(
   { store, world, owner }: OpenJobOptions,
-  named: NamedSnapshotFound | undefined,
+  named: LocatedSnapshot | undefined,
   record: NameRecord | undefined,
 ): Promise<NameRecord | undefined> {
   if (named === undefined || record?.state !== 'running') return record;
@@ -129,28 +150,51 @@ async function fenceOwn(
   return { ...record, state: 'failed' };
 }
 
-interface NamedSnapshotFound {
-  readonly found: FoundSnapshot;
-  readonly location: SnapshotLocation;
+/** What `-s` names. */
+async function findNamed(options: OpenJobOptions, path: string): Promise<LocatedSnapshot> {
+  if (path === 'latest') return findLatest(options);
+  const folder = /^(?:(.*)\/)?savepoint-latest\/?$/.exec(path);
+  if (folder === null) return locateSnapshot(options, path);
+  const newest = await newestIn(options, folder[1]);
+  if (newest === undefined) throw noSnapshotError(options.jobName, path);
+  return locateSnapshot(options, newest.url);
 }
 
-async function findNamed(options: OpenJobOptions, path: string): Promise<NamedSnapshotFound> {
-  const { store, openStore } = options;
-  const clean = path.replace(/\/+$/, '').replace(/\/_metadata$/, '');
-  const root = store.url.replace(/\/+$/, '');
-  const inside = clean.startsWith(`${root}/`)
-    ? clean.slice(root.length + 1)
-    : /^(\/|[a-z0-9]+:)/.test(clean)
-      ? undefined
-      : clean;
-  const other = inside === undefined ? openStore(clean.slice(0, clean.lastIndexOf('/'))) : store;
-  const folder = inside ?? clean.slice(clean.lastIndexOf('/') + 1);
-  const found = await findSnapshot(other, folder);
-  if (found === undefined) throw missingFileError(`${other.url}/${folder}/_metadata`);
-  return { found, location: { storeUrl: inside === undefined ? other.url : undefined, folder } };
+/** The newest of the job's savepoints where those go by default, and of what its last run has retained. */
+async function findLatest(options: OpenJobOptions): Promise<LocatedSnapshot> {
+  const { store, jobName, savepointDirectory } = options;
+  const savepoint = await newestIn(options, undefined);
+  const known = await readNameRecord(store, jobName);
+  const head = known && (await readHead(store, known.record.jobId))?.head;
+  const retained = head?.checkpoints.at(-1);
+  const newest =
+    retained !== undefined && retained.completedMs > (savepoint?.completedMs ?? -Infinity)
+      ? retained
+      : savepoint;
+  if (newest === undefined) throw noSnapshotError(jobName, savepointDirectory ?? store.url);
+  return locateSnapshot(options, newest.url);
 }
 
-function baseOf({ found, location }: NamedSnapshotFound): HeadCheckpoint {
+/** @param directory As the user gave it; undefined: the one of the settings. */
+async function newestIn(
+  options: OpenJobOptions,
+  directory: string | undefined,
+): Promise<SnapshotSummary | undefined> {
+  const { jobName } = options;
+  if (directory !== undefined && directory !== '') {
+    const { target, location } = locate(options, `${directory}/_`);
+    const folder = location.folder.replace(/\/?_$/, '');
+    return newestSavepoint(target, folder, jobName);
+  }
+  return newestSavepoint(defaultStore(options), '', jobName);
+}
+
+/** Where savepoints go that name no directory. */
+function defaultStore({ store, openStore, savepointDirectory }: OpenJobOptions): BlobStore {
+  return savepointDirectory === undefined ? store : openStore(savepointDirectory);
+}
+
+function baseOf({ found, location }: LocatedSnapshot): HeadCheckpoint {
   const { metadata, url, metadataBytes, metadataCrc32 } = found;
   const { checkpointId, kind, completedMs } = metadata;
   return { checkpointId, kind, location, url, metadataBytes, metadataCrc32, completedMs };
@@ -168,19 +212,11 @@ function identityOf(
 
 async function latestOf(
   checkpoints: CheckpointStore,
-  { store, openStore }: Pick<OpenJobOptions, 'store' | 'openStore'>,
+  stores: SnapshotStores,
 ): Promise<FoundSnapshot | undefined> {
   const { latest } = checkpoints;
   if (latest === undefined) return undefined;
-  return readRetained(storeOf(latest.location, store, openStore), latest);
-}
-
-function storeOf(
-  { storeUrl }: SnapshotLocation,
-  store: BlobStore,
-  openStore: (url: string) => BlobStore,
-): BlobStore {
-  return storeUrl === undefined ? store : openStore(storeUrl);
+  return readRetained(storeOf(latest.location, stores), latest);
 }
 
 export interface JobStoreOptions extends OpenJobOptions, OpenedJob {
@@ -211,6 +247,7 @@ export class JobStore {
   readonly vertices: readonly CoordinatedVertex[];
   readonly #options: JobStoreOptions;
   readonly #checkpoints: CheckpointStore;
+  #savepointsSwept = false;
 
   constructor(options: JobStoreOptions) {
     this.#options = options;
@@ -271,8 +308,7 @@ export class JobStore {
 
   /** @throws {EngineError} `CHK-001`, `CHK-006` (`corrupt`) if a file of the snapshot is damaged or gone. */
   async #verify({ metadata }: FoundSnapshot, location: SnapshotLocation): Promise<void> {
-    const { store, openStore } = this.#options;
-    const from = storeOf(location, store, openStore);
+    const from = storeOf(location, this.#options);
     for (const { keyed, operator } of metadata.operators) {
       for (const { blob } of keyed) await readHandle(from, blob);
       if (operator !== undefined) await readHandle(from, operator);
@@ -285,8 +321,8 @@ export class JobStore {
   }
 
   openSavepoint(directory: string | undefined, checkpointId: number): Promise<SnapshotLocation> {
-    const { store, openStore } = this.#options;
-    const target = directory === undefined ? store : openStore(directory);
+    const target =
+      directory === undefined ? defaultStore(this.#options) : this.#options.openStore(directory);
     return this.#checkpoints.openSavepoint(target, '', checkpointId);
   }
 
@@ -294,16 +330,15 @@ export class JobStore {
   async perform(
     action: Extract<CoordinatorAction, { kind: 'store-metadata' | 'move-head' | 'reserve-ids' }>,
   ): Promise<CoordinatorEventBody> {
-    const { store, openStore } = this.#options;
     switch (action.kind) {
       case 'reserve-ids':
         return this.#checkpoints.reserveIds(action.idsUsedThrough);
       case 'move-head':
-        return this.#checkpoints.moveHead(action, storeOf(action.location, store, openStore));
+        return this.#checkpoints.moveHead(action, storeOf(action.location, this.#options));
       case 'store-metadata': {
         const { checkpointId, location, metadata } = action;
         try {
-          const target = storeOf(location, store, openStore);
+          const target = storeOf(location, this.#options);
           return await this.#checkpoints.storeMetadata(target, location, metadata);
         } catch (error) {
           const message = error instanceof Error ? error.message : String(error);
@@ -315,12 +350,11 @@ export class JobStore {
 
   /** Removes what an aborted attempt left. */
   async discard(action: Extract<CoordinatorAction, { kind: 'discard' }>): Promise<void> {
-    const { store, openStore } = this.#options;
     if (action.savepoint !== undefined) {
-      const target = storeOf(action.savepoint, store, openStore);
+      const target = storeOf(action.savepoint, this.#options);
       await discardSnapshot(target, action.savepoint.folder);
     } else {
-      await store.delete(action.files);
+      await this.#options.store.delete(action.files);
     }
   }
 
@@ -328,10 +362,14 @@ export class JobStore {
   async collectGarbage(scope: SweepScope): Promise<void> {
     const { store } = this.#options;
     const { jobId, epoch } = this.identity;
-    for (;;) {
-      const { more } = await sweepJob({ store, jobId, epoch, scope });
-      if (!more) return;
-    }
+    while ((await sweepJob({ store, jobId, epoch, scope })).more);
+    await forgetClaimed(this.#checkpoints, this.#options);
+    if (this.#savepointsSwept) return;
+    // What a process that died has left of a savepoint can only be there before our first sweep.
+    this.#savepointsSwept = true;
+    const target = defaultStore(this.#options);
+    const sweep = { store: target, directory: '', jobId, epoch, scope };
+    while ((await sweepSavepoints(sweep)).more);
   }
 
   /**

@@ -86,6 +86,7 @@ export async function leadJob(options: LeadJobOptions): Promise<RunningJob> {
     jobName,
     world,
     from: options.from,
+    savepointDirectory: config.savepointDirectory,
     owner: options.owner,
     discards: (end: JobEnd) =>
       options.keepCheckpoints !== true &&

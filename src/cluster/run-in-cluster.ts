@@ -87,7 +87,11 @@ export async function runInCluster(options: RunInClusterOptions): Promise<Runnin
 
 /** A path is from the working folder; an address stays as it is. */
 function withAbsoluteStorage(config: FlinkSettings, folder: string): FlinkSettings {
-  const { checkpointStorage: said } = config;
-  if (said === undefined || /^[a-z][a-z0-9+.-]*:/i.test(said)) return config;
-  return { ...config, checkpointStorage: path.resolve(folder, said) };
+  const absolute = (said: string | undefined): string | undefined =>
+    said === undefined || /^[a-z][a-z0-9+.-]*:/i.test(said) ? said : path.resolve(folder, said);
+  return {
+    ...config,
+    checkpointStorage: absolute(config.checkpointStorage),
+    savepointDirectory: absolute(config.savepointDirectory),
+  };
 }

@@ -151,6 +151,21 @@ describe(`a stop, SEED=${SEED}`, () => {
     expect(await machine.simulation.run(first)).toMatchObject({ kind: 'completed' });
   });
 
+  it('is what a cancel with a savepoint does first', async () => {
+    const machine = await running('cancel with savepoint');
+    const { master } = machine.running;
+    const asked = master.cancelWithSavepoint({ directory: undefined, notes: { why: 'repair' } });
+    const outcome = await machine.simulation.run(asked);
+    if (outcome.kind !== 'completed') throw new TypeError(JSON.stringify(outcome));
+    const savepointUrl = outcome.url;
+    expect(await machine.runToEnd()).toMatchObject({ status: 'CANCELED', savepointUrl });
+    expect(await machine.record()).toMatchObject({ state: 'canceled', savepointUrl });
+    const from = { kind: 'snapshot', path: savepointUrl } as const;
+    await machine.submit(keeper, { ...submitOptions(KEEPER, 1), from });
+    expect(await machine.runToEnd()).toMatchObject({ status: 'FINISHED' });
+    await requireAll(machine, KEEPER);
+  });
+
   it('gives way to a cancel', async () => {
     const machine = await running('cancel');
     const { master } = machine.running;

@@ -1,0 +1,57 @@
+import type { BlobStore } from '../storage/blob-store.ts';
+import type { SnapshotLocation } from './coordinator-types.ts';
+import { missingFileError } from './errors.ts';
+import { findSnapshot, type FoundSnapshot } from './metadata.ts';
+
+/** Where snapshots are looked for: in the job's storage, and in those of other URLs. */
+export interface SnapshotStores {
+  readonly store: BlobStore;
+  readonly openStore: (url: string) => BlobStore;
+}
+
+export interface LocatedSnapshot {
+  readonly found: FoundSnapshot;
+  readonly location: SnapshotLocation;
+}
+
+/** A folder as users name it: a URL, an absolute path, or a path in the job's storage. */
+export function locate(
+  { store, openStore }: SnapshotStores,
+  path: string,
+): { readonly target: BlobStore; readonly location: SnapshotLocation } {
+  const clean = path.replace(/\/+$/, '').replace(/\/_metadata$/, '');
+  const root = store.url.replace(/\/+$/, '');
+  const inside = clean.startsWith(`${root}/`)
+    ? clean.slice(root.length + 1)
+    : /^(\/|[a-z0-9]+:)/.test(clean)
+      ? undefined
+      : clean;
+  if (inside !== undefined) {
+    return { target: store, location: { storeUrl: undefined, folder: inside } };
+  }
+  const target = openStore(clean.slice(0, clean.lastIndexOf('/')));
+  const folder = clean.slice(clean.lastIndexOf('/') + 1);
+  return { target, location: { storeUrl: target.url, folder } };
+}
+
+/**
+ * The snapshot at a path, whatever it is.
+ *
+ * @throws {EngineError} `CHK-006` (`corrupt`) if there is none, `CHK-001`, `CHK-002` if it cannot be read.
+ */
+export async function locateSnapshot(
+  stores: SnapshotStores,
+  path: string,
+): Promise<LocatedSnapshot> {
+  const { target, location } = locate(stores, path);
+  const found = await findSnapshot(target, location.folder);
+  if (found === undefined) throw missingFileError(`${target.url}/${location.folder}/_metadata`);
+  return { found, location };
+}
+
+export function storeOf(
+  { storeUrl }: SnapshotLocation,
+  { store, openStore }: SnapshotStores,
+): BlobStore {
+  return storeUrl === undefined ? store : openStore(storeUrl);
+}
