@@ -46,8 +46,11 @@ export function request(draft: Draft, wanted: UserRequest): void {
       else enqueue(draft, wanted);
       return;
     case 'stopping':
-    case 'finishing':
       replyFailed(draft, wanted, 'stopping');
+      return;
+    case 'finishing':
+      // Without a request it comes to its end by itself.
+      replyFailed(draft, wanted, mode.requestId === undefined ? 'not-running' : 'stopping');
       return;
     case 'idle':
     case 'quiescing':

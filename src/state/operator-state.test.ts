@@ -79,6 +79,36 @@ describe('operator state', () => {
     }
   });
 
+  test('keeps every item over 2 → 8 → 3 → 2, and what is added at each step', async () => {
+    const model = { splits: new Set<number>(), limit: 0 };
+    let old: Old[] = [];
+    for (const [step, parallelism] of [2, 8, 3, 2].entries()) {
+      const made = await restored(old, parallelism);
+      const items = made.flatMap(({ splits }) => splits.get());
+      expect(items.toSorted((a, b) => a - b)).toEqual([...model.splits].sort((a, b) => a - b));
+      old = made.map(({ backend, ...states }, subtask) => {
+        if (step > 0) {
+          expect(states.rules.get('limit')).toBe(model.limit);
+          // A union list is the user's to make smaller: each has all, and here keeps its own part.
+          const own = states.seen.get().filter((_, index) => index % parallelism === subtask);
+          states.seen.update(own);
+        } else if (subtask === 0) {
+          states.seen.update(['a', 'b', 'c']);
+        }
+        const added = step * 100 + subtask;
+        states.splits.add(added);
+        model.splits.add(added);
+        states.rules.put('limit', step);
+        const bytes = backend.snapshot();
+        return { subtask, parallelism, operator: bytes === undefined ? undefined : stored(bytes) };
+      });
+      model.limit = step;
+      const [again] = await restored(old, 1);
+      expect(again?.seen.get().toSorted()).toEqual(['a', 'b', 'c']);
+    }
+    expect(model.splits.size).toBe(2 + 8 + 3 + 2);
+  });
+
   test('writes nothing when there is nothing', () => {
     expect(start(0, 1).backend.snapshot()).toBeUndefined();
   });

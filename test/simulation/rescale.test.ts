@@ -4,7 +4,7 @@
  * checkpoint, from a savepoint, and from nothing, where asked.
  *
  * Method: every small job runs at parallelism 2, is killed after some checkpoints, and goes on at 5,
- * 3 and 1; its output and state at the end are the model's. In between, the state of one job is held
+ * 3 and 1; or it is stopped with a savepoint, and goes on at 8, 3 and 2. Its output and state at the end are the model's. In between, the state of one job is held
  * against the model of exactly as many elements as it says it has seen.
  *
  * Replay: SEED=<seed> npx vitest run --project simulation test/simulation/rescale.test.ts
@@ -19,6 +19,7 @@ import { problemOfAll, problemOfPart, problemOfState, visible } from './jobs/che
 import { machineFor, submitOptions } from './jobs/crash-sweep.ts';
 import { TOPOLOGIES } from './jobs/index.ts';
 import { every, scripted } from './jobs/scripted-source.ts';
+import { goOn, requireAll, startOf, stop, stopped } from './jobs/stopping.ts';
 import { groupBy, items, out, type Item } from './jobs/topology.ts';
 
 const SEED = process.env.SEED ?? '1';
@@ -40,6 +41,27 @@ describe.each([1, 2, 3])(`2 → 5 → 3 → 1, SEED=${SEED}, round %i`, (round) 
     if (outcome.kind === 'ended') expect(outcome.result).toMatchObject({ status: 'FINISHED' });
     expect(problemOfAll(await visible(machine, topology), topology)).toBeUndefined();
     expect(await problemOfState(machine, topology)).toBeUndefined();
+  });
+});
+
+describe(`2 → 8 → 3 → 2 by savepoints, SEED=${SEED}`, () => {
+  it.each(TOPOLOGIES)('$name', async (topology) => {
+    const machine = await machineFor(topology, `${SEED} by savepoints`);
+    let url: string | undefined;
+    for (const parallelism of [2, 8, 3]) {
+      const from = url === undefined ? {} : { from: { kind: 'snapshot', path: url } as const };
+      await machine.submit(topology.job, { ...submitOptions(topology, parallelism), ...from });
+      const goal = machine.completedCheckpoints() + 1 + randomInt(machine.simulation.random, 2);
+      await machine.runUntil(() => machine.completedCheckpoints() >= goal);
+      const outcome = await stop(machine);
+      await machine.runToEnd();
+      expect(problemOfPart(await visible(machine, topology), topology)).toBeUndefined();
+      // It may have come to its end before.
+      if (outcome?.kind !== 'completed') break;
+      ({ url } = outcome);
+    }
+    await goOn(machine, topology, 2);
+    await requireAll(machine, topology);
   });
 });
 
@@ -77,6 +99,49 @@ describe(`the state of a checkpoint, SEED=${SEED}`, () => {
       expect(await requirePrefix(machine)).toBe(COUNT);
       expect(numbers(await machine.jsonLines('/out'))).toEqual(INPUT.map(({ n }) => n));
     }
+  });
+});
+
+describe(`savepoints at 2, 8, 3 and 2, SEED=${SEED}`, () => {
+  it('hold a prefix of the input, key by key', async () => {
+    const machine = new SimulatedJob({ seed: `${SEED} keeper by savepoints` });
+    let before = 0;
+    for (const parallelism of [2, 8, 3]) {
+      await machine.submit(keeper, { parallelism, ...startOf(await machine.record()) });
+      const goal = machine.completedCheckpoints() + 1;
+      await machine.runUntil(() => machine.completedCheckpoints() >= goal);
+      await stopped(machine);
+      const kept = await requirePrefix(machine);
+      expect(kept).toBeGreaterThan(before);
+      expect(numbers(await machine.jsonLines('/out'))).toEqual(
+        INPUT.slice(0, kept).map(({ n }) => n),
+      );
+      before = kept;
+    }
+    await machine.submit(keeper, { parallelism: 2, ...startOf(await machine.record()) });
+    expect(await machine.runToEnd()).toMatchObject({ status: 'FINISHED' });
+    expect(await requirePrefix(machine)).toBe(COUNT);
+  });
+
+  it('keep the number of key groups, which no operator can exceed', async () => {
+    const machine = new SimulatedJob({ seed: `${SEED} key groups` });
+    const settings = { 'pipeline.max-parallelism': '4' };
+    await machine.submit(keeper, { parallelism: 2, settings });
+    await machine.runUntil(() => machine.completedCheckpoints() >= 2);
+    await stopped(machine);
+    const from = startOf(await machine.record());
+    const wide = { parallelism: 5, settings: { 'pipeline.max-parallelism': '100' }, ...from };
+    const refused = machine.submit(keeper, wide).then(() => machine.runToEnd());
+    const error = await refused.then(
+      (result) => result.error,
+      (thrown: unknown) => thrown,
+    );
+    expect(error).toMatchObject({ kind: 'invalid' });
+    expect(String(error)).toMatch(/CHK-005|GRA-/);
+    await machine.submit(keeper, { ...wide, parallelism: 4 });
+    expect(await machine.runToEnd()).toMatchObject({ status: 'FINISHED' });
+    expect((await machine.latest())?.maxParallelism).toBe(4);
+    expect(numbers(await machine.jsonLines('/out'))).toEqual(INPUT.map(({ n }) => n));
   });
 });
 
