@@ -1,3 +1,5 @@
+import type { CheckpointHistory } from '../checkpoint/checkpoint-history.ts';
+
 /**
  * What happens to a job, for those who watch: the command line's progress line, logs, tests. Plain
  * data, so that it can be printed as JSON lines. Times are wall time in milliseconds.
@@ -71,4 +73,20 @@ export interface JobResult {
   readonly checkpointsCompleted: number;
   readonly checkpointsFailed: number;
   readonly restarts: number;
+}
+
+/** Of the checkpoints that have ended since `before`. */
+export function checkpointEvents(before: CheckpointHistory, after: CheckpointHistory): JobEvent[] {
+  if (before === after) return [];
+  const known = new Set(before.finished.map(({ checkpointId }) => checkpointId));
+  return after.finished
+    .filter(({ checkpointId }) => !known.has(checkpointId))
+    .map(({ checkpointId, durationMs, writtenBytes, stateBytes, url = '', failure }) =>
+      failure === undefined
+        ? {
+            kind: 'checkpoint-completed',
+            ...{ checkpointId, durationMs, writtenBytes, stateBytes, path: url },
+          }
+        : { kind: 'checkpoint-failed', checkpointId, reason: failure.message },
+    );
 }

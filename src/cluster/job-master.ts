@@ -5,7 +5,6 @@ import {
   stepCoordinator,
   sweepScope,
 } from '../checkpoint/checkpoint-coordinator.ts';
-import type { CheckpointHistory } from '../checkpoint/checkpoint-history.ts';
 import type {
   CoordinatorAction,
   CoordinatorEventBody,
@@ -13,14 +12,14 @@ import type {
   CoordinatorState,
   Moment,
   TriggerOutcome,
-  UserRequest,
 } from '../checkpoint/coordinator-types.ts';
 import type { World } from '../contracts/source.ts';
 import type { ExecutionPlan } from '../graph/execution-plan.ts';
 import type { OperatorCoordinators } from './coordinator/operator-coordinators.ts';
 import type { Deployment } from './deployment.ts';
 import type { AttemptListener } from './attempt.ts';
-import type { JobEvent, JobResult } from './job-events.ts';
+import { checkpointEvents, type JobEvent, type JobResult } from './job-events.ts';
+import { JobRequests, type JobRequest } from './job-requests.ts';
 import type { JobStore } from './job-store.ts';
 import { RegionAttempts } from './region-attempts.ts';
 import {
@@ -79,13 +78,7 @@ export class JobMaster {
   readonly #events: (() => void)[] = [];
   #handling = false;
   #sweeping = false;
-  #requests = 0;
-  readonly #replies = new Map<string, (outcome: TriggerOutcome) => void>();
-  /** Stops behind which the job is cancelled. */
-  readonly #cancelsAfter = new Set<string>();
-  /** Those that the end of the job comes before. */
-  #lastReplies: (() => void)[] = [];
-  #hasEnded = false;
+  readonly #requests = new JobRequests();
   readonly #background = new Set<Promise<void>>();
   #finished: ((result: JobResult) => void) | undefined;
 
@@ -156,9 +149,7 @@ export class JobMaster {
   #ask(request: JobRequest, cancel: boolean): Promise<TriggerOutcome> {
     return new Promise((resolve) => {
       this.#do(() => {
-        const requestId = String((this.#requests += 1));
-        this.#replies.set(requestId, resolve);
-        if (cancel) this.#cancelsAfter.add(requestId);
+        const requestId = this.#requests.add(resolve, cancel);
         this.#coordinatorEvent({ kind: 'trigger', request: { ...request, requestId } });
       });
     });
@@ -187,29 +178,9 @@ export class JobMaster {
       const { state, actions } = stepCoordinator(this.#coordinator, { at: this.#now(), ...body });
       const before = this.#coordinator.history;
       this.#coordinator = state;
-      if (state.history !== before) this.#checkpointsFinished(before, state.history);
+      for (const each of checkpointEvents(before, state.history)) this.#options.emit(each);
       for (const action of actions) this.#performCoordinator(action);
     });
-  }
-
-  #checkpointsFinished(before: CheckpointHistory, after: CheckpointHistory): void {
-    const known = new Set(before.finished.map(({ checkpointId }) => checkpointId));
-    for (const stats of after.finished) {
-      if (known.has(stats.checkpointId)) continue;
-      const { checkpointId, durationMs, writtenBytes, stateBytes, url = '', failure } = stats;
-      this.#options.emit(
-        failure === undefined
-          ? {
-              kind: 'checkpoint-completed',
-              checkpointId,
-              durationMs,
-              writtenBytes,
-              stateBytes,
-              path: url,
-            }
-          : { kind: 'checkpoint-failed', checkpointId, reason: failure.message },
-      );
-    }
   }
 
   #lifeEvent(event: JobLifeEvent): void {
@@ -431,7 +402,7 @@ export class JobMaster {
         this.#fail(action.error);
         return;
       case 'reply':
-        this.#reply(action.requestId, action.outcome);
+        this.#requests.answer(action.requestId, action.outcome, isTerminal(this.#life));
         return;
       case 'quiesced':
         this.#quiesced = true;
@@ -449,10 +420,7 @@ export class JobMaster {
       case 'ended': {
         const { checkpointId, url, stopped } = action;
         const savepointUrl = stopped ? url : undefined;
-        // At most one stop is under way.
-        const [requestId] = this.#cancelsAfter;
-        const cancel = requestId !== undefined;
-        if (cancel) this.#replyAtEnd(requestId, { kind: 'completed', checkpointId, url });
+        const cancel = this.#requests.cancels({ kind: 'completed', checkpointId, url });
         this.#lifeEvent({ kind: 'last-checkpoint-complete', savepointUrl, cancel });
         return;
       }
@@ -460,27 +428,6 @@ export class JobMaster {
         this.#wakeAt(action.monotonicMs);
         return;
     }
-  }
-
-  #reply(requestId: string, outcome: TriggerOutcome): void {
-    // Whoever hears that the job has stopped may start it again: its end is written down first.
-    if (isTerminal(this.#life) && !this.#hasEnded) {
-      this.#replyAtEnd(requestId, outcome);
-      return;
-    }
-    this.#replies.get(requestId)?.(outcome);
-    this.#replies.delete(requestId);
-    this.#cancelsAfter.delete(requestId);
-  }
-
-  #replyAtEnd(requestId: string, outcome: TriggerOutcome): void {
-    const reply = this.#replies.get(requestId);
-    this.#replies.delete(requestId);
-    this.#cancelsAfter.delete(requestId);
-    if (reply === undefined) return;
-    this.#lastReplies.push(() => {
-      reply(outcome);
-    });
   }
 
   /** What enumerators assign behind their state is held back until the barriers have gone out. */
@@ -570,11 +517,6 @@ export class JobMaster {
     });
   }
 
-  #replyLast(): void {
-    this.#hasEnded = true;
-    for (const reply of this.#lastReplies.splice(0)) reply();
-  }
-
   /** Waits for what is still written, then leaves the storage as the retention says. */
   async #settle(life: TerminalLife): Promise<void> {
     const { store, emit } = this.#options;
@@ -593,7 +535,7 @@ export class JobMaster {
       emit({ kind: 'warning', message: messageOf(problem) });
       error ??= problem;
     }
-    this.#replyLast();
+    this.#requests.answerLast();
     this.#finished?.({
       status,
       jobId: store.identity.jobId,
@@ -630,12 +572,6 @@ export class JobMaster {
 }
 
 type TerminalLife = Extract<JobLife, { kind: 'finished' | 'failed' | 'canceled' }>;
-
-/** What can be asked of a running job. */
-export type JobRequest = DistributiveOmit<UserRequest, 'requestId'>;
-
-/** `Omit` for each member of a union. */
-type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 
 type ActionOf<Kind extends CoordinatorAction['kind']> = Extract<CoordinatorAction, { kind: Kind }>;
 

@@ -477,7 +477,8 @@ export class Task implements TaskGateway {
   #goOn(held: readonly (() => void)[]): void {
     this.#stop = undefined;
     const { kind } = this.#state;
-    if (kind === 'running' || kind === 'ending') this.#transition({ kind: 'blocked', on: 'nothing' });
+    if (kind === 'running' || kind === 'ending')
+      this.#transition({ kind: 'blocked', on: 'nothing' });
     for (const work of held) this.#mail(work);
   }
 

@@ -170,7 +170,10 @@ describe.each(ENDINGS)(`the last run: %s, SEED=${SEED}`, (ending) => {
     const job = keeper(start === 'dropping' ? 'other' : 'keep');
     if (start === 'dropping') {
       const refused = machine.submit(job, { ...options, allowNonRestoredState: false });
-      await refused.then(() => machine.runToEnd(), () => undefined);
+      await refused.then(
+        () => machine.runToEnd(),
+        () => undefined,
+      );
       expect(failures(machine)).toContain('CHK-004');
     }
     machine.events.length = 0;

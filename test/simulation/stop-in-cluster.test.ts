@@ -55,7 +55,9 @@ describe.each([false, true])(`with drain: %s, SEED=${SEED}`, (drain) => {
     for (let moment = 0; moment < MOMENTS; moment += 1) {
       const machine = await running('killed', true);
       const { clock } = machine.simulation;
-      const cancel = clock.after((takesMs * (moment + 0.5)) / (MOMENTS - 1), () => who(machine)?.kill());
+      const cancel = clock.after((takesMs * (moment + 0.5)) / (MOMENTS - 1), () =>
+        who(machine)?.kill(),
+      );
       const outcome = await stop(machine, { drain });
       seen.add(outcome?.kind ?? 'died');
       await machine.outcome();

@@ -190,12 +190,16 @@ async function crashedStop(drain: boolean, writePoint: number): Promise<void> {
   await requireAll(machine, KEEPER);
 }
 
-it.each([false, true])('survives a crash at each write point, drain %s', async (drain) => {
-  const machine = await running(`crash ${drain}`, 2);
-  const before = machine.simulation.disk.writePoints();
-  expect(await stop(machine, { drain })).toMatchObject({ kind: 'completed' });
-  await machine.runToEnd();
-  const points = machine.simulation.disk.writePoints() - before;
-  expect(points).toBeGreaterThan(10);
-  for (let at = 1; at <= points; at += 1) await crashedStop(drain, at);
-}, 120_000);
+it.each([false, true])(
+  'survives a crash at each write point, drain %s',
+  async (drain) => {
+    const machine = await running(`crash ${drain}`, 2);
+    const before = machine.simulation.disk.writePoints();
+    expect(await stop(machine, { drain })).toMatchObject({ kind: 'completed' });
+    await machine.runToEnd();
+    const points = machine.simulation.disk.writePoints() - before;
+    expect(points).toBeGreaterThan(10);
+    for (let at = 1; at <= points; at += 1) await crashedStop(drain, at);
+  },
+  120_000,
+);

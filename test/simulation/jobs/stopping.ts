@@ -45,7 +45,8 @@ export async function goOn(
   const options: SubmitOptions = { ...submitOptions(topology, parallelism), ...from };
   await machine.submit(topology.job, options);
   const result = await machine.runToEnd();
-  if (result.status !== 'FINISHED') fail(`the last run is ${result.status}: ${String(result.error)}`);
+  if (result.status !== 'FINISHED')
+    fail(`the last run is ${result.status}: ${String(result.error)}`);
 }
 
 /** What to submit a stopped job with. */
