@@ -11,7 +11,16 @@
  */
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { defineJob, listState } from '../../src/index.ts';
+import type { Clock } from '../../src/common/clock.ts';
+import {
+  defineJob,
+  listState,
+  monotonous,
+  sum as sumOf,
+  tumbling,
+  valueState,
+} from '../../src/index.ts';
+import type { SimulatedWorld } from '../../src/testing/index.ts';
 import { randomInt } from '../../src/common/random.ts';
 import { SimulatedJob } from '../../src/testing/simulated-job.ts';
 import { check, machineFor, submitOptions } from './jobs/crash-sweep.ts';
@@ -21,6 +30,7 @@ import { every, scripted } from './jobs/scripted-source.ts';
 import { goOn, requireAll, startOf, stop, stopped } from './jobs/stopping.ts';
 import { items, out, type Item, type Topology } from './jobs/topology.ts';
 
+const Item_ = z.object({ key: z.string(), n: z.number(), at: z.number() });
 const SEED = process.env.SEED ?? '1';
 const STEPS = [2, 3, 1];
 
@@ -77,6 +87,31 @@ const KEEPER: Topology = {
   })),
 };
 
+/** Windows that nothing but the end of the input fires, and others. */
+const windows = defineJob('windows', (env) => {
+  env
+    .fromSource(
+      'items',
+      scripted(every(3, items(COUNT, 11))),
+      monotonous(({ at }) => at),
+    )
+    .keyBy(({ key }) => key)
+    .window(
+      'count',
+      tumbling(100),
+      sumOf(
+        () => 1,
+        (total, { window }) => ({ start: window.start, total }),
+      ),
+    )
+    .sinkTo('out', out('/out'));
+});
+
+async function counted(machine: SimulatedJob): Promise<number> {
+  const lines = (await machine.jsonLines('/out')) as { readonly total: number }[];
+  return lines.reduce((all, { total }) => all + total, 0);
+}
+
 async function running(seed: string, parallelism = 3): Promise<SimulatedJob> {
   const machine = new SimulatedJob({ seed: `${SEED} ${seed}` });
   await machine.submit(keeper, submitOptions(KEEPER, parallelism));
@@ -126,16 +161,33 @@ describe(`a stop, SEED=${SEED}`, () => {
     await requireAll(machine, KEEPER);
   });
 
-  it('goes on if the savepoint expires after the tasks stood still', async () => {
-    const machine = await running('expires');
-    const { disk, clock } = machine.simulation;
-    const { master } = machine.running;
-    const asked = master.request({ kind: 'stop', drain: false, directory: undefined, notes: {} });
-    const heal = disk.fail({ times: 1000, delayMs: 20_000 });
-    clock.after(11_000, heal);
-    expect(await machine.simulation.run(asked)).toMatchObject({ kind: 'failed' });
-    expect(await machine.runToEnd()).toMatchObject({ status: 'FINISHED', savepointUrl: undefined });
+  it.each([false, true])('goes on if it fails after all stood still, drain %s', async (drain) => {
+    const machine = await running(`stood still ${drain}`);
+    const heal = machine.simulation.disk.fail({ path: '/_metadata', errno: 'ENOSPC', times: 1000 });
+    expect(await stop(machine, { drain })).toMatchObject({
+      kind: 'failed',
+      reason: 'store-failed',
+    });
+    heal();
+    expect(await machine.runToEnd()).toMatchObject({
+      status: 'FINISHED',
+      savepointUrl: undefined,
+      restarts: drain ? 1 : 0,
+    });
     await requireAll(machine, KEEPER);
+  });
+
+  it('with drain fires what waits, and begins event time anew', async () => {
+    const machine = new SimulatedJob({ seed: `${SEED} windows` });
+    await machine.submit(windows, { parallelism: 2 });
+    await machine.runUntil(() => machine.completedCheckpoints() >= 2);
+    const url = await stopped(machine, { drain: true });
+    const drained = await counted(machine);
+    expect(drained).toBeGreaterThan(0);
+    expect(drained).toBeLessThan(COUNT);
+    await machine.submit(windows, { parallelism: 3, from: { kind: 'snapshot', path: url } });
+    expect(await machine.runToEnd()).toMatchObject({ status: 'FINISHED' });
+    expect(await counted(machine)).toBe(COUNT);
   });
 
   it('refuses other requests meanwhile, and a second stop', async () => {
@@ -175,6 +227,60 @@ describe(`a stop, SEED=${SEED}`, () => {
     expect(await machine.runToEnd()).toMatchObject({ status: 'CANCELED' });
     expect(await machine.record()).toMatchObject({ state: 'canceled' });
   });
+});
+
+const Counts = z.object({ elements: z.number(), timers: z.number() });
+const counts = valueState('counts', Counts);
+
+/** Counts elements and timers of processing time in state, and beside it in `all`. */
+function counting(all: z.infer<typeof Counts>, { clock }: SimulatedWorld) {
+  return defineJob('counting', (env) => {
+    env
+      .fromSource('items', scripted(every(1, items(300)), every(1, items(300))))
+      .asyncMap('wait', Item_, (item) => waited(clock, item), { capacity: 8 })
+      .keyBy(({ key }) => key)
+      .process('count', { counts }, Item_, {
+        processElement: (_, { state, timers }) => {
+          const { elements, timers: fired } = state.counts.value() ?? { elements: 0, timers: 0 };
+          state.counts.update({ elements: elements + 1, timers: fired });
+          all.elements += 1;
+          timers.processingTime(clock.wallMs() + 2);
+        },
+        onTimer: (_, { state }) => {
+          const { elements, timers: fired } = state.counts.value() ?? { elements: 0, timers: 0 };
+          state.counts.update({ elements, timers: fired + 1 });
+          all.timers += 1;
+        },
+      })
+      .sinkTo('out', out('/out'));
+  });
+}
+
+function waited(clock: Clock, item: Item): Promise<Item> {
+  return new Promise((resolve) => {
+    clock.after(5, () => resolve(item));
+  });
+}
+
+it.each([1, 3])('lets nothing happen behind the savepoint, parallelism %i', async (parallelism) => {
+  for (const mode of ['EXACTLY_ONCE', 'AT_LEAST_ONCE']) {
+    const all = { elements: 0, timers: 0 };
+    const machine = new SimulatedJob({ seed: `${SEED} nothing ${parallelism}` });
+    const settings = { 'execution.checkpointing.mode': mode };
+    await machine.submit((world) => counting(all, world), { parallelism, settings });
+    await machine.runUntil(() => machine.completedCheckpoints() >= 1 && all.timers > 20);
+    // All tasks have their part by then. Long enough for many more elements, results and timers.
+    machine.simulation.disk.fail({ path: '/_metadata', times: 3, delayMs: 30 });
+    await stopped(machine);
+    const kept = { elements: 0, timers: 0 };
+    for (const { state, value } of (await machine.state()).get('count') ?? []) {
+      if (state !== 'counts') continue;
+      const { elements, timers } = value as z.infer<typeof Counts>;
+      kept.elements += elements;
+      kept.timers += timers;
+    }
+    expect(all).toEqual(kept);
+  }
 });
 
 /** Stops after the second checkpoint, dies at a write point behind that, and goes on. */
