@@ -78,8 +78,8 @@ export class Task implements TaskGateway {
   /** Restored state is still being loaded. */
   #isLoading = false;
   #stepsSinceSlice = 0;
-  /** The savepoint with which the job stops, and what operators want to do behind it, if that fails. */
-  #stop: { readonly checkpointId: number; readonly held: (() => void)[] } | undefined;
+  /** The savepoint with which the job stops: behind it nothing happens, unless it fails. */
+  #stop: number | undefined;
   /** The input was ended on request, and may go on after a restore. */
   #drained = false;
   #recordsIn = 0;
@@ -204,7 +204,7 @@ export class Task implements TaskGateway {
     this.#mail(() => {
       this.#perform(this.#aligner.aborted(checkpointId));
       this.#snapshots?.aborted(checkpointId);
-      if (this.#stop?.checkpointId === checkpointId) this.#goOn(this.#stop.held);
+      if (this.#stop === checkpointId) this.#goOn();
     });
   }
 
@@ -248,11 +248,7 @@ export class Task implements TaskGateway {
     this.#operators = makeOperators(options, {
       flow: this.#flow,
       mail: (work) => {
-        this.#mail(() => {
-          // Results, timers, watermarks: nothing may follow the savepoint of a stop.
-          if (this.#stop === undefined) work();
-          else this.#stop.held.push(work);
-        });
+        this.#mail(work);
       },
       lateDropped: () => {
         this.#lateDropped++;
@@ -461,7 +457,8 @@ export class Task implements TaskGateway {
     chain.control({ kind: 'barrier', barrier });
     this.#snapshots?.begin(barrier, alignmentMs, this.#hasFinished(barrier));
     if (barrier.stop !== 'suspend') return;
-    this.#stop = { checkpointId: barrier.checkpointId, held: [] };
+    this.#stop = barrier.checkpointId;
+    // Operators let nothing out either, be it a result or a timer: they look at `flow.stop`.
     this.#blocked('stop');
   }
 
@@ -474,12 +471,13 @@ export class Task implements TaskGateway {
   }
 
   /** The job does not stop. */
-  #goOn(held: readonly (() => void)[]): void {
+  #goOn(): void {
     this.#stop = undefined;
     const { kind } = this.#state;
-    if (kind === 'running' || kind === 'ending')
+    // What was left is gone on with before anything new: `flow.stop` stays until then.
+    if (kind === 'running' || kind === 'ending') {
       this.#transition({ kind: 'blocked', on: 'nothing' });
-    for (const work of held) this.#mail(work);
+    }
   }
 
   #poll(): boolean {

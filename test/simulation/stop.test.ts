@@ -229,6 +229,54 @@ describe(`a stop, SEED=${SEED}`, () => {
   });
 });
 
+/** Two regions. A reader of one fails when it hears that the savepoint of a stop is complete. */
+function twoRegions(trouble: { armed: boolean }) {
+  return defineJob('two-regions', (env) => {
+    for (const name of ['calm', 'troubled']) {
+      const source = scripted(every(3, items(COUNT)));
+      const troubled: typeof source = {
+        ...source,
+        reader: (context) => {
+          const reader = source.reader(context);
+          reader.checkpointCompleted = () => {
+            if (!trouble.armed) return;
+            trouble.armed = false;
+            throw new TypeError('planned by the test');
+          };
+          return reader;
+        },
+      };
+      env
+        .fromSource(`${name}-items`, name === 'calm' ? source : troubled)
+        .keyBy(({ key }) => key)
+        .process(`${name}-keep`, { seen }, (item, { state, out: output }) => {
+          state.seen.add(item.n);
+          output.emit(item);
+        })
+        .sinkTo(`${name}-out`, out(`/${name}`));
+    }
+  });
+}
+
+// The other region once stood still for ever: its savepoint was complete, and the job went on.
+it('starts all regions again when one fails behind the savepoint', async () => {
+  const machine = new SimulatedJob({ seed: `${SEED} two regions` });
+  const trouble = { armed: false };
+  await machine.submit(twoRegions(trouble), { parallelism: 2 });
+  await machine.runUntil(() => machine.completedCheckpoints() >= 2);
+  trouble.armed = true;
+  machine.simulation.disk.fail({ path: '/calm', times: 20, delayMs: 5 });
+  expect(await stop(machine)).toMatchObject({
+    kind: 'failed',
+    message: expect.stringContaining('but the job failed while stopping') as string,
+  });
+  expect(await machine.runToEnd()).toMatchObject({ status: 'FINISHED', restarts: 1 });
+  for (const folder of ['/calm', '/troubled']) {
+    const lines = (await machine.jsonLines(folder)) as Item[];
+    expect(lines.map(({ n }) => n).sort((a, b) => a - b)).toEqual(items(COUNT).map(({ n }) => n));
+  }
+});
+
 const Counts = z.object({ elements: z.number(), timers: z.number() });
 const counts = valueState('counts', Counts);
 
