@@ -5,7 +5,8 @@
  * Method: a TaskManager and its slots are frozen for longer than a heartbeat may stay away. The kill
  * is withheld, and the JobManager told all the same that the process is over. When the job has gone on
  * with another one for some checkpoints, the old one is thawed. What is visible must be the model's at
- * each moment and in the end; the old process must have ended itself, and have finished no file.
+ * each moment and in the end; the old process must have ended itself, and have changed nothing, but for
+ * bytes on their way into a file of its own that is not handed over, which nobody ever reads.
  *
  * Replay: SEED=<seed> npx vitest run --project simulation test/simulation/withheld-kill.test.ts
  */
@@ -19,8 +20,10 @@ import { check, submitOptions } from './jobs/crash-sweep.ts';
 import { KEYED } from './jobs/keyed.ts';
 
 const SEEDS = process.env.SEED ? [process.env.SEED] : Array.from({ length: 20 }, (_, n) => `w${n}`);
-/** Steps that make bytes part of what others read: of a checkpoint, of `HEAD`, of finished output. */
-const PUBLISHES = / disk (link|rename) /;
+/** Steps that change what is on the disk. */
+const CHANGES = / disk (create|write|truncate|link|rename|remove) /;
+/** Bytes that were on their way when it was frozen. */
+const UNREAD = / disk write \S*\/\.in-progress\//;
 
 /** Kills do nothing, and their process counts as over. */
 function withoutKills(spawner: Spawner): Spawner {
@@ -49,7 +52,7 @@ function all(taskManager: SimulatedProcess): SimulatedProcess[] {
 }
 
 describe.each(SEEDS)('SEED=%s', (seed) => {
-  it('ends itself and publishes nothing', async () => {
+  it('ends itself and writes nothing that anybody reads', async () => {
     const [topology] = KEYED;
     if (topology === undefined) expect.unreachable();
     const machine = new SimulatedJob({
@@ -76,10 +79,11 @@ describe.each(SEEDS)('SEED=%s', (seed) => {
     check(await problemOfState(machine, topology));
     expect(old.alive).toBe(false);
     const names = all(old).map(({ id }) => id);
-    const published = (lines: readonly string[]): string[] =>
-      lines.filter((line) => PUBLISHES.test(line) && names.some((id) => line.includes(` ${id} `)));
-    expect(published(simulation.log().slice(since))).toEqual([]);
+    const changed = (lines: readonly string[]): string[] =>
+      lines.filter((line) => CHANGES.test(line) && names.some((id) => line.includes(` ${id} `)));
+    const afterwards = changed(simulation.log().slice(since));
+    expect(afterwards.filter((line) => !UNREAD.test(line))).toEqual([]);
     // It would show: until it was frozen it did.
-    expect(published(simulation.log().slice(0, since))).not.toEqual([]);
+    expect(changed(simulation.log().slice(0, since))).not.toEqual([]);
   });
 });
