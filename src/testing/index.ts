@@ -13,6 +13,7 @@ export {
 export type { SimulatedClusterOptions } from './simulated-cluster.ts';
 export type { JobEvent, JobResult, JobStatus } from '../cluster/job-events.ts';
 export type { StartFrom } from '../cluster/job-store.ts';
+export type { ClaimMode } from '../checkpoint/claim.ts';
 export type { Namespace } from '../state/keyed-state-backend.ts';
 export type { KeyedEntry } from '../state/read-keyed-runs.ts';
 export type { BlobEntry, BlobStore, ByteRange, Bytes, Etag } from '../storage/blob-store.ts';
