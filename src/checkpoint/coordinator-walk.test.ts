@@ -70,6 +70,8 @@ class Walk {
   readonly answered = new Set<string>();
   /** Made at barriers and not confirmed by a complete checkpoint, by writer. */
   writers = new Map<string, SerializedCommittable[]>();
+  /** The latest barrier that each writer has seen. */
+  passed = new Map<string, number>();
   /** Keys that complete checkpoints hold, and those that committers have dealt with. */
   readonly promised = new Set<string>();
   readonly committed = new Set<string>();
@@ -86,6 +88,7 @@ class Walk {
 
   start(latest: CompletedCheckpoint | undefined): void {
     this.writers = new Map();
+    this.passed = new Map();
     const { harness } = this;
     const attempt = harness.attempt + 1;
     harness.attempt = attempt;
@@ -231,7 +234,9 @@ class Walk {
     }
     const writer = `${task.subtask}@${task.vertex}`;
     const held = this.writers.get(writer) ?? [];
-    if (task.vertex === 'sink' && !held.some((one) => one.checkpointId >= checkpointId)) {
+    // Barriers come in order: behind a later one nothing is made for this one, though its ack be late.
+    if (task.vertex === 'sink' && (this.passed.get(writer) ?? 0) < checkpointId) {
+      this.passed.set(writer, checkpointId);
       this.sequence += 1;
       const { subtask } = task;
       held.push({ uid: 'sink', subtask, checkpointId, sequence: this.sequence, base64: '' });
