@@ -5,7 +5,7 @@ import { planBody } from './plan-body.ts';
 import { countStatuses, emptyCounts } from './task-status.ts';
 import { vertexSummary } from './vertex-body.ts';
 
-const ENDS: readonly JobStatus[] = ['FINISHED', 'FAILED', 'CANCELED'];
+const ENDS: readonly JobStatus[] = ['FINISHED', 'FAILED', 'CANCELED', 'SUSPENDED'];
 
 export function hasEnded({ status }: Pick<JobView, 'status'>): boolean {
   return ENDS.includes(status);
@@ -139,6 +139,7 @@ const APPLICATION_STATUS = {
   FINISHED: 'SUCCEEDED',
   FAILED: 'FAILED',
   CANCELED: 'CANCELED',
+  SUSPENDED: 'UNKNOWN',
 } as const;
 
 /** `GET /jobs/:jobid/execution-result` */
