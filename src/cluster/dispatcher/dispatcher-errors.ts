@@ -1,5 +1,7 @@
 import { EngineError } from '../../common/errors.ts';
 
+export const NAME_TAKEN = 'JOB-031';
+
 /** Two jobs of one name would take their checkpoints from each other. */
 export function nameTakenError(jobName: string, jobId: string): EngineError {
   return new EngineError('JOB-031', 'invalid', 'a job of this name is running', {
