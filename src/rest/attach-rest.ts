@@ -32,6 +32,13 @@ export interface AttachedRest {
   close(): Promise<void>;
 }
 
+export interface AttachRestOptions {
+  /** A token of the process itself, accepted beside that of the settings: for commands of its user. */
+  readonly ownToken?: string;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
 /** A body of JSON; uploads have their own limit. */
 const JSON_BYTES_MAX = 1024 * 1024;
 /** A file name may be so long. */
@@ -45,15 +52,12 @@ const PARAMETER_LENGTH_MAX = 200;
 export async function attachRest(
   cluster: Cluster,
   settings: FlinkSettings,
-  world: { readonly clock: Clock; readonly random: Random } = {
-    clock: systemClock,
-    random: systemRandom,
-  },
+  { ownToken, clock = systemClock, random = systemRandom }: AttachRestOptions = {},
 ): Promise<AttachedRest> {
   requireSafeAddress(settings);
   let server: Server | undefined;
   let address = '';
-  const uploads = new UploadStore(cluster.folder, world.random);
+  const uploads = new UploadStore(cluster.folder, random);
   const app = fastify({
     bodyLimit: JSON_BYTES_MAX,
     routerOptions: { maxParamLength: PARAMETER_LENGTH_MAX },
@@ -65,7 +69,7 @@ export async function attachRest(
       );
     },
   });
-  addRules(app, settings);
+  addRules(app, settings, ownToken);
   await app.register(fastifyMultipart, {
     limits: {
       fileSize: settings.restMaxContentBytes,
@@ -76,8 +80,8 @@ export async function attachRest(
   });
   const shared = {
     cluster,
-    operations: new AsyncOperations(world.random),
-    nowMs: () => world.clock.wallMs(),
+    operations: new AsyncOperations(random),
+    nowMs: () => clock.wallMs(),
   };
   const uploading = {
     uploads,
@@ -122,8 +126,16 @@ async function close(app: FastifyInstance, server: Server): Promise<void> {
 }
 
 /** What holds for every request. */
-function addRules(app: FastifyInstance, settings: FlinkSettings): void {
-  const guard = { token: settings.restToken, names: [settings.restAddress.toLowerCase()] };
+function addRules(
+  app: FastifyInstance,
+  settings: FlinkSettings,
+  ownToken: string | undefined,
+): void {
+  const guard = {
+    token: settings.restToken,
+    ownToken,
+    names: [settings.restAddress.toLowerCase()],
+  };
   app.addHook('onRequest', async ({ headers, method }) => {
     const { authorization, host, origin } = headers;
     const isRead = method === 'GET' || method === 'HEAD';
