@@ -192,7 +192,7 @@ export function checkpointConfigBody({ coordinator, config }: JobView): object {
     checkpoint_storage: 'FileSystemCheckpointStorage',
     unaligned_checkpoints: coordinator.unaligned,
     tolerable_failed_checkpoints: coordinator.tolerableFailures,
-    aligned_checkpoint_timeout: config.alignedCheckpointTimeoutMs,
+    aligned_checkpoint_timeout: 0,
     checkpoints_after_tasks_finish: true,
     state_changelog_enabled: false,
     changelog_periodic_materialization_interval: 600_000,
