@@ -147,7 +147,8 @@ const EXPECTED = Array.from({ length: COUNT }, (_, n) =>
   JSON.stringify({ key: n % 10, count: Math.floor(n / 10) + 1 }),
 ).sort();
 
-const halfway = ({ counts: { completed } }: Job): boolean => completed >= 3;
+// While the gate holds elements back no checkpoint is completed: more of them may never come.
+const halfway = ({ counts: { completed } }: Job): boolean => completed >= 1;
 
 async function untilGone(pids: readonly number[]): Promise<void> {
   while (pids.some((pid) => startOf(pid) !== undefined)) await sleep(systemClock, 10);
