@@ -5,6 +5,7 @@
 import { Command, Option } from 'commander';
 import type { InitArguments } from './init.ts';
 import type { RunArguments } from './run-arguments.ts';
+import type { ServiceArguments } from './service.ts';
 
 const program = new Command('tidemark')
   .description('Stateful stream processing for TypeScript.')
@@ -42,6 +43,46 @@ program
     const { initCommand } = await import('./init.ts');
     process.exitCode = await initCommand(folder, options);
   });
+
+addServiceCommands();
+
+function addServiceCommands(): void {
+  const service = program
+    .command('service')
+    .description('a JobManager that runs many jobs and brings them back after a restart');
+  const subcommand = (name: string, text: string): Command =>
+    service
+      .command(name)
+      .description(text)
+      .option('--data <folder>', 'its data folder; default: TIDEMARK_HOME, else ~/.tidemark')
+      .addOption(new Option('--json', 'print what happened as a JSON line, for programs'));
+  const withSettings = (command: Command): Command =>
+    command
+      .option('-D <key=value>', "a setting by Flink's key", collect, [])
+      .option('--config <path>', "Flink's config.yaml or flink-conf.yaml, or its folder");
+  withSettings(subcommand('run', 'run the service in this process, until a signal ends it')).action(
+    async (options: ServiceArguments) => {
+      const { serviceRunCommand } = await import('./service.ts');
+      process.exitCode = await serviceRunCommand(options);
+    },
+  );
+  withSettings(subcommand('start', 'start the service in the background')).action(
+    async (options: ServiceArguments) => {
+      const { serviceStartCommand } = await import('./service.ts');
+      process.exitCode = await serviceStartCommand(options);
+    },
+  );
+  subcommand('stop', 'end the service; its jobs go on at the next start').action(
+    async (options: ServiceArguments) => {
+      const { serviceStopCommand } = await import('./service.ts');
+      process.exitCode = await serviceStopCommand(options);
+    },
+  );
+  subcommand('status', 'say whether the service runs').action(async (options: ServiceArguments) => {
+    const { serviceStatusCommand } = await import('./service.ts');
+    process.exitCode = await serviceStatusCommand(options);
+  });
+}
 
 function collect(value: string, before: readonly string[]): readonly string[] {
   return [...before, value];

@@ -29,6 +29,9 @@ export type JobEvent =
       readonly kind: 'failure';
       readonly attempt: number;
       readonly error: unknown;
+      /** The task that failed first; undefined if it was none. */
+      readonly task:
+        { readonly vertex: string; readonly subtask: number; readonly attempt: number } | undefined;
       /** Undefined: the job does not run again. */
       readonly restartInMs: number | undefined;
     }
@@ -62,10 +65,12 @@ export type JobStatus =
   | 'CANCELLING'
   | 'CANCELED'
   | 'FINISHED'
-  | 'RESTARTING';
+  | 'RESTARTING'
+  | 'SUSPENDED';
 
 export interface JobResult {
-  readonly status: 'FINISHED' | 'FAILED' | 'CANCELED';
+  /** `SUSPENDED`: this process leads it no more, and it is to go on from its latest checkpoint. */
+  readonly status: 'FINISHED' | 'FAILED' | 'CANCELED' | 'SUSPENDED';
   readonly jobId: string;
   /** The savepoint that it was stopped with. */
   readonly savepointUrl: string | undefined;

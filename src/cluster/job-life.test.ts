@@ -16,17 +16,19 @@ const STRATEGY: RestartStrategy = {
 // Complete by type: a new state or event does not compile until every pair is decided here.
 // prettier-ignore
 const NEXT: Record<Kind, Record<JobLifeEvent['kind'], Kind>> = {
-  starting:  { 'tasks-running': 'running',   'inputs-ended': 'starting',  'last-checkpoint-complete': 'starting',  'tasks-finished': 'starting',  failure: 'failing',   'tasks-gone': 'starting',  'delay-over': 'starting',  stop: 'starting', 'stop-failed': 'starting', cancel: 'canceling' },
-  running:   { 'tasks-running': 'running',   'inputs-ended': 'ending',    'last-checkpoint-complete': 'running',   'tasks-finished': 'running',   failure: 'failing',   'tasks-gone': 'running',   'delay-over': 'running',   stop: 'stopping', 'stop-failed': 'running', cancel: 'canceling' },
-  ending:    { 'tasks-running': 'ending',    'inputs-ended': 'ending',    'last-checkpoint-complete': 'closing',   'tasks-finished': 'ending',    failure: 'failing',   'tasks-gone': 'ending',    'delay-over': 'ending',    stop: 'stopping', 'stop-failed': 'ending', cancel: 'canceling' },
-  stopping:  { 'tasks-running': 'stopping',  'inputs-ended': 'stopping',  'last-checkpoint-complete': 'closing',   'tasks-finished': 'stopping',  failure: 'failing',   'tasks-gone': 'stopping',  'delay-over': 'stopping',  stop: 'stopping', 'stop-failed': 'running', cancel: 'canceling' },
-  closing:   { 'tasks-running': 'closing',   'inputs-ended': 'closing',   'last-checkpoint-complete': 'closing',   'tasks-finished': 'finished',  failure: 'failing',   'tasks-gone': 'closing',   'delay-over': 'closing',   stop: 'closing', 'stop-failed': 'closing', cancel: 'closing' },
-  failing:   { 'tasks-running': 'failing',   'inputs-ended': 'failing',   'last-checkpoint-complete': 'failing',   'tasks-finished': 'failing',   failure: 'failing',   'tasks-gone': 'waiting',   'delay-over': 'failing',   stop: 'failing', 'stop-failed': 'failing', cancel: 'canceling' },
-  waiting:   { 'tasks-running': 'waiting',   'inputs-ended': 'waiting',   'last-checkpoint-complete': 'waiting',   'tasks-finished': 'waiting',   failure: 'failing',   'tasks-gone': 'waiting',   'delay-over': 'starting',  stop: 'waiting', 'stop-failed': 'waiting', cancel: 'canceling' },
-  canceling: { 'tasks-running': 'canceling', 'inputs-ended': 'canceling', 'last-checkpoint-complete': 'canceling', 'tasks-finished': 'canceling', failure: 'canceling', 'tasks-gone': 'canceled',  'delay-over': 'canceling', stop: 'canceling', 'stop-failed': 'canceling', cancel: 'canceling' },
-  finished:  { 'tasks-running': 'finished',  'inputs-ended': 'finished',  'last-checkpoint-complete': 'finished',  'tasks-finished': 'finished',  failure: 'finished',  'tasks-gone': 'finished',  'delay-over': 'finished',  stop: 'finished', 'stop-failed': 'finished', cancel: 'finished' },
-  failed:    { 'tasks-running': 'failed',    'inputs-ended': 'failed',    'last-checkpoint-complete': 'failed',    'tasks-finished': 'failed',    failure: 'failed',    'tasks-gone': 'failed',    'delay-over': 'failed',    stop: 'failed', 'stop-failed': 'failed', cancel: 'failed' },
-  canceled:  { 'tasks-running': 'canceled',  'inputs-ended': 'canceled',  'last-checkpoint-complete': 'canceled',  'tasks-finished': 'canceled',  failure: 'canceled',  'tasks-gone': 'canceled',  'delay-over': 'canceled',  stop: 'canceled', 'stop-failed': 'canceled', cancel: 'canceled' },
+  starting:  { 'tasks-running': 'running',   'inputs-ended': 'starting',  'last-checkpoint-complete': 'starting',  'tasks-finished': 'starting',  failure: 'failing',   'tasks-gone': 'starting',  'delay-over': 'starting',  stop: 'starting', 'stop-failed': 'starting', cancel: 'canceling', suspend: 'suspending' },
+  running:   { 'tasks-running': 'running',   'inputs-ended': 'ending',    'last-checkpoint-complete': 'running',   'tasks-finished': 'running',   failure: 'failing',   'tasks-gone': 'running',   'delay-over': 'running',   stop: 'stopping', 'stop-failed': 'running', cancel: 'canceling', suspend: 'suspending' },
+  ending:    { 'tasks-running': 'ending',    'inputs-ended': 'ending',    'last-checkpoint-complete': 'closing',   'tasks-finished': 'ending',    failure: 'failing',   'tasks-gone': 'ending',    'delay-over': 'ending',    stop: 'stopping', 'stop-failed': 'ending', cancel: 'canceling', suspend: 'suspending' },
+  stopping:  { 'tasks-running': 'stopping',  'inputs-ended': 'stopping',  'last-checkpoint-complete': 'closing',   'tasks-finished': 'stopping',  failure: 'failing',   'tasks-gone': 'stopping',  'delay-over': 'stopping',  stop: 'stopping', 'stop-failed': 'running', cancel: 'canceling', suspend: 'suspending' },
+  closing:   { 'tasks-running': 'closing',   'inputs-ended': 'closing',   'last-checkpoint-complete': 'closing',   'tasks-finished': 'finished',  failure: 'failing',   'tasks-gone': 'closing',   'delay-over': 'closing',   stop: 'closing', 'stop-failed': 'closing', cancel: 'closing', suspend: 'closing' },
+  failing:   { 'tasks-running': 'failing',   'inputs-ended': 'failing',   'last-checkpoint-complete': 'failing',   'tasks-finished': 'failing',   failure: 'failing',   'tasks-gone': 'waiting',   'delay-over': 'failing',   stop: 'failing', 'stop-failed': 'failing', cancel: 'canceling', suspend: 'suspending' },
+  waiting:   { 'tasks-running': 'waiting',   'inputs-ended': 'waiting',   'last-checkpoint-complete': 'waiting',   'tasks-finished': 'waiting',   failure: 'failing',   'tasks-gone': 'waiting',   'delay-over': 'starting',  stop: 'waiting', 'stop-failed': 'waiting', cancel: 'canceling', suspend: 'suspending' },
+  canceling: { 'tasks-running': 'canceling', 'inputs-ended': 'canceling', 'last-checkpoint-complete': 'canceling', 'tasks-finished': 'canceling', failure: 'canceling', 'tasks-gone': 'canceled',  'delay-over': 'canceling', stop: 'canceling', 'stop-failed': 'canceling', cancel: 'canceling', suspend: 'canceling' },
+  finished:  { 'tasks-running': 'finished',  'inputs-ended': 'finished',  'last-checkpoint-complete': 'finished',  'tasks-finished': 'finished',  failure: 'finished',  'tasks-gone': 'finished',  'delay-over': 'finished',  stop: 'finished', 'stop-failed': 'finished', cancel: 'finished', suspend: 'finished' },
+  failed:    { 'tasks-running': 'failed',    'inputs-ended': 'failed',    'last-checkpoint-complete': 'failed',    'tasks-finished': 'failed',    failure: 'failed',    'tasks-gone': 'failed',    'delay-over': 'failed',    stop: 'failed', 'stop-failed': 'failed', cancel: 'failed', suspend: 'failed' },
+  canceled:  { 'tasks-running': 'canceled',  'inputs-ended': 'canceled',  'last-checkpoint-complete': 'canceled',  'tasks-finished': 'canceled',  failure: 'canceled',  'tasks-gone': 'canceled',  'delay-over': 'canceled',  stop: 'canceled', 'stop-failed': 'canceled', cancel: 'canceled', suspend: 'canceled' },
+  suspending: { 'tasks-running': 'suspending', 'inputs-ended': 'suspending', 'last-checkpoint-complete': 'suspending', 'tasks-finished': 'suspending', failure: 'suspending', 'tasks-gone': 'suspended', 'delay-over': 'suspending', stop: 'suspending', 'stop-failed': 'suspending', cancel: 'suspending', suspend: 'suspending' },
+  suspended: { 'tasks-running': 'suspended', 'inputs-ended': 'suspended', 'last-checkpoint-complete': 'suspended', 'tasks-finished': 'suspended', failure: 'suspended', 'tasks-gone': 'suspended', 'delay-over': 'suspended', stop: 'suspended', 'stop-failed': 'suspended', cancel: 'suspended', suspend: 'suspended' },
 };
 
 const STATES: Record<Kind, JobLife> = {
@@ -47,6 +49,8 @@ const STATES: Record<Kind, JobLife> = {
   finished: { kind: 'finished', savepointUrl: undefined },
   failed: { kind: 'failed', cause: undefined },
   canceled: { kind: 'canceled', savepointUrl: undefined },
+  suspending: { kind: 'suspending', attempt: 1 },
+  suspended: { kind: 'suspended' },
 };
 
 function failure(...regions: number[]): JobLifeEvent {
@@ -69,6 +73,7 @@ const EVENTS: Record<JobLifeEvent['kind'], JobLifeEvent> = {
   'tasks-gone': { kind: 'tasks-gone' },
   'delay-over': { kind: 'delay-over' },
   cancel: { kind: 'cancel' },
+  suspend: { kind: 'suspend' },
 };
 
 for (const life of Object.values(STATES)) {
@@ -146,6 +151,17 @@ it.each(['failing', 'waiting'] as const)('gives up while it is %s, too', (kind) 
   expect(gone.life).toEqual({ kind: 'failed', cause: error });
 });
 
+it('suspends no job that has failed for good: it would fail again', () => {
+  const life: JobLife = {
+    kind: 'failing',
+    attempt: 1,
+    down: 'all',
+    cause: undefined,
+    next: { kind: 'give-up', why: 'x' },
+  };
+  expect(stepJobLife(life, EVENTS.suspend, [], STRATEGY).life).toBe(life);
+});
+
 it('deploys an attempt only after the tasks of the one before are gone', () => {
   const event = fc.constantFrom(...Object.values(EVENTS));
   fc.assert(
@@ -155,9 +171,8 @@ it('deploys an attempt only after the tasks of the one before are gone', () => {
       let deployed = true;
       for (const next of events) {
         // Tasks can only be gone after they were told to go.
-        if (next.kind === 'tasks-gone' && life.kind !== 'failing' && life.kind !== 'canceling') {
-          continue;
-        }
+        const going: readonly Kind[] = ['failing', 'canceling', 'suspending'];
+        if (next.kind === 'tasks-gone' && !going.includes(life.kind)) continue;
         const step = stepJobLife(life, next, failures, STRATEGY);
         if (next.kind === 'tasks-gone') deployed = false;
         for (const action of step.actions) {
@@ -213,8 +228,9 @@ describe('stopping with a savepoint', () => {
     const closing = step(STATES.stopping, done).life;
     const finished = step(closing, EVENTS['tasks-finished']).life;
     expect(finished).toEqual({ kind: 'finished', savepointUrl });
-    expect(isTerminal(finished) && endOf(finished)).toBe('stopped');
-    expect(isTerminal(STATES.finished) && endOf(STATES.finished)).toBe('finished');
+    expect(finished.kind === 'finished' && endOf(finished)).toBe('stopped');
+    const { finished: other } = STATES;
+    expect(other.kind === 'finished' && endOf(other)).toBe('finished');
     const canceling = step(STATES.stopping, { ...done, cancel: true });
     expect(canceling.actions).toEqual([{ kind: 'cancel-tasks', regions: 'all' }]);
     const canceled = step(canceling.life, EVENTS['tasks-gone']).life;

@@ -24,7 +24,10 @@ export type Regions = ReadonlySet<number> | 'all';
  *      │ │                         └────────failure──────────┤
  *      │ └─delay over── waiting ◄─tasks gone── failing ◄─────┘
  *      │                                          └─no restart left──► failed
- *      └──cancel (from any state before closing)──► canceling ──tasks gone──► canceled
+ *      ├──cancel (from any state before closing)──► canceling ──tasks gone──► canceled
+ *      └──suspend (the same)──► suspending ──tasks gone──► suspended
+ *
+ * A suspended job has not ended: whoever leads it next goes on from its latest checkpoint.
  *
  * While the job is being stopped with a savepoint nothing happens behind it: if it fails, all go on. The
  * input of a job that was drained is gone for its tasks; they start again from the last checkpoint.
@@ -66,9 +69,11 @@ export type JobLife =
       readonly attempt: number;
       readonly savepointUrl: string | undefined;
     }
+  | { readonly kind: 'suspending'; readonly attempt: number }
   | { readonly kind: 'finished'; readonly savepointUrl: string | undefined }
   | { readonly kind: 'failed'; readonly cause: unknown }
-  | { readonly kind: 'canceled'; readonly savepointUrl: string | undefined };
+  | { readonly kind: 'canceled'; readonly savepointUrl: string | undefined }
+  | { readonly kind: 'suspended' };
 
 export type JobLifeEvent =
   | { readonly kind: 'tasks-running' }
@@ -93,7 +98,9 @@ export type JobLifeEvent =
     }
   | { readonly kind: 'tasks-gone' }
   | { readonly kind: 'delay-over' }
-  | { readonly kind: 'cancel' };
+  | { readonly kind: 'cancel' }
+  /** This process leads the job no more, and the job is to go on. */
+  | { readonly kind: 'suspend' };
 
 /** What the JobMaster must do. */
 export type JobLifeAction =
@@ -141,9 +148,11 @@ const STATUS_OF: Readonly<Record<JobLife['kind'], JobStatus>> = {
   failing: 'FAILING',
   waiting: 'RESTARTING',
   canceling: 'CANCELLING',
+  suspending: 'SUSPENDED',
   finished: 'FINISHED',
   failed: 'FAILED',
   canceled: 'CANCELED',
+  suspended: 'SUSPENDED',
 };
 
 /** How a job that ended so is written down. */
@@ -151,10 +160,18 @@ export function endOf(life: Extract<JobLife, { kind: JobEnd }>): JobEnd {
   return life.kind === 'finished' && life.savepointUrl !== undefined ? 'stopped' : life.kind;
 }
 
-export function isTerminal(
-  life: JobLife,
-): life is Extract<JobLife, { kind: 'finished' | 'failed' | 'canceled' }> {
-  return life.kind === 'finished' || life.kind === 'failed' || life.kind === 'canceled';
+export type TerminalLife = Extract<
+  JobLife,
+  { kind: 'finished' | 'failed' | 'canceled' | 'suspended' }
+>;
+
+export function isTerminal(life: JobLife): life is TerminalLife {
+  return (
+    life.kind === 'finished' ||
+    life.kind === 'failed' ||
+    life.kind === 'canceled' ||
+    life.kind === 'suspended'
+  );
 }
 
 export function stepJobLife(
@@ -191,7 +208,11 @@ export function stepJobLife(
     case 'delay-over':
       return life.kind === 'waiting' ? deploy(life, failures) : stay;
     case 'cancel':
-      return stepCancel(life, failures);
+      return stepCancel(life, failures, 'canceling');
+    case 'suspend':
+      // A job that has failed for good stays failed: it would fail again.
+      if (life.kind === 'failing' && life.next.kind === 'give-up') return stay;
+      return stepCancel(life, failures, 'suspending');
   }
 }
 
@@ -303,9 +324,11 @@ function stepFailure(
       };
     }
     case 'canceling':
+    case 'suspending':
     case 'finished':
     case 'failed':
     case 'canceled':
+    case 'suspended':
       break;
   }
   return { life, failures, actions: [] };
@@ -356,6 +379,9 @@ function stepTasksGone(life: JobLife, failures: FailureHistory): JobLifeStep {
     const { savepointUrl } = life;
     return { life: { kind: 'canceled', savepointUrl }, failures, actions: [{ kind: 'done' }] };
   }
+  if (life.kind === 'suspending') {
+    return { life: { kind: 'suspended' }, failures, actions: [{ kind: 'done' }] };
+  }
   if (life.kind !== 'failing') return { life, failures, actions: [] };
   if (life.next.kind === 'give-up') {
     return { life: { kind: 'failed', cause: life.cause }, failures, actions: [{ kind: 'done' }] };
@@ -367,7 +393,11 @@ function stepTasksGone(life: JobLife, failures: FailureHistory): JobLifeStep {
   };
 }
 
-function stepCancel(life: JobLife, failures: FailureHistory): JobLifeStep {
+function stepCancel(
+  life: JobLife,
+  failures: FailureHistory,
+  to: 'canceling' | 'suspending',
+): JobLifeStep {
   switch (life.kind) {
     case 'starting':
     case 'running':
@@ -376,16 +406,21 @@ function stepCancel(life: JobLife, failures: FailureHistory): JobLifeStep {
     case 'failing':
     case 'waiting':
       return {
-        life: { kind: 'canceling', attempt: life.attempt, savepointUrl: undefined },
+        life:
+          to === 'canceling'
+            ? { kind: to, attempt: life.attempt, savepointUrl: undefined }
+            : { kind: to, attempt: life.attempt },
         failures,
         actions: [{ kind: 'cancel-tasks', regions: 'all' }],
       };
     // The last checkpoint is complete: the job has finished in all but name.
     case 'closing':
     case 'canceling':
+    case 'suspending':
     case 'finished':
     case 'failed':
     case 'canceled':
+    case 'suspended':
       return { life, failures, actions: [] };
   }
 }
