@@ -2,13 +2,18 @@
  * The command line's entry: bin/tidemark.mjs imports it, with the arguments in process.argv. It
  * knows the commands' names and options; what a command needs is loaded when it runs.
  */
-import { Command, Option } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
+import { addClientCommands } from './client-commands.ts';
+import { EXIT } from './exit-codes.ts';
+import { withFlinkSpellings } from './flink-spellings.ts';
 import type { InitArguments } from './init.ts';
 import type { RunArguments } from './run-arguments.ts';
+import { addSnapshotCommands, collect } from './snapshot-commands.ts';
 
 const program = new Command('tidemark')
   .description('Stateful stream processing for TypeScript.')
-  .showHelpAfterError('Run tidemark --help for all commands.');
+  .showHelpAfterError('Run tidemark --help for all commands.')
+  .exitOverride();
 
 program
   .command('run')
@@ -43,8 +48,12 @@ program
     process.exitCode = await initCommand(folder, options);
   });
 
-function collect(value: string, before: readonly string[]): readonly string[] {
-  return [...before, value];
-}
+addClientCommands(program);
+addSnapshotCommands(program);
 
-await program.parseAsync();
+try {
+  await program.parseAsync(withFlinkSpellings(process.argv.slice(2)), { from: 'user' });
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error;
+  process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.refused;
+}

@@ -2,6 +2,7 @@ import type { Writable } from 'node:stream';
 import pc from 'picocolors';
 import { systemClock } from '../common/clock.ts';
 import type { JobEvent, JobResult } from '../cluster/job-events.ts';
+import { textOf } from './error-text.ts';
 
 /** A terminal, a pipe, or what a test gives. */
 type Output = Writable & { readonly isTTY?: boolean };
@@ -128,13 +129,6 @@ function describe(event: JobEvent): string[] {
     case 'warning':
       return [pc.yellow(`Warning: ${event.message}`)];
   }
-}
-
-/** The message; for what is no error of ours, with its stack, and with all causes. */
-export function textOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const own = error.name === 'EngineError' ? error.message : (error.stack ?? error.message);
-  return error.cause === undefined ? own : `${own}\nCaused by: ${textOf(error.cause)}`;
 }
 
 function short(value: number): string {
