@@ -17,7 +17,9 @@ export async function launchProgram(program: DescribedProgram): Promise<JobExecu
   const reporter = new RunReporter(false, process.stdout, process.stderr);
   const { running, progress } = await startJob({ module, arguments: [], flink }, reporter, {});
   const result = await watchJob(running, progress, reporter);
-  const { status, error, jobId, checkpointsCompleted, restarts } = result;
-  if (status === 'FAILED') throw error;
+  const { error, jobId, checkpointsCompleted, restarts } = result;
+  if (result.status === 'FAILED') throw error;
+  // Only a service suspends jobs.
+  const status = result.status === 'SUSPENDED' ? 'CANCELED' : result.status;
   return { status, jobId, jobName: program.name, checkpointsCompleted, restarts };
 }

@@ -22,7 +22,9 @@ export async function loadJobModule(file: string): Promise<LoadedJob> {
   return {
     job,
     async over(result) {
-      const { status, jobId, checkpointsCompleted, restarts, error } = result;
+      const { jobId, checkpointsCompleted, restarts, error } = result;
+      // Only a service suspends jobs.
+      const status = result.status === 'SUSPENDED' ? 'CANCELED' : result.status;
       if (status === 'FAILED') ended.reject(error);
       else ended.resolve({ status, jobId, jobName: job.name, checkpointsCompleted, restarts });
       // Whoever runs a job that is no program waits for nothing.

@@ -1,6 +1,7 @@
 import type { Writable } from 'node:stream';
 import pc from 'picocolors';
 import { systemClock } from '../common/clock.ts';
+import { errorText } from '../common/error-text.ts';
 import type { JobEvent, JobResult } from '../cluster/job-events.ts';
 import { textOf } from './error-text.ts';
 
@@ -31,7 +32,10 @@ export class RunReporter {
     if (event.kind === 'checkpoint-completed') this.#checkpoints += 1;
     if (event.kind === 'failure' && event.restartInMs !== undefined) this.#restarts += 1;
     if (this.#json)
-      this.#line({ ...event, ...(event.kind === 'failure' ? { error: textOf(event.error) } : {}) });
+      this.#line({
+        ...event,
+        ...(event.kind === 'failure' ? { error: errorText(event.error) } : {}),
+      });
     else for (const line of describe(event)) this.say(line);
   }
 
@@ -54,9 +58,9 @@ export class RunReporter {
 
   /** A job that did not start. */
   error(error: unknown): void {
-    if (this.#json) this.#line({ kind: 'refused', error: textOf(error) });
+    if (this.#json) this.#line({ kind: 'refused', error: errorText(error) });
     this.#closeLine();
-    this.#errors.write(`${pc.red(textOf(error))}\n`);
+    this.#errors.write(`${pc.red(errorText(error))}\n`);
   }
 
   result(result: JobResult): void {
@@ -66,7 +70,7 @@ export class RunReporter {
         kind: 'result',
         ...result,
         read: this.#read,
-        error: result.error === undefined ? undefined : textOf(result.error),
+        error: result.error === undefined ? undefined : errorText(result.error),
       });
       return;
     }
@@ -75,7 +79,7 @@ export class RunReporter {
     this.say(
       `${colour(status)}  ${short(this.#read)} records, ${checkpointsCompleted} checkpoints, ${restarts} restarts`,
     );
-    if (error !== undefined) this.#errors.write(`${pc.red(textOf(error))}\n`);
+    if (error !== undefined) this.#errors.write(`${pc.red(errorText(error))}\n`);
   }
 
   say(line: string): void {
@@ -113,7 +117,7 @@ function describe(event: JobEvent): string[] {
     case 'failure':
       // The one that ends the job comes with the result.
       if (event.restartInMs === undefined) return [];
-      return [pc.red(`Failure, restarting in ${event.restartInMs} ms:`), textOf(event.error)];
+      return [pc.red(`Failure, restarting in ${event.restartInMs} ms:`), errorText(event.error)];
     case 'task-manager':
       return event.status === 'lost' ? [pc.yellow(`Lost TaskManager ${event.id}`)] : [];
     case 'restarted':

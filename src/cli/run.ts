@@ -4,7 +4,7 @@ import { readAll, type ReadSettings } from './read-settings.ts';
 import type { RunArguments } from './run-arguments.ts';
 
 /** Exit codes, by what became of the job; as for shells, 130 is an interrupt. */
-const EXIT = { FINISHED: 0, FAILED: 1, CANCELED: 130, refused: 2 } as const;
+const EXIT = { FINISHED: 0, FAILED: 1, CANCELED: 130, SUSPENDED: 130, refused: 2 } as const;
 
 /** `tidemark run`: leads the job from this process until it ends. */
 export async function runCommand(

@@ -4,13 +4,13 @@ import type { ExecutionVertex } from '../graph/execution-plan.ts';
 import type { JobMasterGateway, TaskGateway, TaskId } from '../runtime/gateways.ts';
 import type { OperatorEvent } from '../runtime/operator.ts';
 import type { OperatorCoordinators } from './coordinator/operator-coordinators.ts';
-import { taskKey, type Deployment } from './deployment.ts';
+import { taskKey, type Deployment, type TaskPlace } from './deployment.ts';
 import type { Restored } from './job-store.ts';
 
 export interface AttemptListener {
   /** One more task runs, has come to the end of its inputs, or has finished. */
-  changed(): void;
-  failed(error: unknown): void;
+  changed(task: TaskId, to: 'running' | 'ended-input' | 'finished'): void;
+  failed(error: unknown, task: TaskId): void;
   acknowledged(acknowledgement: TaskAcknowledgement): void;
   declined(task: TaskRef, checkpointId: number, message: string): void;
 }
@@ -131,29 +131,38 @@ export class Attempt {
     return this.#options.deployment.recordsRead();
   }
 
+  /** Undefined for a subtask that it does not have. */
+  placeOf(task: Pick<TaskId, 'vertex' | 'subtask'>): TaskPlace | undefined {
+    return this.#options.deployment.placeOf(task);
+  }
+
   #task(ref: { readonly vertex: string; readonly subtask: number }): TaskGateway | undefined {
     return this.#tasks.get(taskKey(ref));
   }
 
   #gateway(): JobMasterGateway {
     const { listener, coordinators, number } = this.#options;
-    const mark = (add: () => void): void => {
+    const mark = (
+      task: TaskId,
+      to: 'running' | 'ended-input' | 'finished',
+      add: () => void,
+    ): void => {
       if (this.#over) return;
       add();
-      listener.changed();
+      listener.changed(task, to);
     };
     return {
       taskRunning: (task) => {
-        mark(() => this.#running.set(taskKey(task), task));
+        mark(task, 'running', () => this.#running.set(taskKey(task), task));
       },
       taskEndedInput: (task) => {
-        mark(() => this.#ended.add(taskKey(task)));
+        mark(task, 'ended-input', () => this.#ended.add(taskKey(task)));
       },
       taskFinished: (task) => {
-        mark(() => this.#finished.add(taskKey(task)));
+        mark(task, 'finished', () => this.#finished.add(taskKey(task)));
       },
-      taskFailed: (_task, error) => {
-        if (!this.#over) listener.failed(error);
+      taskFailed: (task, error) => {
+        if (!this.#over) listener.failed(error, task);
       },
       acknowledge: (acknowledgement) => {
         if (!this.#over) listener.acknowledged(acknowledgement);

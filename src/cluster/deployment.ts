@@ -1,6 +1,7 @@
 import type { SnapshotLocation } from '../contracts/snapshots.ts';
 import type { RestorePlan } from '../checkpoint/restore-plan.ts';
 import type { JobMasterGateway, TaskGateway, TaskId } from '../runtime/gateways.ts';
+import type { TaskSample } from '../runtime/task-metrics.ts';
 import type { OperatorRestore } from '../contracts/snapshots.ts';
 
 /** What the tasks of an attempt start from. */
@@ -14,6 +15,13 @@ export interface DeployRequest {
   readonly jobMaster: JobMasterGateway;
 }
 
+/** Where a task runs, and what it said last of what it does. */
+export interface TaskPlace {
+  /** The id of its TaskManager. */
+  readonly taskManager: string | undefined;
+  readonly sample: TaskSample | undefined;
+}
+
 /**
  * Where the tasks of one attempt of a region run, and how they are reached: in this thread, or in
  * slots. Several deployments of a job live side by side, one for each of its regions.
@@ -23,6 +31,8 @@ export interface Deployment {
   deploy(request: DeployRequest): ReadonlyMap<string, TaskGateway>;
   /** Records that the sources have emitted. */
   recordsRead(): number;
+  /** Undefined for a subtask that it does not have. */
+  placeOf(task: { readonly vertex: string; readonly subtask: number }): TaskPlace | undefined;
   /** After all tasks are cancelled or finished. */
   close(): Promise<void>;
 }

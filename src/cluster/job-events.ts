@@ -1,3 +1,5 @@
+import type { TaskId } from '../runtime/gateways.ts';
+
 /**
  * What happens to a job, for those who watch: the command line's progress line, logs, tests. Plain
  * data, so that it can be printed as JSON lines. Times are wall time in milliseconds.
@@ -27,6 +29,8 @@ export type JobEvent =
       readonly kind: 'failure';
       readonly attempt: number;
       readonly error: unknown;
+      /** The task that failed first; undefined if it was none. */
+      readonly task: TaskId | undefined;
       /** Undefined: the job does not run again. */
       readonly restartInMs: number | undefined;
     }
@@ -60,10 +64,12 @@ export type JobStatus =
   | 'CANCELLING'
   | 'CANCELED'
   | 'FINISHED'
-  | 'RESTARTING';
+  | 'RESTARTING'
+  | 'SUSPENDED';
 
 export interface JobResult {
-  readonly status: 'FINISHED' | 'FAILED' | 'CANCELED';
+  /** `SUSPENDED`: this process leads it no more, and it is to go on from its latest checkpoint. */
+  readonly status: 'FINISHED' | 'FAILED' | 'CANCELED' | 'SUSPENDED';
   readonly jobId: string;
   readonly error: unknown;
   readonly checkpointsCompleted: number;

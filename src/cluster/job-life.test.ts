@@ -16,16 +16,18 @@ const STRATEGY: RestartStrategy = {
 // Complete by type: a new state or event does not compile until every pair is decided here.
 // prettier-ignore
 const NEXT: Record<Kind, Record<JobLifeEvent['kind'], Kind>> = {
-  starting:  { 'tasks-running': 'running',   'inputs-ended': 'starting',  'last-checkpoint-complete': 'starting',  'tasks-finished': 'starting',  failure: 'failing',   'tasks-gone': 'starting',  'delay-over': 'starting',  cancel: 'canceling' },
-  running:   { 'tasks-running': 'running',   'inputs-ended': 'ending',    'last-checkpoint-complete': 'running',   'tasks-finished': 'running',   failure: 'failing',   'tasks-gone': 'running',   'delay-over': 'running',   cancel: 'canceling' },
-  ending:    { 'tasks-running': 'ending',    'inputs-ended': 'ending',    'last-checkpoint-complete': 'closing',   'tasks-finished': 'ending',    failure: 'failing',   'tasks-gone': 'ending',    'delay-over': 'ending',    cancel: 'canceling' },
-  closing:   { 'tasks-running': 'closing',   'inputs-ended': 'closing',   'last-checkpoint-complete': 'closing',   'tasks-finished': 'finished',  failure: 'failing',   'tasks-gone': 'closing',   'delay-over': 'closing',   cancel: 'closing' },
-  failing:   { 'tasks-running': 'failing',   'inputs-ended': 'failing',   'last-checkpoint-complete': 'failing',   'tasks-finished': 'failing',   failure: 'failing',   'tasks-gone': 'waiting',   'delay-over': 'failing',   cancel: 'canceling' },
-  waiting:   { 'tasks-running': 'waiting',   'inputs-ended': 'waiting',   'last-checkpoint-complete': 'waiting',   'tasks-finished': 'waiting',   failure: 'failing',   'tasks-gone': 'waiting',   'delay-over': 'starting',  cancel: 'canceling' },
-  canceling: { 'tasks-running': 'canceling', 'inputs-ended': 'canceling', 'last-checkpoint-complete': 'canceling', 'tasks-finished': 'canceling', failure: 'canceling', 'tasks-gone': 'canceled',  'delay-over': 'canceling', cancel: 'canceling' },
-  finished:  { 'tasks-running': 'finished',  'inputs-ended': 'finished',  'last-checkpoint-complete': 'finished',  'tasks-finished': 'finished',  failure: 'finished',  'tasks-gone': 'finished',  'delay-over': 'finished',  cancel: 'finished' },
-  failed:    { 'tasks-running': 'failed',    'inputs-ended': 'failed',    'last-checkpoint-complete': 'failed',    'tasks-finished': 'failed',    failure: 'failed',    'tasks-gone': 'failed',    'delay-over': 'failed',    cancel: 'failed' },
-  canceled:  { 'tasks-running': 'canceled',  'inputs-ended': 'canceled',  'last-checkpoint-complete': 'canceled',  'tasks-finished': 'canceled',  failure: 'canceled',  'tasks-gone': 'canceled',  'delay-over': 'canceled',  cancel: 'canceled' },
+  starting:  { 'tasks-running': 'running',   'inputs-ended': 'starting',  'last-checkpoint-complete': 'starting',  'tasks-finished': 'starting',  failure: 'failing',   'tasks-gone': 'starting',  'delay-over': 'starting',  cancel: 'canceling', suspend: 'suspending' },
+  running:   { 'tasks-running': 'running',   'inputs-ended': 'ending',    'last-checkpoint-complete': 'running',   'tasks-finished': 'running',   failure: 'failing',   'tasks-gone': 'running',   'delay-over': 'running',   cancel: 'canceling', suspend: 'suspending' },
+  ending:    { 'tasks-running': 'ending',    'inputs-ended': 'ending',    'last-checkpoint-complete': 'closing',   'tasks-finished': 'ending',    failure: 'failing',   'tasks-gone': 'ending',    'delay-over': 'ending',    cancel: 'canceling', suspend: 'suspending' },
+  closing:   { 'tasks-running': 'closing',   'inputs-ended': 'closing',   'last-checkpoint-complete': 'closing',   'tasks-finished': 'finished',  failure: 'failing',   'tasks-gone': 'closing',   'delay-over': 'closing',   cancel: 'closing', suspend: 'closing' },
+  failing:   { 'tasks-running': 'failing',   'inputs-ended': 'failing',   'last-checkpoint-complete': 'failing',   'tasks-finished': 'failing',   failure: 'failing',   'tasks-gone': 'waiting',   'delay-over': 'failing',   cancel: 'canceling', suspend: 'suspending' },
+  waiting:   { 'tasks-running': 'waiting',   'inputs-ended': 'waiting',   'last-checkpoint-complete': 'waiting',   'tasks-finished': 'waiting',   failure: 'failing',   'tasks-gone': 'waiting',   'delay-over': 'starting',  cancel: 'canceling', suspend: 'suspending' },
+  canceling: { 'tasks-running': 'canceling', 'inputs-ended': 'canceling', 'last-checkpoint-complete': 'canceling', 'tasks-finished': 'canceling', failure: 'canceling', 'tasks-gone': 'canceled',  'delay-over': 'canceling', cancel: 'canceling', suspend: 'canceling' },
+  finished:  { 'tasks-running': 'finished',  'inputs-ended': 'finished',  'last-checkpoint-complete': 'finished',  'tasks-finished': 'finished',  failure: 'finished',  'tasks-gone': 'finished',  'delay-over': 'finished',  cancel: 'finished', suspend: 'finished' },
+  failed:    { 'tasks-running': 'failed',    'inputs-ended': 'failed',    'last-checkpoint-complete': 'failed',    'tasks-finished': 'failed',    failure: 'failed',    'tasks-gone': 'failed',    'delay-over': 'failed',    cancel: 'failed', suspend: 'failed' },
+  canceled:  { 'tasks-running': 'canceled',  'inputs-ended': 'canceled',  'last-checkpoint-complete': 'canceled',  'tasks-finished': 'canceled',  failure: 'canceled',  'tasks-gone': 'canceled',  'delay-over': 'canceled',  cancel: 'canceled', suspend: 'canceled' },
+  suspending: { 'tasks-running': 'suspending', 'inputs-ended': 'suspending', 'last-checkpoint-complete': 'suspending', 'tasks-finished': 'suspending', failure: 'suspending', 'tasks-gone': 'suspended', 'delay-over': 'suspending', cancel: 'suspending', suspend: 'suspending' },
+  suspended: { 'tasks-running': 'suspended', 'inputs-ended': 'suspended', 'last-checkpoint-complete': 'suspended', 'tasks-finished': 'suspended', failure: 'suspended', 'tasks-gone': 'suspended', 'delay-over': 'suspended', cancel: 'suspended', suspend: 'suspended' },
 };
 
 const STATES: Record<Kind, JobLife> = {
@@ -45,6 +47,8 @@ const STATES: Record<Kind, JobLife> = {
   finished: { kind: 'finished' },
   failed: { kind: 'failed', cause: undefined },
   canceled: { kind: 'canceled' },
+  suspending: { kind: 'suspending', attempt: 1 },
+  suspended: { kind: 'suspended' },
 };
 
 function failure(...regions: number[]): JobLifeEvent {
@@ -61,6 +65,7 @@ const EVENTS: Record<JobLifeEvent['kind'], JobLifeEvent> = {
   'tasks-gone': { kind: 'tasks-gone' },
   'delay-over': { kind: 'delay-over' },
   cancel: { kind: 'cancel' },
+  suspend: { kind: 'suspend' },
 };
 
 for (const life of Object.values(STATES)) {
@@ -138,6 +143,17 @@ it.each(['failing', 'waiting'] as const)('gives up while it is %s, too', (kind) 
   expect(gone.life).toEqual({ kind: 'failed', cause: error });
 });
 
+it('suspends no job that has failed for good: it would fail again', () => {
+  const life: JobLife = {
+    kind: 'failing',
+    attempt: 1,
+    down: 'all',
+    cause: undefined,
+    next: { kind: 'give-up', why: 'x' },
+  };
+  expect(stepJobLife(life, EVENTS.suspend, [], STRATEGY).life).toBe(life);
+});
+
 it('deploys an attempt only after the tasks of the one before are gone', () => {
   const event = fc.constantFrom(...Object.values(EVENTS));
   fc.assert(
@@ -147,9 +163,8 @@ it('deploys an attempt only after the tasks of the one before are gone', () => {
       let deployed = true;
       for (const next of events) {
         // Tasks can only be gone after they were told to go.
-        if (next.kind === 'tasks-gone' && life.kind !== 'failing' && life.kind !== 'canceling') {
-          continue;
-        }
+        const going: readonly Kind[] = ['failing', 'canceling', 'suspending'];
+        if (next.kind === 'tasks-gone' && !going.includes(life.kind)) continue;
         const step = stepJobLife(life, next, failures, STRATEGY);
         if (next.kind === 'tasks-gone') deployed = false;
         for (const action of step.actions) {

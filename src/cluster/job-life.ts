@@ -20,7 +20,10 @@ export type Regions = ReadonlySet<number> | 'all';
  *      │ │                         └────────failure──────────┤
  *      │ └─delay over── waiting ◄─tasks gone── failing ◄─────┘
  *      │                                          └─no restart left──► failed
- *      └──cancel (from any state before closing)──► canceling ──tasks gone──► canceled
+ *      ├──cancel (from any state before closing)──► canceling ──tasks gone──► canceled
+ *      └──suspend (the same)──► suspending ──tasks gone──► suspended
+ *
+ * A suspended job has not ended: whoever leads it next goes on from its latest checkpoint.
  *
  * A failure takes regions down; the others go on. One that fails while others are down joins them,
  * and all are deployed together, from one checkpoint.
@@ -47,9 +50,11 @@ export type JobLife =
       readonly cause: unknown;
     }
   | { readonly kind: 'canceling'; readonly attempt: number }
+  | { readonly kind: 'suspending'; readonly attempt: number }
   | { readonly kind: 'finished' }
   | { readonly kind: 'failed'; readonly cause: unknown }
-  | { readonly kind: 'canceled' };
+  | { readonly kind: 'canceled' }
+  | { readonly kind: 'suspended' };
 
 export type JobLifeEvent =
   | { readonly kind: 'tasks-running' }
@@ -66,7 +71,9 @@ export type JobLifeEvent =
     }
   | { readonly kind: 'tasks-gone' }
   | { readonly kind: 'delay-over' }
-  | { readonly kind: 'cancel' };
+  | { readonly kind: 'cancel' }
+  /** This process leads the job no more, and the job is to go on. */
+  | { readonly kind: 'suspend' };
 
 /** What the JobMaster must do. */
 export type JobLifeAction =
@@ -109,20 +116,30 @@ const STATUS_OF: Readonly<Record<JobLife['kind'], JobStatus>> = {
   failing: 'FAILING',
   waiting: 'RESTARTING',
   canceling: 'CANCELLING',
+  suspending: 'SUSPENDED',
   finished: 'FINISHED',
   failed: 'FAILED',
   canceled: 'CANCELED',
+  suspended: 'SUSPENDED',
 };
 
 /** How a job that ended so is written down. */
-export const END_OF: Readonly<Record<JobResult['status'], JobEnd>> = {
+export const END_OF: Readonly<Record<Exclude<JobResult['status'], 'SUSPENDED'>, JobEnd>> = {
   FINISHED: 'finished',
   FAILED: 'failed',
   CANCELED: 'canceled',
 };
 
 export function isTerminal(life: JobLife): boolean {
-  return life.kind === 'finished' || life.kind === 'failed' || life.kind === 'canceled';
+  switch (life.kind) {
+    case 'finished':
+    case 'failed':
+    case 'canceled':
+    case 'suspended':
+      return true;
+    default:
+      return false;
+  }
 }
 
 export function stepJobLife(
@@ -158,7 +175,11 @@ export function stepJobLife(
     case 'delay-over':
       return life.kind === 'waiting' ? deploy(life, failures) : stay;
     case 'cancel':
-      return stepCancel(life, failures);
+      return stepCancel(life, failures, 'canceling');
+    case 'suspend':
+      // A job that has failed for good stays failed: it would fail again.
+      if (life.kind === 'failing' && life.next.kind === 'give-up') return stay;
+      return stepCancel(life, failures, 'suspending');
   }
 }
 
@@ -217,9 +238,11 @@ function stepFailure(
       };
     }
     case 'canceling':
+    case 'suspending':
     case 'finished':
     case 'failed':
     case 'canceled':
+    case 'suspended':
       break;
   }
   return { life, failures, actions: [] };
@@ -269,6 +292,9 @@ function stepTasksGone(life: JobLife, failures: FailureHistory): JobLifeStep {
   if (life.kind === 'canceling') {
     return { life: { kind: 'canceled' }, failures, actions: [{ kind: 'done' }] };
   }
+  if (life.kind === 'suspending') {
+    return { life: { kind: 'suspended' }, failures, actions: [{ kind: 'done' }] };
+  }
   if (life.kind !== 'failing') return { life, failures, actions: [] };
   if (life.next.kind === 'give-up') {
     return { life: { kind: 'failed', cause: life.cause }, failures, actions: [{ kind: 'done' }] };
@@ -280,7 +306,11 @@ function stepTasksGone(life: JobLife, failures: FailureHistory): JobLifeStep {
   };
 }
 
-function stepCancel(life: JobLife, failures: FailureHistory): JobLifeStep {
+function stepCancel(
+  life: JobLife,
+  failures: FailureHistory,
+  to: 'canceling' | 'suspending',
+): JobLifeStep {
   switch (life.kind) {
     case 'starting':
     case 'running':
@@ -288,16 +318,18 @@ function stepCancel(life: JobLife, failures: FailureHistory): JobLifeStep {
     case 'failing':
     case 'waiting':
       return {
-        life: { kind: 'canceling', attempt: life.attempt },
+        life: { kind: to, attempt: life.attempt },
         failures,
         actions: [{ kind: 'cancel-tasks', regions: 'all' }],
       };
     // The last checkpoint is complete: the job has finished in all but name.
     case 'closing':
     case 'canceling':
+    case 'suspending':
     case 'finished':
     case 'failed':
     case 'canceled':
+    case 'suspended':
       return { life, failures, actions: [] };
   }
 }

@@ -1,11 +1,12 @@
 import { assert } from '../common/assert.ts';
 import type { Cancel } from '../common/clock.ts';
 import {
+  checkpointStatistics,
   initialCoordinator,
   stepCoordinator,
   sweepScope,
 } from '../checkpoint/checkpoint-coordinator.ts';
-import type { CheckpointHistory } from '../checkpoint/checkpoint-history.ts';
+import type { CheckpointHistory, CheckpointStatistics } from '../checkpoint/checkpoint-history.ts';
 import type {
   CoordinatorAction,
   CoordinatorEventBody,
@@ -17,11 +18,13 @@ import type {
 } from '../checkpoint/coordinator-types.ts';
 import type { World } from '../contracts/source.ts';
 import type { ExecutionPlan } from '../graph/execution-plan.ts';
+import type { TaskId } from '../runtime/gateways.ts';
 import type { OperatorCoordinators } from './coordinator/operator-coordinators.ts';
 import type { Deployment } from './deployment.ts';
 import type { AttemptListener } from './attempt.ts';
-import type { JobEvent, JobResult } from './job-events.ts';
+import type { JobEvent, JobResult, JobStatus } from './job-events.ts';
 import type { JobStore } from './job-store.ts';
+import { CheckpointWork } from './checkpoint-work.ts';
 import { RegionAttempts } from './region-attempts.ts';
 import {
   END_OF,
@@ -34,6 +37,7 @@ import {
   type Regions,
 } from './job-life.ts';
 import type { FailureHistory, RestartStrategy } from './restart-strategy.ts';
+import { SubtaskTable, type SubtaskLife } from './subtask-table.ts';
 
 export interface JobMasterOptions {
   readonly plan: ExecutionPlan;
@@ -65,6 +69,9 @@ export class JobMaster {
   #failures: FailureHistory = [];
   #coordinator: CoordinatorState;
   readonly #attempts: RegionAttempts;
+  readonly #subtasks: SubtaskTable;
+  /** Where what failed has failed. */
+  readonly #failedTasks = new WeakMap<object, TaskId>();
   /** Reads what to restore. */
   #deploying = false;
   #quiesced = false;
@@ -78,7 +85,7 @@ export class JobMaster {
   #delay: Cancel | undefined;
   readonly #events: (() => void)[] = [];
   #handling = false;
-  #sweeping = false;
+  readonly #work: CheckpointWork;
   #requests = 0;
   readonly #replies = new Map<string, (outcome: TriggerOutcome) => void>();
   readonly #background = new Set<Promise<void>>();
@@ -100,6 +107,22 @@ export class JobMaster {
       coordinators,
       listenerOf: (region, isCurrent) => this.#listener(region, isCurrent),
     });
+    this.#work = new CheckpointWork({
+      store,
+      coordinators,
+      emit: options.emit,
+      answer: (event) => {
+        this.#coordinatorEvent(event);
+      },
+      afterwards: (work) => {
+        this.#do(work);
+      },
+      inBackground: (work) => {
+        this.#inBackground(work, 'warn');
+      },
+    });
+    const wallMs = (): number => options.world.clock.wallMs();
+    this.#subtasks = new SubtaskTable(plan, wallMs, (task) => this.#attempts.placeOf(task));
     coordinators.listen({
       send: (uid, attempt, subtask, event) => {
         this.#do(() => {
@@ -128,6 +151,33 @@ export class JobMaster {
   /** Ends the job without its last checkpoint; what is retained stays as the settings say. */
   cancel(): void {
     this.#lifeEvent({ kind: 'cancel' });
+  }
+
+  /** Ends the job here, as a crash would: it is not over, and who leads it next goes on with it. */
+  suspend(): void {
+    this.#lifeEvent({ kind: 'suspend' });
+  }
+
+  get status(): JobStatus {
+    return statusOf(this.#life);
+  }
+
+  get restarts(): number {
+    return this.#restarts;
+  }
+
+  get history(): CheckpointHistory {
+    return this.#coordinator.history;
+  }
+
+  /** Newest first, those under way too. */
+  checkpoints(): readonly CheckpointStatistics[] {
+    return checkpointStatistics(this.#coordinator);
+  }
+
+  /** In the order of their numbers. */
+  subtasks(vertex: string): readonly SubtaskLife[] {
+    return this.#subtasks.of(vertex);
   }
 
   /**
@@ -213,6 +263,7 @@ export class JobMaster {
         kind: 'failure',
         attempt: life.attempt,
         error: life.cause,
+        task: isObject(life.cause) ? this.#failedTasks.get(life.cause) : undefined,
         restartInMs: life.next.kind === 'restart' ? life.next.delayMs : undefined,
       });
     }
@@ -288,6 +339,7 @@ export class JobMaster {
     this.#inBackground(async () => {
       await this.#options.coordinators.abortLeftovers(this.#attempts.sinksOf(down));
       if (this.#isOver(attempt)) return;
+      this.#subtasks.deploying(attempt, this.#attempts.verticesOf(down));
       this.#attempts.start(down);
     }, 'fail');
   }
@@ -307,13 +359,16 @@ export class JobMaster {
       });
     };
     return {
-      changed: () => {
+      changed: (task, to) => {
         mine(() => {
+          if (to !== 'ended-input') this.#subtasks.moved(task, STATUS_BY[to]);
           this.#tasksChanged();
         });
       },
-      failed: (error) => {
+      failed: (error, task) => {
         mine(() => {
+          this.#subtasks.moved(task, 'FAILED');
+          if (isObject(error) && !this.#failedTasks.has(error)) this.#failedTasks.set(error, task);
           this.#fail(error, region);
         });
       },
@@ -348,11 +403,13 @@ export class JobMaster {
   #cancelTasks(regions: Regions): void {
     const vertices = this.#attempts.verticesOf(regions);
     this.#quiesced = false;
+    this.#subtasks.canceling(vertices);
     this.#coordinatorEvent({ kind: 'suspend', reason: 'task-failed', vertices });
     this.#inBackground(async () => {
       await this.#attempts.cancel(regions, () => {
         this.#maybeGone();
       });
+      this.#subtasks.canceled(vertices);
     }, 'warn');
     this.#maybeGone();
   }
@@ -370,7 +427,7 @@ export class JobMaster {
   #performCoordinator(action: CoordinatorAction): void {
     switch (action.kind) {
       case 'take-coordinator-state':
-        this.#takeCoordinatorState(action);
+        this.#work.takeCoordinatorState(action);
         return;
       case 'send-barriers':
         this.#attempts.forEach(action.to, (attempt, task) => {
@@ -390,16 +447,16 @@ export class JobMaster {
       case 'store-metadata':
       case 'move-head':
       case 'reserve-ids':
-        this.#storeForCoordinator(action);
+        this.#work.store(action);
         return;
       case 'commit':
-        this.#commit(action.committables);
+        this.#work.commit(action.committables);
         return;
       case 'discard':
-        this.#inBackground(() => this.#options.store.discard(action), 'warn');
+        this.#work.discard(action);
         return;
       case 'collect-garbage':
-        this.#sweep();
+        this.#work.sweep(() => sweepScope(this.#coordinator));
         return;
       case 'fail-job':
         this.#fail(action.error);
@@ -426,70 +483,6 @@ export class JobMaster {
   #reply(requestId: string, outcome: TriggerOutcome): void {
     this.#replies.get(requestId)?.(outcome);
     this.#replies.delete(requestId);
-  }
-
-  /** What enumerators assign behind their state is held back until the barriers have gone out. */
-  #takeCoordinatorState(action: ActionOf<'take-coordinator-state'>): void {
-    const { checkpointId, snapshot, savepointDirectory } = action;
-    this.#inBackground(async () => {
-      const { store, coordinators } = this.#options;
-      try {
-        const location =
-          snapshot === 'savepoint'
-            ? await store.openSavepoint(savepointDirectory, checkpointId)
-            : undefined;
-        const taken = await coordinators.snapshot(checkpointId);
-        const kind = 'coordinator-state-taken';
-        this.#coordinatorEvent({ kind, checkpointId, coordinators: taken, location });
-      } catch (error) {
-        this.#triggerFailed(checkpointId, error);
-      }
-      this.#do(() => {
-        coordinators.release(checkpointId);
-      });
-    }, 'warn');
-  }
-
-  #triggerFailed(checkpointId: number, error: unknown): void {
-    const message = messageOf(error);
-    this.#coordinatorEvent({ kind: 'trigger-failed', checkpointId, message });
-  }
-
-  #storeForCoordinator(
-    action: ActionOf<'store-metadata'> | ActionOf<'move-head'> | ActionOf<'reserve-ids'>,
-  ): void {
-    this.#inBackground(async () => {
-      const answer = await this.#options.store.perform(action);
-      // Whether the checkpoint is complete is not known until the storage answers: it is asked again.
-      if (answer.kind === 'head-failed' && answer.outcome === 'unknown') {
-        this.#options.emit({ kind: 'warning', message: answer.message });
-      }
-      this.#coordinatorEvent(answer);
-    }, 'warn');
-  }
-
-  #commit(committables: ActionOf<'commit'>['committables']): void {
-    this.#inBackground(async () => {
-      try {
-        const results = await this.#options.coordinators.commit(committables);
-        this.#coordinatorEvent({ kind: 'commit-results', results });
-      } catch (error) {
-        this.#options.emit({ kind: 'warning', message: messageOf(error) });
-        this.#coordinatorEvent({ kind: 'commit-failed', message: messageOf(error) });
-      }
-    }, 'warn');
-  }
-
-  #sweep(): void {
-    if (this.#sweeping) return;
-    this.#sweeping = true;
-    this.#inBackground(async () => {
-      try {
-        await this.#options.store.collectGarbage(sweepScope(this.#coordinator));
-      } finally {
-        this.#sweeping = false;
-      }
-    }, 'warn');
   }
 
   #wakeAt(monotonicMs: number): void {
@@ -524,7 +517,8 @@ export class JobMaster {
     await this.#attempts.cancel('all', () => undefined);
     await this.#options.coordinators.close();
     try {
-      await store.end(END_OF[status], sweepScope(this.#coordinator), this.#hasRun);
+      const scope = sweepScope(this.#coordinator);
+      if (status !== 'SUSPENDED') await store.end(END_OF[status], scope, this.#hasRun);
     } catch (problem) {
       emit({ kind: 'warning', message: messageOf(problem) });
       error ??= problem;
@@ -566,7 +560,11 @@ export class JobMaster {
 /** `Omit` for each member of a union. */
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;
 
-type ActionOf<Kind extends CoordinatorAction['kind']> = Extract<CoordinatorAction, { kind: Kind }>;
+const STATUS_BY = { running: 'RUNNING', finished: 'FINISHED' } as const;
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

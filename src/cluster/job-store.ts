@@ -214,6 +214,11 @@ export class JobStore {
     return this.#checkpoints.firstId;
   }
 
+  /** URLs of what is complete and kept, as this leadership last knew it. */
+  retained(): readonly string[] {
+    return this.#checkpoints.head.checkpoints.map(({ url }) => url);
+  }
+
   get idsThrough(): number {
     return this.#checkpoints.head.idsThrough;
   }

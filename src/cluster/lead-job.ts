@@ -11,6 +11,7 @@ import type { Deployment } from './deployment.ts';
 import type { JobEvent, JobResult } from './job-events.ts';
 import { JobMaster } from './job-master.ts';
 import { JobStore, openJob, type StartFrom } from './job-store.ts';
+import type { TaskManagerStatus } from './job-manager/remote-task-manager.ts';
 import { openStore } from './open-store.ts';
 import { requireBuilt } from './require-built.ts';
 
@@ -25,6 +26,8 @@ export interface PlannedJob {
 export interface JobPlace {
   readonly makeDeployment: () => Deployment;
   readonly coordinators: OperatorCoordinators;
+  /** Those of the job, where it has some. */
+  readonly taskManagers?: () => readonly TaskManagerStatus[];
   /** After the job's end. */
   readonly close: () => Promise<void>;
 }
@@ -46,7 +49,23 @@ export interface LeadJobOptions {
   readonly keepCheckpoints?: boolean | undefined;
   /** Builds the job for the number of key groups that its snapshot has. */
   readonly planFor: (maxParallelism: number) => PlannedJob | Promise<PlannedJob>;
+  /** Called before anything is taken over. If it throws, nothing is. */
+  readonly admit?: ((jobName: string) => void) | undefined;
+  /**
+   * Called when the job is this process's to lead, before any of its tasks runs. If it fails, the job
+   * does not start.
+   */
+  readonly onLed?: ((job: JobLed) => Promise<void>) | undefined;
   readonly placeFor: (job: LedJob) => JobPlace | Promise<JobPlace>;
+}
+
+/** What a job is led under. Plain data. */
+export interface JobLed {
+  readonly jobId: string;
+  readonly jobName: string;
+  readonly epoch: number;
+  /** Of its checkpoints. */
+  readonly storageUrl: string;
 }
 
 /** A job that this process leads. */
@@ -60,10 +79,20 @@ export interface LedJob extends PlannedJob {
 /** A job under its JobMaster. */
 export interface RunningJob {
   readonly jobId: string;
+  readonly jobName: string;
+  readonly plan: ExecutionPlan;
+  readonly planHash: string;
+  /** All settings in force. */
+  readonly config: FlinkSettings;
+  readonly coordinator: CoordinatorSettings;
+  readonly storageUrl: string;
   /** Resolves when the job is over, however it ended. */
   readonly done: Promise<JobResult>;
   readonly master: JobMaster;
   cancel(): void;
+  taskManagers(): readonly TaskManagerStatus[];
+  /** URLs of the complete checkpoints and savepoints that it may go on from. */
+  retained(): readonly string[];
   recordsRead(): number;
 }
 
@@ -75,6 +104,7 @@ export interface RunningJob {
 export async function leadJob(options: LeadJobOptions): Promise<RunningJob> {
   const { config, world, emit, jobName } = options;
   requireBuilt(config);
+  options.admit?.(jobName);
   // The graph is checked before anything is taken over from whoever runs this job now.
   const first = await options.planFor(config.maxParallelism);
   const openOther = (url: string): BlobStore => openStore(url, world);
@@ -109,6 +139,7 @@ export async function leadJob(options: LeadJobOptions): Promise<RunningJob> {
   });
   const identity = { jobId, jobName, lineage, epoch, planHash, maxParallelism };
   warnOfMaxParallelism(config, maxParallelism, emit);
+  await options.onLed?.({ jobId, jobName, epoch, storageUrl: store.url });
   const place = await options.placeFor({
     plan,
     planHash,
@@ -116,21 +147,43 @@ export async function leadJob(options: LeadJobOptions): Promise<RunningJob> {
     parentJobId: restored?.metadata.jobId,
     store,
   });
+  const jobStore = new JobStore({ ...opening, ...opened, identity, vertices: verticesOf(plan) });
+  return startMaster({ options, planned, place, jobStore, storageUrl: store.url });
+}
+
+interface Prepared {
+  readonly options: LeadJobOptions;
+  readonly planned: PlannedJob;
+  readonly place: JobPlace;
+  readonly jobStore: JobStore;
+  readonly storageUrl: string;
+}
+
+function startMaster({ options, planned, place, jobStore, storageUrl }: Prepared): RunningJob {
+  const { config, world, emit, jobName, allowNonRestoredState } = options;
+  const coordinator = coordinatorSettings(config);
   const master = new JobMaster({
-    plan,
+    plan: planned.plan,
     world,
-    store: new JobStore({ ...opening, ...opened, identity, vertices: verticesOf(plan) }),
-    coordinator: coordinatorSettings(config),
+    store: jobStore,
+    coordinator,
     restart: restartStrategyOf(config),
     failover: config.failoverStrategy,
     makeDeployment: place.makeDeployment,
     coordinators: place.coordinators,
-    allowNonRestoredState: options.allowNonRestoredState,
+    allowNonRestoredState,
     emit,
   });
   return {
-    jobId,
+    ...planned,
+    jobId: jobStore.identity.jobId,
+    jobName,
+    config,
+    coordinator,
+    storageUrl,
     master,
+    taskManagers: () => place.taskManagers?.() ?? [],
+    retained: () => jobStore.retained(),
     done: master.run().finally(place.close),
     cancel: () => {
       master.cancel();

@@ -3,10 +3,17 @@ import type { World } from '../contracts/source.ts';
 import type { JobGraph } from '../graph/job-graph.ts';
 import type { TaskGateway, TaskId } from '../runtime/gateways.ts';
 import type { Task } from '../runtime/task.ts';
+import { TaskMeter } from '../runtime/task-metrics.ts';
 import type { TaskSettings } from '../runtime/task-options.ts';
 import { TaskThread } from '../runtime/task-thread.ts';
 import { createTask } from './create-task.ts';
-import { restoreOf, taskKey, type Deployment, type DeployRequest } from './deployment.ts';
+import {
+  restoreOf,
+  taskKey,
+  type Deployment,
+  type DeployRequest,
+  type TaskPlace,
+} from './deployment.ts';
 import { LocalExchange } from './local-exchange.ts';
 import type { TaskStorage } from './task-storage.ts';
 
@@ -25,6 +32,7 @@ export class LocalDeployment implements Deployment {
   readonly #options: LocalDeploymentOptions;
   readonly #thread: TaskThread;
   readonly #tasks: Task[] = [];
+  readonly #meters = new Map<Task, TaskMeter>();
 
   constructor(options: LocalDeploymentOptions) {
     this.#options = options;
@@ -74,6 +82,15 @@ export class LocalDeployment implements Deployment {
     let sum = 0;
     for (const task of this.#tasks) sum += task.metrics().recordsRead;
     return sum;
+  }
+
+  placeOf(ref: { readonly vertex: string; readonly subtask: number }): TaskPlace | undefined {
+    const task = this.#tasks.find(({ id }) => taskKey(id) === taskKey(ref));
+    if (task === undefined) return undefined;
+    const meter = this.#meters.get(task) ?? new TaskMeter();
+    this.#meters.set(task, meter);
+    const nowMs = this.#options.world.clock.monotonicMs();
+    return { taskManager: undefined, sample: meter.sample(task.metrics(), nowMs) };
   }
 
   async close(): Promise<void> {

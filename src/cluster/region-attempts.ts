@@ -3,7 +3,7 @@ import type { ExecutionPlan } from '../graph/execution-plan.ts';
 import type { OperatorEvent } from '../runtime/operator.ts';
 import { Attempt, type AttemptListener } from './attempt.ts';
 import type { OperatorCoordinators } from './coordinator/operator-coordinators.ts';
-import type { Deployment } from './deployment.ts';
+import type { Deployment, TaskPlace } from './deployment.ts';
 import { includesRegion, type Regions } from './job-life.ts';
 import type { Restored } from './job-store.ts';
 
@@ -101,6 +101,15 @@ export class RegionAttempts {
     let sum = 0;
     for (const attempt of this.#attempts.values()) sum += attempt.recordsRead();
     return sum;
+  }
+
+  /** The attempt of a subtask's region that is there now, and where the subtask runs. */
+  placeOf(task: Pick<TaskRef, 'vertex' | 'subtask'>): TaskPlace | undefined {
+    for (const attempt of this.#attempts.values()) {
+      const place = attempt.placeOf(task);
+      if (place !== undefined) return place;
+    }
+    return undefined;
   }
 
   /** Where an operator runs; undefined if the job has none of that uid. */

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import type { NodeSurroundings } from '../common/node-spawner.ts';
 import type { World } from '../contracts/source.ts';
 import { CoordinatorThread } from './coordinator/coordinator-thread.ts';
 import type { JobRequest } from './coordinator/coordinator-protocol.ts';
@@ -10,7 +11,7 @@ import {
 } from './job-manager/start-task-managers.ts';
 import type { StartFrom } from './job-store.ts';
 import type { FlinkSettings } from '../settings/flink-settings.ts';
-import { leadJob, type RunningJob } from './lead-job.ts';
+import { leadJob, type JobLed, type RunningJob } from './lead-job.ts';
 import { taskSettings, thisProcess } from './run-job.ts';
 
 export interface RunInClusterOptions extends JobRequest {
@@ -26,6 +27,11 @@ export interface RunInClusterOptions extends JobRequest {
   readonly emit: (event: JobEvent) => void;
   /** Prints the code that is generated for each chain. */
   readonly debugCodegen: boolean;
+  /** What the job's code finds around it. Default: what this process finds. */
+  readonly surroundings?: NodeSurroundings;
+  /** See `LeadJobOptions`, as the next one. */
+  readonly admit?: (jobName: string) => void;
+  readonly onLed?: (job: JobLed) => Promise<void>;
 }
 
 /** A job that this process leads. */
@@ -35,7 +41,7 @@ export interface RunningInCluster extends RunningJob {
 }
 
 /**
- * Runs a job under a private JobManager: this process. None of the job's code runs in this thread:
+ * Runs a job under the JobManager that this process is. None of the job's code runs in this thread:
  * tasks run in TaskManager processes, enumerators and committers in the coordinator thread.
  *
  * @throws {EngineError} what keeps a job from starting: `SET-…`, `API-…`, `GRA-…`, `CHK-…`, `STO-…`, `JOB-…`.
@@ -43,8 +49,12 @@ export interface RunningInCluster extends RunningJob {
 export async function runInCluster(options: RunInClusterOptions): Promise<RunningInCluster> {
   const { module, world, emit, flink } = options;
   // Both load the job's code, side by side.
-  const coordinators = new CoordinatorThread({ module, clock: world.clock });
-  const spawner = taskManagerSpawner();
+  const coordinators = new CoordinatorThread({
+    module,
+    clock: world.clock,
+    ...(options.surroundings && { surroundings: options.surroundings }),
+  });
+  const spawner = taskManagerSpawner(options.surroundings);
   prepareTaskManager(spawner, module, flink);
   try {
     const described = await coordinators.describe({ arguments: options.arguments, flink });
@@ -74,6 +84,7 @@ export async function runInCluster(options: RunInClusterOptions): Promise<Runnin
         return {
           makeDeployment: () => pool.makeDeployment(),
           coordinators,
+          taskManagers: () => pool.statuses(),
           close: () => pool.close(),
         };
       },

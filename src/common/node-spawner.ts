@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { assert } from './assert.ts';
 import type { Child, ExitReason, Spawner } from './spawner.ts';
 
 /** A child that has not been told yet what it is for. */
@@ -9,19 +10,31 @@ interface PreparedChild {
   isOver: boolean;
 }
 
+/** What the processes find around them. */
+export interface NodeSurroundings {
+  /** Their working folder. Default: this process's. */
+  readonly folder?: string | undefined;
+  /** All their variables. Default: this process's. */
+  readonly env?: NodeJS.ProcessEnv | undefined;
+  /** Gets what they print. Default: it goes where this process prints. */
+  readonly output?: ((bytes: Uint8Array) => void) | undefined;
+}
+
 /**
  * Processes of this machine that run the same Node as this one, with the same options. What a program
  * is told comes as two lines of JSON on its input, which ends when this process does: command lines
  * and environments can be read by others. The first line is what it may get ready with, or null; the
- * second, possibly much later, what it is for. What it prints goes where this process prints.
+ * second, possibly much later, what it is for.
  */
 export class NodeSpawner implements Spawner {
   readonly #programs: Readonly<Record<string, URL>>;
+  readonly #surroundings: NodeSurroundings;
   readonly #prepared = new Map<string, PreparedChild>();
 
   /** @param programs The module of each program, by its name. */
-  constructor(programs: Readonly<Record<string, URL>>) {
+  constructor(programs: Readonly<Record<string, URL>>, surroundings: NodeSurroundings = {}) {
     this.#programs = programs;
+    this.#surroundings = surroundings;
   }
 
   /** Starts the process that the next `spawn` of this program takes, before it is known what for. */
@@ -57,10 +70,19 @@ export class NodeSpawner implements Spawner {
       return { child: notStarted(error), tell: () => undefined, isOver: false };
     }
     const options = process.execArgv.filter((option) => !option.startsWith('--inspect'));
+    const { folder, env, output } = this.#surroundings;
+    const prints = output === undefined ? 'inherit' : 'pipe';
     const child = spawn(process.execPath, [...options, fileURLToPath(program)], {
-      stdio: ['pipe', 'inherit', 'inherit'],
+      stdio: ['pipe', prints, prints],
+      cwd: folder,
+      env: env ?? process.env,
     });
     const { stdin, pid } = child;
+    assert(stdin !== null, 'the input is a pipe');
+    if (output !== undefined) {
+      child.stdout?.on('data', output);
+      child.stderr?.on('data', output);
+    }
     // A process that has ended before it has read what it was told: `exited` tells.
     stdin.on('error', () => undefined);
     const tell = (line: unknown): void => {

@@ -152,6 +152,13 @@ export class Chain {
     for (const writer of this.#writers) writer.flush();
   }
 
+  /** Of all channels that leave the chain: a record that is sent to several counts as often. */
+  recordsWritten(): number {
+    let sum = 0;
+    for (const writer of this.#writers) sum += writer.recordsWritten();
+    return sum;
+  }
+
   isWritable(): boolean {
     for (const writer of this.#writers) if (!writer.isWritable()) return false;
     return true;

@@ -22,6 +22,8 @@ export interface ChannelWriter {
   /** Hands over the open batch, full or not. */
   flush(): void;
   isWritable(): boolean;
+  /** Records that were handed over, counted by the batch. */
+  recordsWritten(): number;
   /**
    * Out of band, before `control` puts the same barrier into its place: the reader hears of it at
    * once, so that an unaligned barrier can overtake what is queued.

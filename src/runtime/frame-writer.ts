@@ -60,6 +60,7 @@ export class FrameWriter implements ChannelWriter {
   /** A slot is being filled. */
   #filling = false;
   #writable = true;
+  #recordsWritten = 0;
   /** Goes out before `#held`. */
   #large: LargeRecord | undefined;
   #held: (RecordToSend | Control)[] = [];
@@ -105,6 +106,10 @@ export class FrameWriter implements ChannelWriter {
   isWritable(): boolean {
     if (!this.#writable) this.#settle();
     return this.#writable;
+  }
+
+  recordsWritten(): number {
+    return this.#recordsWritten;
   }
 
   announce(barrier: CheckpointBarrier): void {
@@ -269,6 +274,7 @@ export class FrameWriter implements ChannelWriter {
     if (!this.#filling || row === 0) return;
     this.#slots.setHeader(base, FRAME_RECORDS, row, heap);
     this.#filling = false;
+    this.#recordsWritten += row;
     this.#queue.publish(this.#encoder.layout);
   }
 
@@ -287,6 +293,7 @@ export class FrameWriter implements ChannelWriter {
       this.#queue.publish();
     }
     this.#large = large.from < bytes.length ? large : undefined;
+    if (this.#large === undefined) this.#recordsWritten += 1;
   }
 
   /** A writer never waits for a reader that is gone. */

@@ -62,6 +62,7 @@ class Queue {
   open = new PooledBatch();
   readonly spare: PooledBatch[] = [];
   batches = 0;
+  recordsWritten = 0;
   writable = true;
   endOfData = false;
   writer: 'open' | 'closed' = 'open';
@@ -117,6 +118,7 @@ class LocalWriter implements ChannelWriter {
       return;
     }
     queue.elements.push(batch);
+    queue.recordsWritten += batch.size;
     queue.open = queue.spare.pop() ?? new PooledBatch();
     queue.batches++;
     queue.writable = queue.batches < queue.batchesMax;
@@ -125,6 +127,10 @@ class LocalWriter implements ChannelWriter {
 
   isWritable(): boolean {
     return this.#queue.writable;
+  }
+
+  recordsWritten(): number {
+    return this.#queue.recordsWritten;
   }
 
   announce(barrier: CheckpointBarrier): void {

@@ -77,11 +77,16 @@ export class TaskThread {
   }
 
   #turn(): void {
-    const isOver = this.#random === undefined ? this.#timed() : this.#counted(this.#random);
+    const clock = this.#clock;
+    let atMs = clock.monotonicMs();
+    const isOver = this.#random === undefined ? timed(atMs) : counted(this.#random);
     let entry = this.#pick();
     while (entry !== undefined) {
       this.#step(entry);
-      if (isOver()) break;
+      const nowMs = clock.monotonicMs();
+      entry.task.busyMs += nowMs - atMs;
+      atMs = nowMs;
+      if (isOver(nowMs)) break;
       entry = this.#pick();
     }
     this.#onStep?.(undefined);
@@ -112,14 +117,14 @@ export class TaskThread {
     }
     return undefined;
   }
+}
 
-  #timed(): () => boolean {
-    const endMs = this.#clock.monotonicMs() + TURN_MS;
-    return () => this.#clock.monotonicMs() >= endMs;
-  }
+function timed(startMs: number): (nowMs: number) => boolean {
+  const endMs = startMs + TURN_MS;
+  return (nowMs) => nowMs >= endMs;
+}
 
-  #counted(random: Random): () => boolean {
-    let left = 1 + randomInt(random, SIMULATED_STEPS_MAX);
-    return () => --left <= 0;
-  }
+function counted(random: Random): () => boolean {
+  let left = 1 + randomInt(random, SIMULATED_STEPS_MAX);
+  return () => --left <= 0;
 }

@@ -25,6 +25,7 @@ import {
   restoreOperators,
   type TaskOperator,
 } from './task-operators.ts';
+import type { TaskMetrics } from './task-metrics.ts';
 import type { TaskOptions } from './task-options.ts';
 import { TaskSnapshots } from './task-snapshots.ts';
 import { isTerminal, nextTaskState, type TaskEvent, type TaskState } from './task-state.ts';
@@ -80,6 +81,10 @@ export class Task implements TaskGateway {
   #stepsSinceSlice = 0;
   #recordsIn = 0;
   #lateDropped = 0;
+  /** For how long its steps took, by whoever steps it. Milliseconds. */
+  busyMs = 0;
+  #outputBlockedMs = 0;
+  #outputBlockedSinceMs: number | undefined;
 
   constructor(options: TaskOptions) {
     this.id = options.id;
@@ -94,14 +99,20 @@ export class Task implements TaskGateway {
     return this.#state;
   }
 
-  metrics(): {
-    readonly recordsIn: number;
-    readonly recordsRead: number;
-    readonly lateDropped: number;
-  } {
+  metrics(): TaskMetrics {
     const head = this.#operators[0]?.operator.inline;
     const recordsRead = head?.kind === 'source' ? head.splits.recordsRead : 0;
-    return { recordsIn: this.#recordsIn, recordsRead, lateDropped: this.#lateDropped };
+    const since = this.#outputBlockedSinceMs;
+    const blockedMs = since === undefined ? 0 : this.#options.world.clock.monotonicMs() - since;
+    return {
+      recordsIn: this.#recordsIn,
+      recordsRead,
+      recordsOut: this.#chain?.recordsWritten() ?? 0,
+      lateDropped: this.#lateDropped,
+      watermarkMs: this.#chain?.watermarkMs(0) ?? -Infinity,
+      busyMs: this.busyMs,
+      backPressuredMs: this.#outputBlockedMs + blockedMs,
+    };
   }
 
   /** Called whenever `step` may have something to do again. */
@@ -505,6 +516,7 @@ export class Task implements TaskGateway {
     const next = nextTaskState(this.#state, event);
     assert(next !== undefined, `a task that is ${this.#state.kind} gets ${event.kind}`);
     this.#state = next;
+    this.#countBlocked('blockedOn' in next && next.blockedOn === 'output');
     if (isTerminal(next)) {
       // Ends the loop over records that may be under way.
       this.#flow.stop = true;
@@ -512,6 +524,14 @@ export class Task implements TaskGateway {
       // The thread that runs the task lets go of it.
       this.#wake?.();
     }
+  }
+
+  #countBlocked(isBlocked: boolean): void {
+    const since = this.#outputBlockedSinceMs;
+    if (isBlocked === (since !== undefined)) return;
+    const nowMs = this.#options.world.clock.monotonicMs();
+    if (since !== undefined) this.#outputBlockedMs += nowMs - since;
+    this.#outputBlockedSinceMs = isBlocked ? nowMs : undefined;
   }
 
   /** Frees everything, once. Resolves with the first failure of an operator's `close`. */

@@ -6,6 +6,7 @@
  * Layers, later ones win: default, preset, Flink's configuration file, `.env`, `.env.local`, process
  * environment, the job's own code, `-D key=value`.
  */
+import { SERVICE_TABLE } from './service-table.ts';
 import { setting, type Setting, type SettingOrigin } from './setting.ts';
 import { decimal, durationMs, location, oneOf, wholeNumber, yesOrNo } from './setting-types.ts';
 import { STORAGE_TABLE } from './storage-table.ts';
@@ -341,6 +342,7 @@ export const FLINK_SETTINGS = {
   ...CHECKPOINT_TABLE,
   ...RESTART_TABLE,
   ...STORAGE_TABLE,
+  ...SERVICE_TABLE,
 } as const;
 
 export type SettingName = keyof typeof FLINK_SETTINGS;

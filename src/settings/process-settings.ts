@@ -84,6 +84,27 @@ export function handDown(flink: FlinkSettings, variables: ReadSettings['variable
   process.env[HANDED_DOWN] = JSON.stringify({ ...flink, warnings: [] });
 }
 
+/**
+ * All variables of the threads and processes of a job that others than this process's user submitted:
+ * its own settings, and what stands in the `.env` files of its folder now.
+ *
+ * @throws {EngineError} `SET-007` (`invalid`) if there is such a file that cannot be read.
+ */
+export function variablesOf(
+  flink: FlinkSettings,
+  folder: string,
+  env: ReadSettings['variables'],
+): Record<string, string> {
+  const variables = mergedVariables(env, readEnvFiles(folder));
+  const all: ReadSettings['variables'] = {
+    ...variables,
+    [HANDED_DOWN]: JSON.stringify({ ...flink, warnings: [] }),
+  };
+  return Object.fromEntries(
+    Object.entries(all).flatMap(([name, text]) => (text === undefined ? [] : [[name, text]])),
+  );
+}
+
 function handedDown(): FlinkSettings | undefined {
   const { [HANDED_DOWN]: text } = process.env;
   return text === undefined || text === '' ? undefined : (JSON.parse(text) as FlinkSettings);

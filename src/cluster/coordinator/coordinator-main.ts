@@ -13,7 +13,9 @@ import { CoordinatorRuntime } from './coordinator-runtime.ts';
 
 assert(parentPort !== null, 'the coordinator is a worker thread');
 const port = parentPort;
-const { module } = workerData as CoordinatorData;
+const { module, folder } = workerData as CoordinatorData;
+// A thread has no working folder of its own, but the functions of node:path ask this one.
+if (folder !== undefined) process.cwd = () => folder;
 const job = importJob(module);
 // Whoever asks for it is told.
 job.catch(() => undefined);

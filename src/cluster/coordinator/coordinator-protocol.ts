@@ -114,4 +114,6 @@ export type FromCoordinator =
 export interface CoordinatorData {
   /** URL of the job's module. */
   readonly module: string;
+  /** What relative paths of the job's code begin at. Default: the process's working folder. */
+  readonly folder: string | undefined;
 }

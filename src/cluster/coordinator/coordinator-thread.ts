@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import type { Cancel, Clock } from '../../common/clock.ts';
+import type { NodeSurroundings } from '../../common/node-spawner.ts';
 import { EngineError } from '../../common/errors.ts';
 import { receiveError } from '../../common/error-transfer.ts';
 import type { CommitResult } from '../../contracts/sink.ts';
@@ -31,6 +32,8 @@ export interface CoordinatorThreadOptions {
   /** URL of the job's module. */
   readonly module: string;
   readonly clock: Clock;
+  /** What the job's code finds around it. Default: what this thread finds. */
+  readonly surroundings?: NodeSurroundings;
 }
 
 interface Waiting {
@@ -138,10 +141,21 @@ export class CoordinatorThread implements OperatorCoordinators {
   }
 
   #start(): Worker {
-    const data: CoordinatorData = { module: this.#options.module };
+    const { module, surroundings: { folder, env, output } = {} } = this.#options;
+    const data: CoordinatorData = { module, folder };
     // The entry has the extension of this file: `.ts` from the sources, `.js` when it is built.
     const entry = new URL(`./coordinator-main${import.meta.url.slice(-3)}`, import.meta.url);
-    const worker = new Worker(entry, { workerData: data, name: 'coordinator' });
+    const worker = new Worker(entry, {
+      workerData: data,
+      name: 'coordinator',
+      ...(env && { env }),
+      stdout: output !== undefined,
+      stderr: output !== undefined,
+    });
+    if (output !== undefined) {
+      worker.stdout.on('data', output);
+      worker.stderr.on('data', output);
+    }
     let lastError: unknown;
     worker.on('message', (message: FromCoordinator) => {
       this.#receive(message);

@@ -4,7 +4,14 @@ import { receiveError } from '../../common/error-transfer.ts';
 import type { ExecutionPlan, ExecutionVertex } from '../../graph/execution-plan.ts';
 import { isChannelBroken } from '../../runtime/errors.ts';
 import type { JobMasterGateway, TaskGateway, TaskId } from '../../runtime/gateways.ts';
-import { restoreOf, taskKey, type Deployment, type DeployRequest } from '../deployment.ts';
+import type { TaskSample } from '../../runtime/task-metrics.ts';
+import {
+  restoreOf,
+  taskKey,
+  type Deployment,
+  type DeployRequest,
+  type TaskPlace,
+} from '../deployment.ts';
 import type {
   ChannelId,
   DeploymentId,
@@ -39,6 +46,8 @@ interface Part {
   /** What is called before it is deployed. */
   early: { readonly task: TaskId; readonly call: TaskCall }[];
   recordsRead: number;
+  /** By vertex. */
+  readonly samples: Map<string, TaskSample>;
   /** Tells that the slot holds nothing of it any more. */
   released: () => void;
 }
@@ -116,6 +125,12 @@ export class RegionDeployment implements Deployment {
     return this.#parts.reduce((sum, part) => sum + part.recordsRead, 0);
   }
 
+  placeOf({ vertex, subtask }: Pick<TaskId, 'vertex' | 'subtask'>): TaskPlace | undefined {
+    const part = this.#parts[subtask];
+    if (part?.tasks.every(({ id }) => id.vertex !== vertex) !== false) return undefined;
+    return { taskManager: part.slot.taskManager, sample: part.samples.get(vertex) };
+  }
+
   async close(): Promise<void> {
     for (const cancel of this.#waiting) cancel();
     await this.#release();
@@ -146,6 +161,7 @@ export class RegionDeployment implements Deployment {
       tasks,
       early: [],
       recordsRead: 0,
+      samples: new Map(),
       released: () => undefined,
     };
   }
@@ -311,6 +327,9 @@ export class RegionDeployment implements Deployment {
         return;
       case 'progress':
         part.recordsRead = report.recordsRead;
+        return;
+      case 'samples':
+        for (const [vertex, sample] of report.samples) part.samples.set(vertex, sample);
         return;
       case 'canceled':
         part.released();

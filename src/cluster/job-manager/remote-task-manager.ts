@@ -38,6 +38,18 @@ export interface RemoteTaskManagerOptions {
   readonly onDead: (error: Error | undefined) => void;
 }
 
+/** What can be told of a TaskManager. Times are wall time. */
+export interface TaskManagerStatus {
+  readonly id: string;
+  readonly pid: number;
+  readonly slots: number;
+  readonly freeSlots: number;
+  /** It stands by. */
+  readonly spare: boolean;
+  readonly startMs: number;
+  readonly lastHeardMs: number;
+}
+
 /** A TaskManager as its JobManager sees it: the process, the connection to it, its slots. */
 export class RemoteTaskManager {
   readonly id: string;
@@ -47,6 +59,7 @@ export class RemoteTaskManager {
   /** Tasks have run here. */
   hasRun = false;
   readonly #options: RemoteTaskManagerOptions;
+  readonly #startMs: number;
   readonly #child: Child;
   #life: TaskManagerLife;
   #connection: Connection | undefined;
@@ -63,6 +76,7 @@ export class RemoteTaskManager {
     this.#options = options;
     const { init, clock, spawner, slotData, stuckTimeoutMs } = options;
     this.id = init.id;
+    this.#startMs = clock.wallMs();
     this.gone = new Promise((resolve) => {
       this.#isGone = resolve;
     });
@@ -88,6 +102,22 @@ export class RemoteTaskManager {
   /** All its slots have loaded the job and wait for tasks, or have some. */
   get isReady(): boolean {
     return this.isUsable && this.#slots.every(({ address }) => address !== undefined);
+  }
+
+  status(): Omit<TaskManagerStatus, 'spare'> {
+    const { id, pid } = this;
+    const { clock } = this.#options;
+    const free = this.#slots.filter((slot) => !slot.isDead && slot.tasks().length === 0);
+    const life = this.#life;
+    const silentMs = life.kind === 'registered' ? this.#nowMs() - life.heardMs : 0;
+    return {
+      id,
+      pid,
+      slots: this.#slots.length,
+      freeSlots: free.length,
+      startMs: this.#startMs,
+      lastHeardMs: life.kind === 'registered' ? clock.wallMs() - silentMs : this.#startMs,
+    };
   }
 
   /** The slot in this place; opened again if it has died. */

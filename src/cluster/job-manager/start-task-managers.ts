@@ -1,4 +1,4 @@
-import { NodeSpawner } from '../../common/node-spawner.ts';
+import { NodeSpawner, type NodeSurroundings } from '../../common/node-spawner.ts';
 import { nodeTransport } from '../../common/node-transport.ts';
 import { randomHex } from '../../common/random.ts';
 import type { World } from '../../contracts/source.ts';
@@ -13,11 +13,11 @@ import { TaskManagers } from './task-managers.ts';
 const TOKEN_LENGTH = 64;
 
 /** Starts TaskManagers as processes of this machine. */
-export function taskManagerSpawner(): NodeSpawner {
+export function taskManagerSpawner(surroundings?: NodeSurroundings): NodeSpawner {
   // The entry has the extension of this file: `.ts` from the sources, `.js` when it is built.
   const extension = import.meta.url.slice(-3);
   const entry = new URL(`../task-manager/task-manager-main${extension}`, import.meta.url);
-  return new NodeSpawner({ [TASK_MANAGER_ENTRY]: entry });
+  return new NodeSpawner({ [TASK_MANAGER_ENTRY]: entry }, surroundings);
 }
 
 /**

@@ -9,7 +9,7 @@ import type { SlotData } from '../task-manager/slot-protocol.ts';
 import { decodeFromTaskManager, encodeMessage } from '../task-manager/task-manager-protocol.ts';
 import { RegionDeployment, type SlotSource } from './region-deployment.ts';
 import type { RemoteSlot } from './remote-slot.ts';
-import { RemoteTaskManager } from './remote-task-manager.ts';
+import { RemoteTaskManager, type TaskManagerStatus } from './remote-task-manager.ts';
 import { noSparesMessage } from './task-manager-errors.ts';
 
 /** A process that has not registered by then is taken for one that will not. */
@@ -90,6 +90,14 @@ export class TaskManagers {
   makeDeployment(): Deployment {
     const { plan, clock } = this.#options;
     return new RegionDeployment(plan, clock, this.#slotSource());
+  }
+
+  /** Those whose process is not over. */
+  statuses(): readonly TaskManagerStatus[] {
+    return [...this.#living].map((one) => ({
+      ...one.status(),
+      spare: this.#spares.includes(one),
+    }));
   }
 
   /** Ends all processes. Resolves when the operating system says that they are over. */

@@ -5,6 +5,7 @@ import type { World } from '../../contracts/source.ts';
 import type { JobGraph } from '../../graph/job-graph.ts';
 import type { JobMasterGateway, TaskId } from '../../runtime/gateways.ts';
 import type { Task } from '../../runtime/task.ts';
+import { TaskMeter, type TaskSample } from '../../runtime/task-metrics.ts';
 import type { TaskThread } from '../../runtime/task-thread.ts';
 import type { TaskSettings } from '../../runtime/task-options.ts';
 import { createTask } from '../create-task.ts';
@@ -39,6 +40,7 @@ export interface DeployedRegionOptions {
 export class DeployedRegion {
   readonly #options: DeployedRegionOptions;
   readonly #tasks = new Map<string, Task>();
+  readonly #meters = new Map<Task, TaskMeter>();
   #isOver = false;
   #readReported = 0;
 
@@ -68,6 +70,7 @@ export class DeployedRegion {
   async cancel(): Promise<void> {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.reportSamples();
     await Promise.all([...this.#tasks.values()].map((task) => task.cancel()));
     this.#tasks.clear();
     this.#options.links.close();
@@ -83,6 +86,22 @@ export class DeployedRegion {
       this.#options.report({ kind: 'progress', recordsRead });
     }
     return recordsRead > 0;
+  }
+
+  /** Reports what all its tasks have done. */
+  reportSamples(): void {
+    const nowMs = this.#options.world.clock.monotonicMs();
+    const samples = [...this.#tasks.values()].map((task): [string, TaskSample] => [
+      task.id.vertex,
+      this.#meterOf(task).sample(task.metrics(), nowMs),
+    ]);
+    if (samples.length > 0) this.#options.report({ kind: 'samples', samples });
+  }
+
+  #meterOf(task: Task): TaskMeter {
+    const known = this.#meters.get(task) ?? new TaskMeter();
+    this.#meters.set(task, known);
+    return known;
   }
 
   #makeTasks(): void {
@@ -135,6 +154,7 @@ export class DeployedRegion {
         report({ kind: 'ended-input', task });
       },
       taskFinished: (task) => {
+        this.reportSamples();
         report({ kind: 'finished', task });
       },
       taskFailed: (task, error) => {

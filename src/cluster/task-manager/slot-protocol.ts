@@ -9,6 +9,7 @@ import type {
 import type { TaskId } from '../../runtime/gateways.ts';
 import type { OperatorEvent } from '../../runtime/operator.ts';
 import type { LinkPort, ThreadLinkEnd } from '../../runtime/ring-link.ts';
+import type { TaskSample } from '../../runtime/task-metrics.ts';
 import type { TaskSettings } from '../../runtime/task-options.ts';
 import type { PlannedSource } from '../load-job.ts';
 import type { WriterIdentity } from '../writer-id.ts';
@@ -131,6 +132,8 @@ export type SlotReport =
     }
   /** What the sources have read in this deployment. */
   | { readonly kind: 'progress'; readonly recordsRead: number }
+  /** What the tasks of this deployment have done, by vertex. About once a second. */
+  | { readonly kind: 'samples'; readonly samples: readonly [string, TaskSample][] }
   | { readonly kind: 'canceled' };
 
 export type FromSlot =

@@ -36,6 +36,8 @@ export interface SlotRuntimeOptions {
 /** How often progress is reported; more often until there is some. */
 const PROGRESS_MS = 100;
 const FIRST_PROGRESS_MS = 5;
+/** How often it is reported what each task does. */
+const SAMPLE_MS = 1000;
 
 /** The tasks of one slot: of several regions side by side, one attempt after the other. */
 export class SlotRuntime {
@@ -47,6 +49,7 @@ export class SlotRuntime {
   /** What tasks are called in the progress words. */
   readonly #numbers = new WeakMap<Task, number>();
   #stopProgress: Cancel | undefined;
+  #sampledMs = -Infinity;
 
   constructor(options: SlotRuntimeOptions) {
     this.#options = options;
@@ -133,11 +136,19 @@ export class SlotRuntime {
     this.#reportProgress();
   }
 
+  #reportSamples(): void {
+    const nowMs = this.#options.world.clock.monotonicMs();
+    if (nowMs - this.#sampledMs < SAMPLE_MS) return;
+    this.#sampledMs = nowMs;
+    for (const region of this.#regions.values()) region.reportSamples();
+  }
+
   #reportProgress(): void {
     this.#stopProgress?.();
     const look = (): void => {
       let all = true;
       for (const region of this.#regions.values()) all = region.reportProgress() && all;
+      this.#reportSamples();
       this.#stopProgress =
         this.#regions.size === 0
           ? undefined

@@ -1,0 +1,326 @@
+import { createHash } from 'node:crypto';
+import type { Clock } from '../../common/clock.ts';
+import { EngineError } from '../../common/errors.ts';
+import { randomHex } from '../../common/random.ts';
+import type { World } from '../../contracts/source.ts';
+import { discardSnapshot } from '../../checkpoint/garbage-collection.ts';
+import { findSnapshot } from '../../checkpoint/metadata.ts';
+import type { FlinkSettings } from '../../settings/flink-settings.ts';
+import type { BlobStore } from '../../storage/blob-store.ts';
+import type { JobEvent, JobResult } from '../job-events.ts';
+import type { JobLed, RunningJob } from '../lead-job.ts';
+import type { Cluster, JobSubmission, JobView, TaskManagerView } from './cluster.ts';
+import { DispatchedJob, JobDiary } from './dispatched-job.ts';
+import {
+  endingError,
+  nameTakenError,
+  noSavepointError,
+  savepointInUseError,
+} from './dispatcher-errors.ts';
+import { hasEnded, type DurableJobs, type StoredJob } from './durable-jobs.ts';
+import { stillShown } from './ended-jobs.ts';
+
+/** How long a storage that does not answer is left alone before it is asked again. */
+const RETRY_MS = 5_000;
+/** Jobs that are brought back at a time. */
+const RECOVERIES_MAX = 4;
+
+/** A job as it is to be run now. */
+export interface JobToRun {
+  readonly submissionId: string;
+  readonly submission: JobSubmission;
+  /** Its code, and the hash of that. */
+  readonly code: Uint8Array;
+  readonly bundle: string;
+  readonly emit: (event: JobEvent) => void;
+  readonly admit: (jobName: string) => void;
+  readonly onLed: (job: JobLed) => Promise<void>;
+}
+
+/** Runs jobs: in threads and processes, or simulated ones. */
+export interface JobRunner {
+  /** What the job's module and all that it imports come to, as one module. @throws {EngineError} `JOB-034`. */
+  bundle(submission: JobSubmission): Promise<Uint8Array>;
+  /** @throws {EngineError} what keeps the job from starting. */
+  run(job: JobToRun): Promise<RunningJob>;
+}
+
+export interface DispatcherOptions {
+  readonly world: World;
+  readonly jobs: DurableJobs;
+  readonly runner: JobRunner;
+  readonly openStore: (url: string) => BlobStore;
+  /** Settings of the JobManager itself. */
+  readonly config: FlinkSettings;
+  readonly folder: string;
+  /** What happens, for the log; `jobName` is undefined as long as it is not known. */
+  readonly log: (entry: DispatcherEntry) => void;
+}
+
+export interface DispatcherEntry {
+  readonly submissionId: string | undefined;
+  readonly event: JobEvent | { readonly kind: 'ended'; readonly result: JobResult } | Problem;
+}
+
+interface Problem {
+  readonly kind: 'problem';
+  readonly what: string;
+  readonly error: unknown;
+}
+
+/**
+ * The jobs of a service: many at a time, each under a JobMaster of its own.
+ *
+ * Always holds: a job that was accepted is in the durable store until it has ended, so that after any
+ * crash `recover` brings it back from its latest checkpoint; of two jobs of one name one runs at a time.
+ */
+export class Dispatcher implements Cluster {
+  readonly startMs: number;
+  readonly #options: DispatcherOptions;
+  readonly #clock: Clock;
+  readonly #running = new Map<string, DispatchedJob>();
+  #ended: readonly DispatchedJob[] = [];
+  /** Names of jobs that run or are about to, and which submission has them. */
+  readonly #names = new Map<string, string>();
+  /** Code that is in use, by submission. */
+  readonly #bundles = new Map<string, string>();
+  /** Records of jobs that could not be brought back, by the name of the job. */
+  readonly #dormant = new Map<string, StoredJob>();
+  readonly #underWay = new Set<Promise<unknown>>();
+  #isEnding = false;
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options;
+    this.#clock = options.world.clock;
+    this.startMs = this.#clock.wallMs();
+  }
+
+  get config(): FlinkSettings {
+    return this.#options.config;
+  }
+
+  get folder(): string {
+    return this.#options.folder;
+  }
+
+  submit(submission: JobSubmission): Promise<JobView> {
+    return this.#track(this.#submit(submission));
+  }
+
+  /**
+   * Brings back every job that has not ended. Before anything is submitted. Resolves when each runs or is known to be not able to;
+   * one whose storage does not answer is tried again behind that.
+   *
+   * @throws {EngineError} `STO-…` (`unavailable`) if the store of jobs does not answer.
+   */
+  async recover(): Promise<void> {
+    const { jobs, problems } = await this.#options.jobs.list();
+    for (const error of problems) this.#problem(undefined, 'a job is not brought back', error);
+    const left = [...jobs];
+    for (const { record } of left) this.#bundles.set(record.submissionId, record.bundle);
+    // What cannot be read may need any of them.
+    if (problems.length === 0) {
+      await this.#options.jobs.sweepBundles(new Set(this.#bundles.values()));
+    }
+    await Promise.all(
+      Array.from({ length: RECOVERIES_MAX }, async () => {
+        for (let next = left.shift(); next !== undefined; next = left.shift()) {
+          await this.#track(this.#bringBack(next));
+        }
+      }),
+    );
+  }
+
+  jobs(): readonly DispatchedJob[] {
+    const { jobStoreCapacity: capacity, jobStoreExpirationMs: expirationMs } = this.config;
+    this.#ended = stillShown(this.#ended, this.#clock.wallMs(), { capacity, expirationMs });
+    return [...this.#running.values(), ...[...this.#ended].reverse()];
+  }
+
+  taskManagers(): readonly TaskManagerView[] {
+    return [...this.#running.values()].flatMap((job) => job.taskManagers());
+  }
+
+  async disposeSavepoint(path: string): Promise<void> {
+    const clean = path.replace(/\/+$/, '').replace(/\/_metadata$/, '');
+    const cut = clean.lastIndexOf('/');
+    if (cut < 0) throw noSavepointError(path);
+    const store = this.#options.openStore(clean.slice(0, cut));
+    const folder = clean.slice(cut + 1);
+    const found = await findSnapshot(store, folder);
+    if (found?.metadata.kind !== 'savepoint') throw noSavepointError(path);
+    const { jobId } = found.metadata;
+    const user = [...this.#running.values()].find(
+      (job) => job.retained().includes(found.url) || job.retained().includes(clean),
+    );
+    if (user !== undefined) throw savepointInUseError(path, jobId);
+    await discardSnapshot(store, folder);
+  }
+
+  /** Ends everything here and no job: all are brought back by the next `recover`, here or elsewhere. */
+  async close(): Promise<void> {
+    this.#isEnding = true;
+    while (this.#underWay.size > 0) {
+      for (const job of this.#running.values()) job.suspend();
+      await Promise.race(this.#underWay);
+    }
+  }
+
+  async #submit(submission: JobSubmission): Promise<JobView> {
+    if (this.#isEnding) throw endingError();
+    const { world, jobs, runner } = this.#options;
+    const submissionId = randomHex(world.random, 32);
+    const code = await runner.bundle(submission);
+    // Known as used before it is there, so that no other job's end takes it away.
+    this.#bundles.set(submissionId, createHash('sha256').update(code).digest('hex'));
+    try {
+      const bundle = await jobs.keepBundle(code);
+      const atMs = this.#clock.wallMs();
+      const record = { submissionId, submission, bundle, atMs, started: undefined };
+      return await this.#run(await jobs.add(record), code);
+    } catch (error) {
+      await this.#forget(submissionId);
+      throw error;
+    }
+  }
+
+  async #bringBack(stored: StoredJob): Promise<void> {
+    const { submissionId, bundle, started } = stored.record;
+    if (this.#isEnding) return;
+    try {
+      if (await hasEnded(stored.record, this.#options.openStore)) {
+        await this.#forget(submissionId);
+        return;
+      }
+      await this.#run(stored, await this.#options.jobs.bundle(bundle));
+    } catch (error) {
+      const kind = error instanceof EngineError ? error.kind : undefined;
+      if (kind === 'unavailable' && !this.#isEnding) {
+        this.#problem(submissionId, 'a job is brought back later', error);
+        this.#clock.after(RETRY_MS, () => {
+          void this.#track(this.#bringBack(stored));
+        });
+        return;
+      }
+      this.#problem(submissionId, 'a job is not brought back', error);
+      // Nobody was told that it was accepted.
+      if (started === undefined && kind === 'invalid') await this.#forget(submissionId);
+      else if (started !== undefined) this.#dormant.set(started.jobName, stored);
+    }
+  }
+
+  /** Runs what is in the store. */
+  async #run(stored: StoredJob, code: Uint8Array): Promise<DispatchedJob> {
+    const { record } = stored;
+    const { submissionId, bundle, started } = record;
+    const diary = new JobDiary(this.#clock);
+    // A job that has run goes on from where it is, whatever it was to start from.
+    const submission: JobSubmission =
+      started === undefined
+        ? record.submission
+        : { ...record.submission, from: { kind: 'resume' } };
+    try {
+      const running = await this.#options.runner.run({
+        submissionId,
+        submission,
+        code,
+        bundle,
+        emit: (event) => {
+          diary.event(event);
+          this.#options.log({ submissionId, event });
+        },
+        admit: (jobName) => {
+          this.#admit(jobName, submissionId);
+        },
+        onLed: (job) => this.#led(stored, job),
+      });
+      return this.#started(submissionId, running, diary);
+    } catch (error) {
+      this.#release(submissionId);
+      throw error;
+    }
+  }
+
+  #admit(jobName: string, submissionId: string): void {
+    const holder = this.#names.get(jobName);
+    if (holder !== undefined && holder !== submissionId) {
+      const running = [...this.#running.values()].find((job) => job.jobName === jobName);
+      throw nameTakenError(jobName, running?.jobId ?? 'not yet known');
+    }
+    this.#names.set(jobName, submissionId);
+  }
+
+  /** From here on a crash brings the job back under this id. */
+  async #led(stored: StoredJob, { jobId, jobName, storageUrl }: JobLed): Promise<void> {
+    const { started } = stored.record;
+    if (started?.jobId !== jobId) {
+      const record = { ...stored.record, started: { jobId, jobName, storageUrl } };
+      await this.#options.jobs.replace(stored, record);
+    }
+    // What could not be brought back under this name is replaced by this one.
+    const dormant = this.#dormant.get(jobName);
+    this.#dormant.delete(jobName);
+    if (dormant !== undefined && dormant.record.submissionId !== stored.record.submissionId) {
+      await this.#forget(dormant.record.submissionId);
+    }
+  }
+
+  #started(submissionId: string, running: RunningJob, diary: JobDiary): DispatchedJob {
+    const job = new DispatchedJob(running, diary);
+    this.#running.set(submissionId, job);
+    this.#ended = this.#ended.filter(({ jobId }) => jobId !== job.jobId);
+    void this.#track(running.done.then((result) => this.#over(submissionId, job, result)));
+    if (this.#isEnding) job.suspend();
+    return job;
+  }
+
+  async #over(submissionId: string, job: DispatchedJob, result: JobResult): Promise<void> {
+    job.ended(result, this.#clock.wallMs());
+    this.#running.delete(submissionId);
+    this.#ended = [...this.#ended, job];
+    this.#options.log({ submissionId, event: { kind: 'ended', result } });
+    // Whoever fenced it has the job now; one that is suspended comes back.
+    const goesOn =
+      result.status === 'SUSPENDED' ||
+      (result.error instanceof EngineError && result.error.kind === 'fenced');
+    if (!goesOn) await this.#forget(submissionId);
+    this.#release(submissionId);
+  }
+
+  #release(submissionId: string): void {
+    for (const [name, holder] of this.#names) if (holder === submissionId) this.#names.delete(name);
+  }
+
+  /** Removes the record, then the code if no other job is made of it. */
+  async #forget(submissionId: string): Promise<void> {
+    const { jobs } = this.#options;
+    try {
+      await jobs.remove(submissionId);
+      const bundle = this.#bundles.get(submissionId);
+      this.#bundles.delete(submissionId);
+      const isUsed = [...this.#bundles.values()].includes(bundle ?? '');
+      if (bundle !== undefined && !isUsed) await jobs.removeBundle(bundle);
+    } catch (error) {
+      this.#problem(submissionId, 'a job that is over stays in the store for now', error);
+      if (this.#isEnding) return;
+      this.#clock.after(RETRY_MS, () => {
+        void this.#track(this.#forget(submissionId));
+      });
+    }
+  }
+
+  #problem(submissionId: string | undefined, what: string, error: unknown): void {
+    this.#options.log({ submissionId, event: { kind: 'problem', what, error } });
+  }
+
+  /** `close` waits for it. */
+  #track<T>(work: Promise<T>): Promise<T> {
+    const tracked = work.then(
+      () => undefined,
+      () => undefined,
+    );
+    this.#underWay.add(tracked);
+    void tracked.then(() => this.#underWay.delete(tracked));
+    return work;
+  }
+}

@@ -1,0 +1,75 @@
+/**
+ * A job that is to run under the service until it has ended. docs/formats/job-store.md.
+ *
+ *   submitted ──its leadership is taken──► started ──it has ended──► (the record is gone)
+ *
+ * Always holds: none of a job's tasks runs before its record says `started`; a record that does not
+ * may be run as it was submitted, since nothing of it can have run.
+ */
+import { decodeFramed, encodeFramed, type Versioned } from '../../checkpoint/framed-json.ts';
+import {
+  FLINK_SETTINGS,
+  SETTING_NAMES,
+  type FlinkSettings,
+  type SettingName,
+} from '../../settings/flink-settings.ts';
+import type { JobSubmission } from './cluster.ts';
+
+export interface JobRecord {
+  readonly submissionId: string;
+  /** What was submitted; its secrets are not written down. */
+  readonly submission: JobSubmission;
+  /** SHA-256 of the job's code, in hex. */
+  readonly bundle: string;
+  /** Wall time of the submission. */
+  readonly atMs: number;
+  readonly started: JobStarted | undefined;
+}
+
+export interface JobStarted {
+  readonly jobId: string;
+  readonly jobName: string;
+  /** Of its checkpoints. */
+  readonly storageUrl: string;
+}
+
+const RECORD_FORMAT = 1;
+const KIND = 'submitted-job';
+
+const SECRETS: readonly SettingName[] = SETTING_NAMES.filter(
+  (name) => (FLINK_SETTINGS[name] as { readonly secret?: true }).secret === true,
+);
+
+export function encodeJobRecord(record: JobRecord): Uint8Array {
+  const { submission } = record;
+  const versions = { formatVersion: RECORD_FORMAT, minReader: RECORD_FORMAT };
+  const flink = Object.fromEntries(
+    Object.entries(submission.flink).filter(([name]) => !isSecret(name)),
+  );
+  return encodeFramed(KIND, {
+    ...versions,
+    ...record,
+    submission: { ...submission, flink },
+  } as Versioned);
+}
+
+/**
+ * @param own Settings of whoever reads it: secrets are taken from there, and what the record's writer
+ * did not know yet.
+ * @throws {EngineError} `CHK-001` (`corrupt`), `CHK-002` (`invalid`).
+ */
+export function decodeJobRecord(bytes: Uint8Array, path: string, own: FlinkSettings): JobRecord {
+  const record = decodeFramed(bytes, { kind: KIND, path, reader: RECORD_FORMAT }) as Versioned &
+    JobRecord;
+  const { submissionId, submission, bundle, atMs, started } = record;
+  const flink: FlinkSettings = {
+    ...own,
+    ...submission.flink,
+    origins: { ...own.origins, ...submission.flink.origins },
+  };
+  return { submissionId, submission: { ...submission, flink }, bundle, atMs, started };
+}
+
+function isSecret(name: string): boolean {
+  return (SECRETS as readonly string[]).includes(name);
+}

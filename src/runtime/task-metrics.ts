@@ -1,0 +1,56 @@
+/** What a task has done since it started. */
+export interface TaskMetrics {
+  /** Through channels, counted by the batch. */
+  readonly recordsIn: number;
+  /** By a source. */
+  readonly recordsRead: number;
+  /** Into channels. */
+  readonly recordsOut: number;
+  readonly lateDropped: number;
+  /** How far its head operator is in event time; `-Infinity`: nowhere yet. */
+  readonly watermarkMs: number;
+  /** For how long its steps took. */
+  readonly busyMs: number;
+  /** For how long it took no input because a channel behind it was full. */
+  readonly backPressuredMs: number;
+}
+
+/** What others see of a task: plain data. Shares are of the time since the sample before, 0 to 1. */
+export interface TaskSample {
+  readonly recordsIn: number;
+  readonly recordsOut: number;
+  readonly watermarkMs: number | undefined;
+  readonly busy: number;
+  readonly backPressured: number;
+  readonly idle: number;
+}
+
+/** Makes samples of a task's counters. */
+export class TaskMeter {
+  #atMs: number | undefined;
+  #busyMs = 0;
+  #backPressuredMs = 0;
+
+  sample(metrics: TaskMetrics, nowMs: number): TaskSample {
+    const { recordsIn, recordsRead, recordsOut, watermarkMs } = metrics;
+    const passedMs = this.#atMs === undefined ? 0 : nowMs - this.#atMs;
+    const share = (ms: number): number =>
+      passedMs <= 0 ? 0 : Math.min(1, Math.max(0, ms / passedMs));
+    const busy = share(metrics.busyMs - this.#busyMs);
+    const backPressured = Math.min(
+      1 - busy,
+      share(metrics.backPressuredMs - this.#backPressuredMs),
+    );
+    this.#atMs = nowMs;
+    this.#busyMs = metrics.busyMs;
+    this.#backPressuredMs = metrics.backPressuredMs;
+    return {
+      recordsIn: recordsIn + recordsRead,
+      recordsOut,
+      watermarkMs: Number.isFinite(watermarkMs) ? watermarkMs : undefined,
+      busy,
+      backPressured,
+      idle: 1 - busy - backPressured,
+    };
+  }
+}
