@@ -4,6 +4,7 @@
  */
 import { Command, CommanderError, Option } from 'commander';
 import { addClientCommands } from './client-commands.ts';
+import { bashCompletion, toShell } from './completion.ts';
 import { EXIT } from './exit-codes.ts';
 import { withFlinkSpellings } from './flink-spellings.ts';
 import type { InitArguments } from './init.ts';
@@ -50,6 +51,16 @@ program
 
 addClientCommands(program);
 addSnapshotCommands(program);
+
+program
+  .command('completion')
+  .description(
+    'print a script that makes bash complete commands: source <(tidemark completion bash)',
+  )
+  .argument('<shell>', 'bash', toShell)
+  .action(() => {
+    process.stdout.write(bashCompletion(program));
+  });
 
 try {
   await program.parseAsync(withFlinkSpellings(process.argv.slice(2)), { from: 'user' });

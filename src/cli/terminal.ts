@@ -1,5 +1,5 @@
 import pc from 'picocolors';
-import { textOf } from './error-text.ts';
+import { errorText } from '../common/error-text.ts';
 import { exitCodeOf } from './exit-codes.ts';
 
 /** Options that all commands of this kind have. */
@@ -62,7 +62,7 @@ class ProcessTerminal implements Terminal {
 
   failure(error: unknown): void {
     this.close();
-    const text = textOf(error);
+    const text = errorText(error);
     if (this.json) process.stdout.write(`${JSON.stringify({ error: text })}\n`);
     process.stderr.write(`${pc.red(text)}\n`);
   }

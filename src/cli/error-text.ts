@@ -1,6 +1,0 @@
-/** The message; for what is no error of ours, with its stack, and with all causes. */
-export function textOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  const own = error.name === 'EngineError' ? error.message : (error.stack ?? error.message);
-  return error.cause === undefined ? own : `${own}\nCaused by: ${textOf(error.cause)}`;
-}
