@@ -26,6 +26,8 @@ Object.assign(MAY_IMPORT, {
   // A simulated job is submitted with settings, and its file sink's output is read as any user would.
   testing: [...ENGINE, 'storage', 'settings', 'connectors/file'],
 });
+const BEFORE_SERVICE = Object.keys(MAY_IMPORT).filter((room) => room !== 'testing');
+Object.assign(MAY_IMPORT, { service: BEFORE_SERVICE });
 const BEFORE_CLI = Object.keys(MAY_IMPORT);
 Object.assign(MAY_IMPORT, { cli: BEFORE_CLI });
 

@@ -10,6 +10,7 @@ import { withFlinkSpellings } from './flink-spellings.ts';
 import type { InitArguments } from './init.ts';
 import type { RunArguments } from './run-arguments.ts';
 import { addSnapshotCommands, collect } from './snapshot-commands.ts';
+import type { ServiceArguments } from './service.ts';
 
 const program = new Command('tidemark')
   .description('Stateful stream processing for TypeScript.')
@@ -51,6 +52,45 @@ program
 
 addClientCommands(program);
 addSnapshotCommands(program);
+addServiceCommands();
+
+function addServiceCommands(): void {
+  const service = program
+    .command('service')
+    .description('a JobManager that runs many jobs and brings them back after a restart');
+  const subcommand = (name: string, text: string): Command =>
+    service
+      .command(name)
+      .description(text)
+      .option('--data <folder>', 'its data folder; default: TIDEMARK_HOME, else ~/.tidemark')
+      .addOption(new Option('--json', 'print what happened as a JSON line, for programs'));
+  const withSettings = (command: Command): Command =>
+    command
+      .option('-D <key=value>', "a setting by Flink's key", collect, [])
+      .option('--config <path>', "Flink's config.yaml or flink-conf.yaml, or its folder");
+  withSettings(subcommand('run', 'run the service in this process, until a signal ends it')).action(
+    async (options: ServiceArguments) => {
+      const { serviceRunCommand } = await import('./service.ts');
+      process.exitCode = await serviceRunCommand(options);
+    },
+  );
+  withSettings(subcommand('start', 'start the service in the background')).action(
+    async (options: ServiceArguments) => {
+      const { serviceStartCommand } = await import('./service.ts');
+      process.exitCode = await serviceStartCommand(options);
+    },
+  );
+  subcommand('stop', 'end the service; its jobs go on at the next start').action(
+    async (options: ServiceArguments) => {
+      const { serviceStopCommand } = await import('./service.ts');
+      process.exitCode = await serviceStopCommand(options);
+    },
+  );
+  subcommand('status', 'say whether the service runs').action(async (options: ServiceArguments) => {
+    const { serviceStatusCommand } = await import('./service.ts');
+    process.exitCode = await serviceStatusCommand(options);
+  });
+}
 
 program
   .command('completion')

@@ -13,6 +13,7 @@ import type { Cluster, JobSubmission, JobView, TaskManagerView } from './cluster
 import { DispatchedJob, JobDiary } from './dispatched-job.ts';
 import {
   endingError,
+  NAME_TAKEN,
   nameTakenError,
   noSavepointError,
   savepointInUseError,
@@ -108,8 +109,8 @@ export class Dispatcher implements Cluster {
   }
 
   /**
-   * Brings back every job that has not ended. Before anything is submitted. Resolves when each runs or is known to be not able to;
-   * one whose storage does not answer is tried again behind that.
+   * Brings back every job that has not ended. Before anything is submitted. Resolves when it is known
+   * which these are; they start behind that.
    *
    * @throws {EngineError} `STO-…` (`unavailable`) if the store of jobs does not answer.
    */
@@ -122,13 +123,15 @@ export class Dispatcher implements Cluster {
     if (problems.length === 0) {
       await this.#options.jobs.sweepBundles(new Set(this.#bundles.values()));
     }
-    await Promise.all(
-      Array.from({ length: RECOVERIES_MAX }, async () => {
-        for (let next = left.shift(); next !== undefined; next = left.shift()) {
-          await this.#track(this.#bringBack(next));
-        }
-      }),
-    );
+    for (const { submissionId, started } of left.map(({ record }) => record)) {
+      if (started !== undefined) this.#names.set(started.jobName, submissionId);
+    }
+    const worker = async (): Promise<void> => {
+      for (let next = left.shift(); next !== undefined; next = left.shift()) {
+        await this.#bringBack(next);
+      }
+    };
+    for (let count = 0; count < RECOVERIES_MAX; count += 1) void this.#track(worker());
   }
 
   jobs(): readonly DispatchedJob[] {
@@ -189,13 +192,14 @@ export class Dispatcher implements Cluster {
     if (this.#isEnding) return;
     try {
       if (await hasEnded(stored.record, this.#options.openStore)) {
+        this.#release(submissionId);
         await this.#forget(submissionId);
         return;
       }
       await this.#run(stored, await this.#options.jobs.bundle(bundle));
     } catch (error) {
       const kind = error instanceof EngineError ? error.kind : undefined;
-      if (kind === 'unavailable' && !this.#isEnding) {
+      if (kind === 'unavailable') {
         this.#problem(submissionId, 'a job is brought back later', error);
         this.#clock.after(RETRY_MS, () => {
           void this.#track(this.#bringBack(stored));
@@ -203,8 +207,11 @@ export class Dispatcher implements Cluster {
         return;
       }
       this.#problem(submissionId, 'a job is not brought back', error);
+      this.#release(submissionId);
+      const isReplaced = error instanceof EngineError && error.code === NAME_TAKEN;
       // Nobody was told that it was accepted.
-      if (started === undefined && kind === 'invalid') await this.#forget(submissionId);
+      const isRefused = started === undefined && kind === 'invalid';
+      if (isReplaced || isRefused) await this.#forget(submissionId);
       else if (started !== undefined) this.#dormant.set(started.jobName, stored);
     }
   }

@@ -1,0 +1,53 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import fs from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { receiveError } from '../common/error-transfer.ts';
+import { logFolder } from '../service/run-service.ts';
+import { notStartedError } from '../service/service-errors.ts';
+import type { ServiceNews } from './job-manager-main.ts';
+
+/**
+ * Starts the service as a process that outlives this one, and waits until it runs.
+ *
+ * @throws {EngineError} what it was refused for; `CLI-013` (`unavailable`) if it ended without a word.
+ */
+export async function startInBackground(
+  folder: string,
+  quotedMax: number,
+): Promise<Extract<ServiceNews, { kind: 'running' }>> {
+  const logs = logFolder(folder);
+  fs.mkdirSync(logs, { recursive: true, mode: 0o700 });
+  // Beside its log, what Node itself prints; anew with each start.
+  const printed = path.join(logs, 'jobmanager.out');
+  const output = fs.openSync(printed, 'w', 0o600);
+  // The entry has the extension of this file: `.ts` from the sources, `.js` when it is built.
+  const entry = new URL(`./job-manager-main${import.meta.url.slice(-3)}`, import.meta.url);
+  const options = process.execArgv.filter((option) => !option.startsWith('--inspect'));
+  const child = spawn(process.execPath, [...options, fileURLToPath(entry), folder], {
+    detached: true,
+    stdio: ['ignore', output, output, 'ipc'],
+  });
+  fs.closeSync(output);
+  const news = await newsOf(child);
+  if (child.connected) child.disconnect();
+  child.unref();
+  if (news?.kind === 'running') return news;
+  if (news?.kind === 'refused') throw receiveError(news.error);
+  throw notStartedError(folder, fs.readFileSync(printed, 'utf8').trim().slice(-quotedMax));
+}
+
+/** Undefined if it ends without a word. */
+function newsOf(child: ChildProcess): Promise<ServiceNews | undefined> {
+  return new Promise((resolve) => {
+    child.once('message', (news) => {
+      resolve(news as ServiceNews);
+    });
+    child.once('exit', () => {
+      resolve(undefined);
+    });
+    child.once('error', () => {
+      resolve(undefined);
+    });
+  });
+}
