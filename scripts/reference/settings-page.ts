@@ -3,6 +3,7 @@ import {
   FLINK_SETTINGS,
   PRESET_NAMES,
   RECOVERY_SETTINGS,
+  REST_SETTINGS,
   SETTING_NAMES,
   STORAGE_SETTINGS,
   TASK_MANAGER_SETTINGS,
@@ -72,6 +73,7 @@ export function settingGroups(): {
     { title: 'Checkpoints and state', names: CHECKPOINT_SETTINGS },
     { title: 'Restarts', names: RECOVERY_SETTINGS },
     { title: 'Storage', names: STORAGE_SETTINGS },
+    { title: 'REST', names: REST_SETTINGS },
   ];
   const taken = grouped.flatMap(({ names }) => names);
   const others = SETTING_NAMES.filter((name) => !taken.includes(name));

@@ -109,6 +109,22 @@ const ROWS: Readonly<Record<SettingName, Row>> = {
     other: 'c=c:1',
     bad: 'namenode:9870',
   },
+  restAddress: { good: 'host', value: 'host', other: '10.0.0.1', bad: 'a b' },
+  restBindAddress: { good: '0.0.0.0', value: '0.0.0.0', other: '::1', bad: 'http://a' },
+  restPort: { good: '8081-8099', value: '8081-8099', other: '9090', bad: '65536' },
+  restMaxContentBytes: { good: '4096', value: 4096, other: '5000', bad: '12' },
+  restToken: {
+    good: '0123456789abcdef',
+    value: '0123456789abcdef',
+    other: 'fedcba9876543210',
+    bad: 'short',
+  },
+  restTlsCertificate: secret,
+  restTlsKey: secret,
+  restSslEnabled: flag(true),
+  restSslKeystore: secret,
+  restSslKeystorePassword: secret,
+  webSubmitEnabled: flag(true),
 };
 
 const rowOf = (name: SettingName) => FLINK_SETTINGS[name] as Setting<unknown>;

@@ -8,9 +8,9 @@ const WHOLE_FAMILIES = `
   $internal. akka. blob. classloader. client. cluster. compiler. containerized. dstl. env. events.
   external-resource high-availability historyserver. io. jmx. job-event. job-manager. job-result-store.
   jobstore. kubernetes. library-cache-manager. local. metrics. minicluster. network. parallelism.max
-  pekko. plugin. process. python. query. queryable-state. recovery. resourcemanager. rest. scheduler-mode
-  security. shuffle-service-factory shuffle. slot. slow-task-detector. sql-client. sql-gateway. table.
-  task. traces. user. web. yarn. zookeeper.
+  pekko. plugin. process. python. query. queryable-state. recovery. resourcemanager. scheduler-mode
+  shuffle-service-factory shuffle. slot. slow-task-detector. sql-client. sql-gateway. table.
+  task. traces. user. yarn. zookeeper.
 `;
 
 const BESIDE_OURS = `
@@ -34,7 +34,14 @@ const BESIDE_OURS = `
   pipeline.default-kryo pipeline.force pipeline.generic-types pipeline.global-job pipeline.jars
   pipeline.jobvertex pipeline.name pipeline.object-reuse pipeline.operator-chaining pipeline.registered
   pipeline.serialization pipeline.vertex pipeline.watermark-alignment
+  rest.async. rest.await rest.cache. rest.client. rest.connection rest.flamegraph. rest.idleness rest.path
+  rest.profiling. rest.retry. rest.server.numThreads rest.server.thread rest.url-prefix
   s3.entropy. s3.s5cmd. s3.upload.
+  security.context security.delegation security.kerberos. security.keytab security.module security.principal security.ssl.algorithms
+  security.ssl.enabled security.ssl.handshake security.ssl.close security.ssl.internal. security.ssl.key
+  security.ssl.protocol security.ssl.provider security.ssl.rest.authentication security.ssl.rest.cert
+  security.ssl.rest.key-password security.ssl.rest.keystore-type security.ssl.rest.truststore
+  security.ssl.session security.ssl.truststore security.ssl.verify
   slotmanager.declare slotmanager.max slotmanager.min slotmanager.number slotmanager.requirement
   slotmanager.taskmanager-timeout
   state.backend.async state.backend.changelog. state.backend.forst state.backend.fs.memory
@@ -47,6 +54,8 @@ const BESIDE_OURS = `
   taskmanager.registration. taskmanager.resource taskmanager.rpc. taskmanager.runtime. taskmanager.slot.
   taskmanager.state. taskmanager.system-out. taskmanager.tmp. taskmanager.exit taskmanager.initial
   taskmanager.max-registration taskmanager.refused
+  web.access web.adaptive web.backpressure web.cancel web.checkpoints web.exception web.history web.log
+  web.refresh web.rescale web.ssl web.timeout web.tmpdir web.upload
 `;
 
 const BEGINNINGS = `${WHOLE_FAMILIES} ${BESIDE_OURS}`.split(/\s+/).filter((each) => each !== '');

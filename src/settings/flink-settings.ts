@@ -9,6 +9,7 @@
 import { SERVICE_TABLE } from './service-table.ts';
 import { setting, type Setting, type SettingOrigin } from './setting.ts';
 import { decimal, durationMs, location, oneOf, wholeNumber, yesOrNo } from './setting-types.ts';
+import { REST_TABLE } from './rest-table.ts';
 import { STORAGE_TABLE } from './storage-table.ts';
 
 /** Sets of values for a kind of use; `TIDEMARK_PRESET` chooses one. */
@@ -342,6 +343,7 @@ export const FLINK_SETTINGS = {
   ...CHECKPOINT_TABLE,
   ...RESTART_TABLE,
   ...STORAGE_TABLE,
+  ...REST_TABLE,
   ...SERVICE_TABLE,
 } as const;
 
@@ -375,3 +377,6 @@ export const RECOVERY_SETTINGS = Object.keys(RESTART_TABLE) as readonly SettingN
 
 /** Names of the settings of the stores that checkpoints go to. */
 export const STORAGE_SETTINGS = Object.keys(STORAGE_TABLE) as readonly SettingName[];
+
+/** Names of the settings of the service's HTTP interface. */
+export const REST_SETTINGS = Object.keys(REST_TABLE) as readonly SettingName[];

@@ -74,7 +74,7 @@ export function oneOf<const W extends string>(
 }
 
 /** Text that is not empty, of the given form. */
-export function text(accepts: string, form = /./): SettingType<string | undefined> {
+export function word(accepts: string, form = /./): SettingType<string> {
   return {
     parse(said) {
       const trimmed = said.trim();
@@ -82,6 +82,11 @@ export function text(accepts: string, form = /./): SettingType<string | undefine
     },
     accepts,
   };
+}
+
+/** As `word`, for a setting that may have no value. */
+export function text(accepts: string, form?: RegExp): SettingType<string | undefined> {
+  return word(accepts, form);
 }
 
 /** `namenode:8020=namenode:9870`, several with commas. */
@@ -94,6 +99,35 @@ export function hostPairs(): SettingType<string | undefined> {
     },
     accepts: 'host:port=host:port, several with commas',
   };
+}
+
+const PORT_MAX = 65_535;
+
+/** A port, or several: `8081`, `50100-50200`, `8081,8091`; 0 is any. */
+export function portRange(): SettingType<string> {
+  return {
+    parse(said) {
+      const trimmed = said.replaceAll(' ', '');
+      const isGood = trimmed.split(',').every((part) => {
+        const [first = -1, last = first] = portsIn(part);
+        return first >= 0 && first <= last && last <= PORT_MAX;
+      });
+      return isGood ? trimmed : undefined;
+    },
+    accepts: `a port from 0 to ${PORT_MAX}, or a range such as 8081-8099`,
+  };
+}
+
+function portsIn(part: string): number[] {
+  return /^\d{1,5}(-\d{1,5})?$/.test(part) ? part.split('-').map(Number) : [];
+}
+
+/** Every port of a range, in order. */
+export function portsOf(range: string): number[] {
+  return range.split(',').flatMap((part) => {
+    const [first = 0, last = first] = portsIn(part);
+    return Array.from({ length: last - first + 1 }, (_, at) => first + at);
+  });
 }
 
 /** A folder or address with one of the known schemes, or a local path. */
