@@ -15,7 +15,7 @@ export interface CancelOptions extends ServiceOption, JsonOption {
 /** `tidemark cancel`: ends the job at once, or, with `-s`, once it has a savepoint. */
 export function cancelCommand(job: string | undefined, options: CancelOptions): Promise<number> {
   return onTerminal(options, async (terminal) => {
-    const client = new RestClient(options, process.env);
+    const client = await RestClient.open(options);
     const meant = jobAndDirectory(job, options.withSavepoint);
     if (meant === undefined) throw missingArgument('the job', 'tidemark cancel <job>');
     const { jid } = await findJob(client, meant.job);

@@ -13,7 +13,7 @@ export interface CheckpointOptions extends ServiceOption, JsonOption {
 /** `tidemark checkpoint`: takes a checkpoint now. */
 export function checkpointCommand(job: string, options: CheckpointOptions): Promise<number> {
   return onTerminal(options, async (terminal) => {
-    const client = new RestClient(options, process.env);
+    const client = await RestClient.open(options);
     const { jid } = await findJob(client, job);
     const checkpointType = options.full === true ? 'FULL' : 'CONFIGURED';
     const triggerId = options.attach ?? newTriggerId();

@@ -40,7 +40,7 @@ export function checkpointsCommand(
   options: ServiceOption & JsonOption,
 ): Promise<number> {
   return onTerminal(options, async (terminal) => {
-    const client = new RestClient(options, process.env);
+    const client = await RestClient.open(options);
     const { jid, name } = await findJob(client, job);
     const found = await client.get<Checkpoints>(`/jobs/${jid}/checkpoints`);
     terminal.answer({ jobId: jid, ...found });

@@ -63,3 +63,9 @@ export function noSuchState(state: string, known: readonly string[]): EngineErro
     hint: 'Name it as uid/state; tidemark inspect without --state lists all.',
   });
 }
+
+export function noServiceForJobs(): EngineError {
+  return new EngineError('CLI-029', 'unavailable', 'no service runs here that could take the job', {
+    hint: 'Start one with tidemark service start, or run the job in this process, without -d.',
+  });
+}

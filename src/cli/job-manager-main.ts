@@ -17,7 +17,10 @@ export type ServiceNews =
   | { readonly kind: 'refused'; readonly error: TransferredError };
 
 /** How others ask the service. */
-const attach: Attach | undefined = undefined;
+const attach: Attach = async (cluster, { config, token }) => {
+  const { attachRest } = await import('../rest/attach-rest.ts');
+  return attachRest(cluster, config, undefined, token);
+};
 
 /** Of a signal that ends the process at once, as for shells. */
 const INTERRUPTED = 130;

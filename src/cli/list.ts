@@ -17,7 +17,7 @@ const SCHEDULED = new Set(['CREATED', 'INITIALIZING']);
 /** `tidemark list`: the jobs of the service. */
 export function listCommand(options: ListOptions): Promise<number> {
   return onTerminal(options, async (terminal) => {
-    const jobs = await allJobs(new RestClient(options, process.env));
+    const jobs = await allJobs(await RestClient.open(options));
     const newest = jobs.toSorted((a, b) => b['start-time'] - a['start-time']);
     const scheduled = newest.filter(({ state }) => SCHEDULED.has(state));
     const running = newest.filter((job) => !isOver(job) && !SCHEDULED.has(job.state));

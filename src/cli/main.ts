@@ -19,9 +19,12 @@ const program = new Command('tidemark')
 
 program
   .command('run')
-  .description('run a job in this process until it ends; what follows -- goes to the job')
+  .description(
+    'run a job in this process until it ends, or, with -d, in the service; what follows -- goes to the job',
+  )
   .argument('<job>', "the job's module, such as job.ts")
   .argument('[arguments...]', "the job's own settings, after --; -- --help lists them")
+  .option('-d, --detached', 'hand it to the service and return when it runs there')
   .option('-p, --parallelism <n>', 'subtasks of each operator')
   .option('-s, --fromSavepoint <path>', 'restore this checkpoint or savepoint')
   .option('--fresh', 'start without state, whatever is there')
@@ -36,6 +39,11 @@ program
   .option('--settings', 'print the settings and where each comes from, and run nothing')
   .addOption(new Option('--json', 'print events as JSON lines, for programs'))
   .action(async (job: string, rest: string[], options: RunArguments) => {
+    if (options.detached === true) {
+      const { runDetachedCommand } = await import('./run-detached.ts');
+      process.exitCode = await runDetachedCommand(job, rest, options);
+      return;
+    }
     const { runCommand } = await import('./run.ts');
     process.exitCode = await runCommand(job, rest, options);
   });

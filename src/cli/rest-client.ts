@@ -2,7 +2,9 @@
  * What commands ask of a running service: Flink's REST interface, as Flink's own client uses it. Nothing
  * of the engine is loaded here, so that a command answers at once.
  */
+import { readFileSync } from 'node:fs';
 import http, { type IncomingMessage } from 'node:http';
+import path from 'node:path';
 import { EngineError } from '../common/errors.ts';
 import { badAddress, noService, requestRefused } from './cli-errors.ts';
 
@@ -13,7 +15,7 @@ const ANSWER_MS_MAX = 30_000;
 const ANSWER_BYTES_MAX = 64 * 2 ** 20;
 
 export interface ServiceOption {
-  /** `host:port`, with `https://` before it for TLS. Default: `TIDEMARK_SERVICE`, else `localhost:8081`. */
+  /** `host:port`, with `https://` before it for TLS. Default: the service of this user. */
   readonly jobmanager?: string;
 }
 
@@ -24,9 +26,7 @@ export class RestClient {
   readonly #isTls: boolean;
   readonly #token: string | undefined;
 
-  /** @throws {EngineError} `CLI-020` (`invalid`) */
-  constructor({ jobmanager }: ServiceOption, env: Readonly<Record<string, string | undefined>>) {
-    const given = jobmanager ?? env['TIDEMARK_SERVICE'] ?? DEFAULT_ADDRESS;
+  private constructor(given: string, token: string | undefined) {
     const found = /^(https?:\/\/)?(\[[0-9a-f:]+\]|[^:/\s]+):(\d{1,5})\/?$/i.exec(given);
     const [, scheme, host, digits] = found ?? [];
     const port = Number(digits);
@@ -34,8 +34,31 @@ export class RestClient {
     this.#host = host.replace(/^\[|\]$/g, '');
     this.#port = port;
     this.#isTls = scheme?.toLowerCase() === 'https://';
-    this.#token = env['TIDEMARK_REST_TOKEN'];
+    this.#token = token;
     this.address = `${host}:${port}`;
+  }
+
+  /**
+   * The service at the address that was given, or in `TIDEMARK_SERVICE`; else the one of this user on this
+   * machine; else whatever listens where Flink does.
+   *
+   * @throws {EngineError} `CLI-020` (`invalid`)
+   */
+  static async open({ jobmanager }: ServiceOption): Promise<RestClient> {
+    const { TIDEMARK_SERVICE: named, TIDEMARK_REST_TOKEN: token } = process.env;
+    const given = jobmanager ?? named;
+    if (given !== undefined) return new RestClient(given, token);
+    return (await RestClient.ofThisUser()) ?? new RestClient(DEFAULT_ADDRESS, token);
+  }
+
+  /** The service of this user's data folder; undefined if none runs. */
+  static async ofThisUser(): Promise<RestClient | undefined> {
+    const { findService } = await import('../service/service-record.ts');
+    const { dataFolder } = await import('./data-folder.ts');
+    const folder = dataFolder({});
+    const address = findService(folder)?.record.address;
+    if (address === undefined) return undefined;
+    return new RestClient(address, readToken(folder));
   }
 
   get<Answer>(path: string): Promise<Answer> {
@@ -100,6 +123,15 @@ export class RestClient {
       asked.on('error', reject);
       asked.end(body);
     });
+  }
+}
+
+/** Undefined for who may not read it. */
+function readToken(folder: string): string | undefined {
+  try {
+    return readFileSync(path.join(folder, 'token'), 'utf8').trim();
+  } catch {
+    return undefined;
   }
 }
 

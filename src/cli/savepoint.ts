@@ -28,7 +28,7 @@ export function savepointCommand(
   options: SavepointOptions,
 ): Promise<number> {
   return onTerminal(options, async (terminal) => {
-    const client = new RestClient(options, process.env);
+    const client = await RestClient.open(options);
     if (options.dispose !== undefined) return dispose(client, options.dispose, terminal);
     if (job === undefined) throw missingArgument('the job', 'tidemark savepoint <job> [directory]');
     const { jid } = await findJob(client, job);

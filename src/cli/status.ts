@@ -53,7 +53,7 @@ interface Checkpoints {
 /** `tidemark status`: how a job is, its operators, its last checkpoint and its last failure. */
 export function statusCommand(job: string, options: ServiceOption & JsonOption): Promise<number> {
   return onTerminal(options, async (terminal) => {
-    const client = new RestClient(options, process.env);
+    const client = await RestClient.open(options);
     const { jid } = await findJob(client, job);
     const [details, checkpoints, exceptions] = await Promise.all([
       client.get<Job>(`/jobs/${jid}`),

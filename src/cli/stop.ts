@@ -15,7 +15,7 @@ export interface StopOptions extends ServiceOption, JsonOption, NoteOptions {
 /** `tidemark stop`: takes a savepoint and only then ends the job. */
 export function stopCommand(job: string | undefined, options: StopOptions): Promise<number> {
   return onTerminal(options, async (terminal) => {
-    const client = new RestClient(options, process.env);
+    const client = await RestClient.open(options);
     const meant = jobAndDirectory(job, options.savepointPath);
     if (meant === undefined) {
       throw missingArgument('the job', 'tidemark stop --savepointPath <directory> <job>');

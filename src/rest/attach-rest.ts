@@ -19,6 +19,7 @@ import { requireAllowed } from './guard.ts';
 import { addJobRoutes } from './job-routes.ts';
 import { isTls, listenInRange, makeServer, requireSafeAddress } from './listen.ts';
 import { addOperationRoutes } from './operation-routes.ts';
+import { addOwnerRoutes, isOwner } from './owner-routes.ts';
 import { badRequestError, notFoundError, RestError, tooLargeError } from './rest-error.ts';
 import { routeContext } from './route-context.ts';
 import { addUploadRoutes, Runs } from './upload-routes.ts';
@@ -42,6 +43,7 @@ const PARAMETER_LENGTH_MAX = 200;
 /**
  * Serves `cluster` where the settings say.
  *
+ * @param ownerToken Who sends it is the user that runs the service. Default: nobody is.
  * @throws {EngineError} `RST-010`, `RST-011` (`invalid`), `RST-012` (`unavailable`)
  */
 export async function attachRest(
@@ -51,6 +53,7 @@ export async function attachRest(
     clock: systemClock,
     random: systemRandom,
   },
+  ownerToken?: string,
 ): Promise<AttachedRest> {
   requireSafeAddress(settings);
   let server: Server | undefined;
@@ -68,7 +71,7 @@ export async function attachRest(
       );
     },
   });
-  addRules(app, settings);
+  addRules(app, settings, ownerToken);
   await app.register(fastifyMultipart, {
     limits: {
       fileSize: settings.restMaxContentBytes,
@@ -99,6 +102,7 @@ export async function attachRest(
         addVertexRoutes(context);
         addOperationRoutes(context);
         if (canSubmit) addUploadRoutes(context, uploading);
+        if (ownerToken !== undefined) addOwnerRoutes(context, ownerToken);
       },
       { prefix },
     );
@@ -125,10 +129,15 @@ async function close(app: FastifyInstance, server: Server): Promise<void> {
 }
 
 /** What holds for every request. */
-function addRules(app: FastifyInstance, settings: FlinkSettings): void {
+function addRules(
+  app: FastifyInstance,
+  settings: FlinkSettings,
+  ownerToken: string | undefined,
+): void {
   const guard = { token: settings.restToken, names: [settings.restAddress.toLowerCase()] };
   app.addHook('onRequest', async ({ headers, method }) => {
     const { authorization, host, origin } = headers;
+    if (isOwner(authorization, ownerToken)) return;
     const isRead = method === 'GET' || method === 'HEAD';
     requireAllowed({ authorization, host, origin, isRead }, guard);
   });

@@ -28,6 +28,7 @@ const now = (): number => defaultWorld.clock.wallMs();
 
 export class LocalCluster implements Cluster {
   readonly startMs = now();
+  readonly startMessages: readonly string[] = [];
   readonly config: FlinkSettings;
   readonly folder: string;
   /** What was submitted, in order; modules are not loaded. */
@@ -105,6 +106,7 @@ export class LocalCluster implements Cluster {
 export class LocalJob implements JobView {
   readonly jobName: string;
   readonly startMs = now();
+  readonly startMessages: readonly string[] = [];
   lastModificationMs = now();
   endMs: number | undefined;
   result: JobResult | undefined;
