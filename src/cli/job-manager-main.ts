@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs';
 import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { defaultWorld } from '../cluster/run-job.ts';
+import type { Cancel } from '../common/clock.ts';
 import { transferError, type TransferredError } from '../common/error-transfer.ts';
 import { runService, type Attach } from '../service/run-service.ts';
 import { settings } from '../settings/process-settings.ts';
@@ -24,6 +25,7 @@ const attach: Attach = async (cluster, { config, token }) => {
 
 /** Of a signal that ends the process at once, as for shells. */
 const INTERRUPTED = 130;
+const HOLD_MS = 3_600_000;
 
 export interface ServeOptions {
   /** Data folder. Absolute. */
@@ -62,8 +64,22 @@ export async function serve({ folder, echo, onRunning, ...given }: ServeOptions)
     ...(echo && { echo }),
   });
   onRunning(service.address);
+  const release = hold();
   await stopped;
+  release();
   await service.stop();
+}
+
+/** Signals alone keep no process: one that has no job, and that nobody can ask, would end. */
+function hold(): Cancel {
+  let cancel: Cancel = () => undefined;
+  const wait = (): void => {
+    cancel = defaultWorld.clock.after(HOLD_MS, wait);
+  };
+  wait();
+  return () => {
+    cancel();
+  };
 }
 
 function ownVersion(): string {

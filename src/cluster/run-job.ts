@@ -14,7 +14,7 @@ import type { BlobStore } from '../storage/blob-store.ts';
 import { LocalCoordinators } from './coordinator/local-coordinators.ts';
 import type { JobEvent } from './job-events.ts';
 import type { StartFrom } from './job-store.ts';
-import { leadJob, type JobPlace, type LedJob, type RunningJob } from './lead-job.ts';
+import { leadJob, type JobLed, type JobPlace, type LedJob, type RunningJob } from './lead-job.ts';
 import { LocalDeployment } from './local-deployment.ts';
 import { openStore } from './open-store.ts';
 import { TaskStorage } from './task-storage.ts';
@@ -36,6 +36,9 @@ export interface RunJobOptions {
   readonly printChain?: (text: string) => void;
   /** Keeps the checkpoints of a job that finishes, to look into them. */
   readonly keepCheckpoints?: boolean;
+  /** See `LeadJobOptions`, as the next one. */
+  readonly admit?: (jobName: string) => void;
+  readonly onLed?: (job: JobLed) => Promise<void>;
 }
 
 /** The machine's clock, chance and disk. */

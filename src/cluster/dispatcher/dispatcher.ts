@@ -160,6 +160,11 @@ export class Dispatcher implements Cluster {
     await discardSnapshot(store, folder);
   }
 
+  /** Something is under way: a job that runs, a submission, one that is brought back. */
+  get isBusy(): boolean {
+    return this.#underWay.size > 0;
+  }
+
   /** Ends everything here and no job: all are brought back by the next `recover`, here or elsewhere. */
   async close(): Promise<void> {
     this.#isEnding = true;

@@ -1,0 +1,234 @@
+/*
+ * Goal: wherever the service's process or its machine dies, a job that was accepted is brought back and
+ * its output is that of a job that never died: exactly once. One that was not yet accepted runs as
+ * well, or leaves nothing. Nothing is left of either in the store of jobs.
+ *
+ * Method: a dispatcher on a simulated machine runs two jobs. It runs once to count its write points,
+ * then once per write point on a fresh machine. There it is killed, or power fails, by turns, before or
+ * after the write; another dispatcher follows and brings the jobs back. One run suspends its jobs halfway.
+ *
+ * Replay: SEED=<seed> npx vitest run --project simulation test/simulation/service-crashes.test.ts
+ */
+import { describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import type { JobSubmission } from '../../src/cluster/dispatcher/cluster.ts';
+import { Dispatcher, type DispatcherEntry } from '../../src/cluster/dispatcher/dispatcher.ts';
+import { DurableJobs } from '../../src/cluster/dispatcher/durable-jobs.ts';
+import { openStore } from '../../src/cluster/open-store.ts';
+import { runJob } from '../../src/cluster/run-job.ts';
+import { readFinishedValues } from '../../src/connectors/file/read-finished.ts';
+import { defineJob, generate, valueState, type JobDefinition } from '../../src/index.ts';
+import { parseSettings } from '../../src/settings/parse-settings.ts';
+import { seededRandom } from '../../src/testing/index.ts';
+import type { SimulatedProcess } from '../../src/testing/simulation/simulated-process.ts';
+import { Simulation } from '../../src/testing/simulation/simulation.ts';
+import { out } from './jobs/topology.ts';
+
+const SEED = process.env.SEED ?? '1';
+const COUNT = 24;
+
+const FLINK = parseSettings({
+  env: {},
+  cores: 1,
+  dynamic: {
+    'execution.checkpointing.interval': '20 ms',
+    'execution.checkpointing.min-pause': '0 ms',
+    'restart-strategy.type': 'none',
+  },
+});
+
+const seen = valueState('seen', z.number());
+const Seen = z.object({ key: z.number(), seen: z.number() });
+
+function jobOf(name: string): JobDefinition<undefined> {
+  return defineJob(name, (env) => {
+    env
+      .fromSource(
+        'numbers',
+        generate(COUNT, (n) => n, { rowsPerSecond: 500 }),
+      )
+      .keyBy((n) => n % 3)
+      .process('count', { seen }, Seen, (_, { key, state, out: output }) => {
+        const next = (state.seen.value() ?? 0) + 1;
+        state.seen.update(next);
+        output.emit({ key, seen: next });
+      })
+      .sinkTo('out', out(`/${name}`));
+  });
+}
+
+const NAMES = ['first', 'second'] as const;
+const EXPECTED = Array.from({ length: COUNT }, (_, n) =>
+  JSON.stringify({ key: n % 3, seen: Math.floor(n / 3) + 1 }),
+).sort();
+
+function submission(name: string): JobSubmission {
+  return {
+    module: name,
+    arguments: [],
+    flink: FLINK,
+    from: { kind: 'resume' },
+    allowNonRestoredState: false,
+    folder: '/',
+  };
+}
+
+/** A machine on which one service follows the other. */
+class Machine {
+  readonly simulation: Simulation;
+  readonly log: DispatcherEntry[] = [];
+  readonly accepted = new Set<string>();
+
+  constructor(seed: string) {
+    this.simulation = new Simulation({ seed });
+  }
+
+  /** The service, in a new process. */
+  service(): { readonly process: SimulatedProcess; readonly dispatcher: Dispatcher } {
+    const process = this.simulation.process('service');
+    const dispatcher = new Dispatcher({
+      world: process,
+      jobs: new DurableJobs(openStore('/ha', process), FLINK),
+      runner: {
+        bundle: ({ module }) => Promise.resolve(Buffer.from(module)),
+        run: ({ code, submission: { flink, from }, emit, admit, onLed }) =>
+          runJob({
+            job: jobOf(Buffer.from(code).toString()).build(undefined, flink),
+            world: process,
+            dataFolder: '/data',
+            from,
+            allowNonRestoredState: false,
+            emit,
+            admit,
+            onLed,
+            schedulingRandom: process.random.fork('scheduling'),
+          }),
+      },
+      openStore: (url) => openStore(url, process),
+      config: FLINK,
+      folder: '/service',
+      log: (entry) => {
+        this.log.push(entry);
+      },
+    });
+    return { process, dispatcher };
+  }
+
+  /** Submits both jobs and waits for their end. */
+  async run({ process, dispatcher }: ReturnType<Machine['service']>): Promise<void> {
+    await process.start(async () => {
+      await dispatcher.recover();
+      await Promise.all(
+        NAMES.map(async (name) => {
+          await dispatcher.submit(submission(name));
+          this.accepted.add(name);
+        }),
+      );
+      await allEnded(process, dispatcher);
+    });
+  }
+
+  /** What a service does that follows one that died. */
+  async followUp(): Promise<void> {
+    const { process, dispatcher } = this.service();
+    await this.simulation.run(
+      process.start(async () => {
+        await dispatcher.recover();
+        await allEnded(process, dispatcher);
+        await dispatcher.close();
+      }),
+    );
+    process.kill();
+  }
+
+  output(name: string): Promise<string[]> {
+    const process = this.simulation.process('look');
+    return this.simulation.run(
+      process.start(async () => {
+        const values = await readFinishedValues(process.fs, `/${name}`);
+        return values.map((value) => JSON.stringify(value)).sort();
+      }),
+    );
+  }
+
+  /** What is in the store of jobs. */
+  stored(): Promise<string[]> {
+    const process = this.simulation.process('look');
+    return this.simulation.run(
+      process.start(async () => {
+        const paths: string[] = [];
+        for await (const { path } of openStore('/ha', process).list('job-store')) paths.push(path);
+        return paths;
+      }),
+    );
+  }
+}
+
+/** All jobs that the service knows are over, and nothing of them is left to do. */
+async function allEnded({ clock }: SimulatedProcess, dispatcher: Dispatcher): Promise<void> {
+  while (dispatcher.isBusy) await new Promise<void>((resolve) => clock.after(1, resolve));
+}
+
+async function requireRight(machine: Machine, how: string): Promise<void> {
+  for (const name of NAMES) {
+    const output = await machine.output(name);
+    if (machine.accepted.has(name) || output.length > 0) {
+      expect(output, `${how}: ${name}`).toEqual(EXPECTED);
+    }
+  }
+  expect(await machine.stored(), how).toEqual([]);
+  expect(
+    machine.log.filter(({ event }) => event.kind === 'problem'),
+    how,
+  ).toEqual([]);
+}
+
+async function undisturbed(): Promise<number> {
+  const machine = new Machine(SEED);
+  await machine.simulation.run(machine.run(machine.service()));
+  expect([...machine.accepted].sort()).toEqual([...NAMES]);
+  await requireRight(machine, 'undisturbed');
+  return machine.simulation.disk.writePoints();
+}
+
+async function crashed(writePoint: number): Promise<void> {
+  const machine = new Machine(SEED);
+  const { disk } = machine.simulation;
+  const random = seededRandom(`${SEED} ${writePoint}`);
+  const moment = random.next() < 0.5 ? 'before' : 'after';
+  const kind = writePoint % 2 === 0 ? 'kill' : 'power';
+  const died = disk.crashAt(writePoint, moment);
+  machine.run(machine.service()).catch(() => undefined);
+  await machine.simulation.run(died);
+  if (kind === 'power') disk.crash();
+  await machine.followUp();
+  await requireRight(machine, `SEED=${SEED} ${kind} ${moment} write point ${writePoint}`);
+}
+
+describe(`a service, SEED=${SEED}`, () => {
+  it('loses no job and runs none twice, wherever it dies', async ({ annotate }) => {
+    const writePoints = await undisturbed();
+    expect(writePoints).toBeGreaterThan(80);
+    for (let at = 1; at <= writePoints; at += 1) await crashed(at);
+    await annotate(`${writePoints} crash points`);
+  });
+
+  it('suspends its jobs, which go on under the next one', async () => {
+    const machine = new Machine(SEED);
+    const { process, dispatcher } = machine.service();
+    const suspended = process.start(async () => {
+      await Promise.all(NAMES.map((name) => dispatcher.submit(submission(name))));
+      for (const name of NAMES) machine.accepted.add(name);
+      const hasCheckpoints = (): boolean =>
+        dispatcher.jobs().every((job) => job.counts().completed > 0);
+      while (!hasCheckpoints()) await new Promise<void>((wake) => process.clock.after(1, wake));
+      await dispatcher.close();
+      return dispatcher.jobs().map(({ status }) => status);
+    });
+    expect(await machine.simulation.run(suspended)).toEqual(['SUSPENDED', 'SUSPENDED']);
+    expect((await machine.stored()).length).toBeGreaterThan(0);
+    process.kill();
+    await machine.followUp();
+    await requireRight(machine, 'suspended');
+  });
+});
