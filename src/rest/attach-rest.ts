@@ -184,6 +184,8 @@ const STATUS_OF_KIND: Readonly<Record<ErrorKind, number>> = {
 /** Flink's shape of an error: a list of texts. Stacks stay here. */
 function sendError(reply: FastifyReply, error: unknown): FastifyReply {
   const known = knownError(error);
+  // An address that cannot be read is answered before any hook.
+  reply.type('application/json; charset=UTF-8');
   if (known === undefined) {
     const name = error instanceof Error ? error.name : 'Error';
     return reply.code(500).send({ errors: ['Internal server error.', name] });

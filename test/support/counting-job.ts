@@ -5,13 +5,22 @@ import type { JobDefinition } from '../../src/api/job-definition.ts';
 
 const count = valueState('count', z.number());
 
-/** @param failAt The element at which it fails, in every attempt. */
-export function countingJob(name: string, failAt = Infinity): JobDefinition<undefined> {
+interface CountingOptions {
+  /** The element at which it fails, in every attempt. */
+  readonly failAt?: number;
+  /** By default it runs until it is ended. */
+  readonly elements?: number;
+}
+
+export function countingJob(
+  name: string,
+  { failAt, elements = Infinity }: CountingOptions = {},
+): JobDefinition<undefined> {
   return defineJob(name, (env) => {
     env
       .fromSource(
         'numbers',
-        generate(Infinity, (n) => ({ n }), { rowsPerSecond: 200 }),
+        generate(elements, (n) => ({ n }), { rowsPerSecond: 200 }),
       )
       .keyBy(({ n }) => n % 5)
       .process('count', { count }, ({ n }, { state, out }) => {

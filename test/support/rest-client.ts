@@ -1,17 +1,17 @@
 /** Calls a REST service, and waits for what it says, never for a time. */
 import { sleep, systemClock } from '../../src/common/clock.ts';
 
-/** A JSON value, for tests that know what is in it. */
+/** What a JSON object holds, for tests that know what that is. */
 export interface Json {
-  readonly [key: string]: Json & string & number;
+  readonly [key: string]: Json & string;
 }
 
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
-  /** Undefined if it is not JSON. */
-  readonly json: Json | undefined;
+  /** Empty if it is not JSON. */
+  readonly json: Json;
 }
 
 /** How often a condition that no event tells is looked at. */
@@ -22,7 +22,7 @@ export async function call(address: string, path: string, init: RequestInit = {}
   const text = await response.text();
   const isJson = response.headers.get('content-type')?.includes('json') === true;
   const { status, headers } = response;
-  return { status, headers, text, json: isJson ? (JSON.parse(text) as Json) : undefined };
+  return { status, headers, text, json: isJson ? (JSON.parse(text) as Json) : {} };
 }
 
 export function post(address: string, path: string, body: unknown): Promise<Answer> {
@@ -38,7 +38,7 @@ export async function until(condition: () => boolean | Promise<boolean>): Promis
 export async function operationAt(address: string, path: string): Promise<Answer> {
   for (;;) {
     const answer = await call(address, path);
-    if (answer.json?.['status']?.['id'] !== 'IN_PROGRESS') return answer;
+    if (answer.json['status']?.['id'] !== 'IN_PROGRESS') return answer;
     await sleep(systemClock, LOOK_MS);
   }
 }
