@@ -46,6 +46,14 @@ export function addSnapshotCommands(program: Command): void {
         process.exitCode = await upgradeCheckCommand(file, snapshot, rest, options);
       },
     );
+  withSettings(program.command('doctor'))
+    .description(
+      'tell whether this machine can run jobs with these settings, and what to do if not',
+    )
+    .action(async (options: SettingOptions & JsonOption) => {
+      const { doctorCommand } = await import('./doctor.ts');
+      process.exitCode = await doctorCommand(options);
+    });
   describeGroups(program);
 }
 

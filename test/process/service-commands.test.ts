@@ -74,7 +74,30 @@ it('a job goes through all of them', async () => {
   await expectOk(run('cancel', id));
   const again = await expectOk(run('run', '-s', savepoint, '-d', ...job('out2')));
   expect(again).toContain(`Restoring job from ${savepoint}`);
-  await expectOk(run('cancel', 'totals'));
+  await untilCheckpoints('totals', 1);
+  const stopped = await expectOk(
+    run('stop', '--savepointPath', `file://${root}/stopped`, 'totals'),
+  );
+  expect(stopped).toMatch(/Savepoint completed\. Path: \S+\/stopped\/savepoint-/);
+  expect(await expectOk(run('list'))).not.toContain('totals');
+  const doctor = await expectOk(
+    run('doctor', '--json', ...settings({ 'execution.checkpointing.dir': `${root}/checkpoints` })),
+  );
+  expect(JSON.parse(doctor)).toMatchObject({
+    findings: expect.arrayContaining([
+      expect.objectContaining({ what: 'service', verdict: 'good' }),
+    ]),
+  });
+});
+
+it('doctor says what is wrong with the storage', async () => {
+  fs.writeFileSync(`${root}/file`, '');
+  const { code, stdout } = await run(
+    'doctor',
+    ...settings({ 'execution.checkpointing.dir': `${root}/file/checkpoints` }),
+  );
+  expect(code).toBe(1);
+  expect(stdout).toMatch(/^checkpoints +bad +STO-003/m);
 });
 
 it('what cannot be started is refused with its reason', async () => {
