@@ -7,6 +7,7 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import http from 'node:http';
+import https from 'node:https';
 import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
@@ -204,14 +205,43 @@ describe('where it listens', () => {
     ];
     execFileSync('openssl', [...how, '-keyout', key, '-out', cert], { stdio: 'ignore' });
     const names = { 'tidemark.rest.tls-certificate': cert, 'tidemark.rest.tls-key': key };
-    expect(await serve(names)).toMatch(/^https:/);
+    expect(await overTls(await serve(names), cert)).toBe(200);
+    const store = `${folder}/store.p12`;
+    const pack = ['pkcs12', '-export', '-inkey', key, '-in', cert, '-passout', 'pass:opens-it'];
+    execFileSync('openssl', [...pack, '-out', store], { stdio: 'ignore' });
+    const flinks = {
+      'security.ssl.rest.enabled': 'true',
+      'security.ssl.rest.keystore': store,
+      'security.ssl.rest.keystore-password': 'opens-it',
+    };
+    expect(await overTls(await serve(flinks), cert)).toBe(200);
     for (const bad of [
       { ...names, 'tidemark.rest.tls-key': cert },
       { 'security.ssl.rest.enabled': 'true' },
+      { ...flinks, 'security.ssl.rest.keystore-password': 'does-not' },
     ])
       await expect(serve(bad)).rejects.toMatchObject({ code: 'RST-011' });
   });
 });
+
+function overTls(address: string, cert: string): Promise<number | undefined> {
+  const { port } = new URL(address);
+  const options = {
+    port,
+    path: '/config',
+    host: 'localhost',
+    family: 4,
+    ca: fs.readFileSync(cert),
+  };
+  return new Promise((resolve, reject) => {
+    https
+      .get(options, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      })
+      .on('error', reject);
+  });
+}
 
 describe('uploads', () => {
   const SUBMIT = { 'web.submit.enable': 'true' };

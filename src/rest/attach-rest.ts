@@ -35,8 +35,6 @@ export interface AttachedRest {
 
 /** A body of JSON; uploads have their own limit. */
 const JSON_BYTES_MAX = 1024 * 1024;
-/** Long enough for an upload over a slow line. */
-const REQUEST_MS_MAX = 600_000;
 /** A file name may be so long. */
 const PARAMETER_LENGTH_MAX = 200;
 
@@ -61,7 +59,6 @@ export async function attachRest(
   const uploads = new UploadStore(cluster.folder, world.random);
   const app = fastify({
     bodyLimit: JSON_BYTES_MAX,
-    requestTimeout: REQUEST_MS_MAX,
     routerOptions: { maxParamLength: PARAMETER_LENGTH_MAX },
     serverFactory: (handler) => (server = makeServer(settings, handler)),
     frameworkErrors: (_error, request, reply) => {

@@ -10,6 +10,8 @@ import { isLoopback } from './guard.ts';
 
 /** More clients at a time than any dashboard needs. */
 const CONNECTIONS_MAX = 512;
+/** Long enough for an upload over a slow line. */
+const REQUEST_MS_MAX = 600_000;
 
 /**
  * Without a token the service is for this machine only.
@@ -32,6 +34,7 @@ export function makeServer(settings: FlinkSettings, handler: Handler): http.Serv
     ? https.createServer(tlsOptions(settings), handler)
     : http.createServer(handler);
   server.maxConnections = CONNECTIONS_MAX;
+  server.requestTimeout = REQUEST_MS_MAX;
   return server;
 }
 

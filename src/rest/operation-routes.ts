@@ -83,8 +83,8 @@ function addCancelRoutes({ send, cluster }: RouteContext): void {
     if (mode === 'cancel') return cancel(job);
     if (mode !== 'stop') throw badRequestError(`the mode "${mode}" is not known; use "cancel"`);
     throw new RestError(
-      308,
       'RST-008',
+      308,
       'invalid',
       'The termination mode "stop" has been removed.',
       {
@@ -122,7 +122,7 @@ type Completed = Extract<TriggerOutcome, { kind: 'completed' }>;
 
 function completed(outcome: TriggerOutcome): Completed {
   if (outcome.kind === 'completed') return outcome;
-  throw new RestError(500, 'RST-009', 'unavailable', 'the snapshot failed', {
+  throw new RestError('RST-009', 500, 'unavailable', 'the snapshot failed', {
     details: { reason: outcome.reason, message: outcome.message },
     hint: 'Look at the message and at GET /jobs/:jobid/checkpoints, and ask for it again.',
   });

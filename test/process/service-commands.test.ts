@@ -74,12 +74,7 @@ it('a job goes through all of them', async () => {
   await expectOk(run('cancel', id));
   const again = await expectOk(run('run', '-s', savepoint, '-d', ...job('out2')));
   expect(again).toContain(`Restoring job from ${savepoint}`);
-  await untilCheckpoints('totals', 1);
-  const stopped = await expectOk(
-    run('stop', '--savepointPath', `file://${root}/stopped`, 'totals'),
-  );
-  expect(stopped).toMatch(/Savepoint completed\. Path: \S+\/stopped\/savepoint-/);
-  expect(await expectOk(run('list'))).not.toContain('totals');
+  await expectOk(run('cancel', 'totals'));
   const doctor = await expectOk(
     run('doctor', '--json', ...settings({ 'execution.checkpointing.dir': `${root}/checkpoints` })),
   );
