@@ -109,11 +109,14 @@ export async function attachRest(
   const listening = server;
   assert(listening !== undefined, 'a ready server is there');
   const port = await listenInRange(listening, settings);
-  const host = settings.restAddress.includes(':')
-    ? `[${settings.restAddress}]`
-    : settings.restAddress;
-  address = `${isTls(settings) ? 'https' : 'http'}://${host}:${port}`;
+  address = urlOf(settings, port);
   return { address, close: () => close(app, listening) };
+}
+
+function urlOf(settings: FlinkSettings, port: number): string {
+  const { restAddress: name } = settings;
+  const host = name.includes(':') ? `[${name}]` : name;
+  return `${isTls(settings) ? 'https' : 'http'}://${host}:${port}`;
 }
 
 async function close(app: FastifyInstance, server: Server): Promise<void> {

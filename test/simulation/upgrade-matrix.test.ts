@@ -230,8 +230,8 @@ describe(`an upgrade, SEED=${SEED}`, () => {
 });
 
 function verdictsOf({ operators }: UpgradeReport): Readonly<Record<string, string>> {
-  return Object.fromEntries(
-    operators.flatMap(({ uid, verdict, states }) => [
+  return Object.fromEntries<string>(
+    operators.flatMap(({ uid, verdict, states }): (readonly [string, string])[] => [
       [uid, verdict],
       ...states.map((state) => [`${uid}/${state.name}`, state.verdict]),
     ]),
