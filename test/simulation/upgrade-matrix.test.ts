@@ -233,7 +233,7 @@ function verdictsOf({ operators }: UpgradeReport): Readonly<Record<string, strin
   return Object.fromEntries<string>(
     operators.flatMap(({ uid, verdict, states }): (readonly [string, string])[] => [
       [uid, verdict],
-      ...states.map((state) => [`${uid}/${state.name}`, state.verdict]),
+      ...states.map(({ name, verdict: each }) => [`${uid}/${name}`, each] as const),
     ]),
   );
 }
