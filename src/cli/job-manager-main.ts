@@ -7,15 +7,11 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { defaultWorld } from '../cluster/run-job.ts';
 import type { Cancel } from '../common/clock.ts';
-import { transferError, type TransferredError } from '../common/error-transfer.ts';
+import { transferError } from '../common/error-transfer.ts';
 import { runService, type Attach } from '../service/run-service.ts';
+import type { ServiceNews } from '../service/start-service.ts';
 import { settings } from '../settings/process-settings.ts';
 import { jobModule } from './load-job-module.ts';
-
-/** What the process that started it is told, once. */
-export type ServiceNews =
-  | { readonly kind: 'running'; readonly pid: number; readonly address: string | undefined }
-  | { readonly kind: 'refused'; readonly error: TransferredError };
 
 /** How others ask the service. */
 const attach: Attach = async (cluster, { config, token }) => {

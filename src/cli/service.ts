@@ -7,8 +7,6 @@ const EXIT = { done: 0, refused: 2, notRunning: 3 } as const;
 /** All jobs let go within a bound of their own. */
 const STOP_MS_MAX = 60_000;
 const LOOK_MS = 20;
-/** What is quoted of a process that ended while it started. */
-const QUOTED_MAX = 2_000;
 
 export interface ServiceArguments {
   readonly data?: string;
@@ -39,8 +37,10 @@ export function serviceStartCommand(options: ServiceArguments): Promise<number> 
   return reported(options, async (say) => {
     await takeSettings(options);
     const folder = dataFolder(options);
-    const { startInBackground } = await import('./start-service.ts');
-    const { pid, address } = await startInBackground(folder, QUOTED_MAX);
+    const { startInBackground } = await import('../service/start-service.ts');
+    // The entry has the extension of this file: `.ts` from the sources, `.js` when it is built.
+    const entry = new URL(`./job-manager-main${import.meta.url.slice(-3)}`, import.meta.url);
+    const { pid, address } = await startInBackground(entry, folder);
     say({ kind: 'started', pid, address, folder }, `The service runs${at(address)}, pid ${pid}.`);
     return EXIT.done;
   });

@@ -1,5 +1,3 @@
-import type { TaskId } from '../runtime/gateways.ts';
-
 /**
  * What happens to a job, for those who watch: the command line's progress line, logs, tests. Plain
  * data, so that it can be printed as JSON lines. Times are wall time in milliseconds.
@@ -30,7 +28,8 @@ export type JobEvent =
       readonly attempt: number;
       readonly error: unknown;
       /** The task that failed first; undefined if it was none. */
-      readonly task: TaskId | undefined;
+      readonly task:
+        { readonly vertex: string; readonly subtask: number; readonly attempt: number } | undefined;
       /** Undefined: the job does not run again. */
       readonly restartInMs: number | undefined;
     }

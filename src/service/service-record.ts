@@ -42,22 +42,28 @@ function living(folder: string): FoundService[] {
   });
 }
 
-/** The lowest number first. A file that cannot be read is nobody's. */
-function all(folder: string): FoundService[] {
-  const found: FoundService[] = [];
+/** The lowest number first. */
+function files(folder: string): Omit<FoundService, 'record'>[] {
   const names = fs.existsSync(folder) ? fs.readdirSync(folder) : [];
-  for (const name of names) {
-    const [, digits] = NAME.exec(name) ?? [];
-    if (digits === undefined) continue;
-    const file = path.join(folder, name);
+  return names
+    .flatMap((name) => {
+      const [, digits] = NAME.exec(name) ?? [];
+      if (digits === undefined) return [];
+      return [{ file: path.join(folder, name), number: Number(digits) }];
+    })
+    .sort((a, b) => a.number - b.number);
+}
+
+/** A file that cannot be read is nobody's: its process removes it now, or somebody damaged it. */
+function all(folder: string): FoundService[] {
+  return files(folder).flatMap((one) => {
     try {
-      const record = JSON.parse(fs.readFileSync(file, 'utf8')) as ServiceRecord;
-      found.push({ record, file, number: Number(digits) });
+      const record = JSON.parse(fs.readFileSync(one.file, 'utf8')) as ServiceRecord;
+      return [{ ...one, record }];
     } catch {
-      // Its process was killed while it began to write, or removes it now.
+      return [];
     }
-  }
-  return found.sort((a, b) => a.number - b.number);
+  });
 }
 
 /** The mark of this process on a data folder. */
@@ -81,9 +87,7 @@ export class ServiceMark {
       this.remove();
       throw runsAlreadyError(folder, first.record);
     }
-    for (const { file: old, number: oldNumber } of all(folder)) {
-      if (oldNumber < number) fs.rmSync(old, { force: true });
-    }
+    for (const one of files(folder)) if (one.number < number) fs.rmSync(one.file, { force: true });
   }
 
   change(to: Partial<Pick<ServiceRecord, 'address' | 'state'>>): void {
@@ -102,7 +106,7 @@ function take(folder: string, record: ServiceRecord): { file: string; number: nu
   const draft = path.join(folder, `service.${process.pid}.new`);
   fs.writeFileSync(draft, JSON.stringify(record), { mode: 0o600 });
   try {
-    for (let number = 1 + (all(folder).at(-1)?.number ?? 0); ; number += 1) {
+    for (let number = 1 + (files(folder).at(-1)?.number ?? 0); ; number += 1) {
       const file = path.join(folder, `service-${number}.json`);
       try {
         fs.linkSync(draft, file);

@@ -41,7 +41,7 @@ const ROWS: Readonly<Record<SettingName, Row>> = {
   heartbeatTimeoutMs: { ...duration, bad: '50' },
   highAvailabilityStorage: place,
   jobStoreCapacity: { ...count, bad: '10001' },
-  jobStoreExpirationMs: { good: '70', value: 70_000, other: '80 s', bad: '0' },
+  jobStoreExpirationSeconds: { ...count, bad: '0' },
   checkpointIntervalMs: { ...duration, bad: '-1' },
   checkpointTimeoutMs: { ...duration, bad: '0' },
   minPauseBetweenCheckpointsMs: { ...duration, bad: 'soon' },

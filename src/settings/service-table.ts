@@ -1,6 +1,6 @@
 /** Settings of the JobManager that runs as a service. */
 import { setting } from './setting.ts';
-import { location, seconds, wholeNumber } from './setting-types.ts';
+import { location, wholeNumber } from './setting-types.ts';
 
 export const SERVICE_TABLE = {
   highAvailabilityStorage: setting<string | undefined>({
@@ -19,11 +19,11 @@ export const SERVICE_TABLE = {
     flinkDefault: '2147483647',
     doc: 'Jobs that have ended and are still shown, at most; the oldest go first. Each takes a little memory of the service.',
   }),
-  jobStoreExpirationMs: setting({
+  jobStoreExpirationSeconds: setting({
     env: 'FLINK_JOBSTORE_EXPIRATION_SECONDS',
     key: 'jobstore.expiration-time',
-    type: seconds({ least: 1 }),
-    default: 3_600_000,
+    type: wholeNumber({ least: 1 }),
+    default: 3600,
     doc: 'For how many seconds a job that has ended is still shown.',
   }),
 } as const;

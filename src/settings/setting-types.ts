@@ -35,18 +35,6 @@ export function durationMs({ least, most }: Range): SettingType<number> {
   };
 }
 
-/** A plain number of seconds, or a duration; the value is in milliseconds. */
-export function seconds({ least, most }: Range): SettingType<number> {
-  return {
-    parse(text) {
-      const isPlain = /^\d+$/.test(text.trim());
-      const value = isPlain ? Number(text) * 1000 : parseDurationMs(text);
-      return within(value, least * 1000, most === undefined ? undefined : most * 1000);
-    },
-    accepts: `seconds ${rangeText(least, most)}, or a duration such as 60s or 10 min`,
-  };
-}
-
 export function memoryBytes({ least, most }: Range): SettingType<number> {
   return {
     parse: (text) => within(parseMemoryBytes(text), least, most),

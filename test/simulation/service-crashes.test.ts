@@ -14,6 +14,7 @@ import { z } from 'zod';
 import type { JobSubmission } from '../../src/cluster/dispatcher/cluster.ts';
 import { Dispatcher, type DispatcherEntry } from '../../src/cluster/dispatcher/dispatcher.ts';
 import { DurableJobs } from '../../src/cluster/dispatcher/durable-jobs.ts';
+import { sleep } from '../../src/common/clock.ts';
 import { openStore } from '../../src/cluster/open-store.ts';
 import { runJob } from '../../src/cluster/run-job.ts';
 import { readFinishedValues } from '../../src/connectors/file/read-finished.ts';
@@ -40,15 +41,21 @@ const FLINK = parseSettings({
 const seen = valueState('seen', z.number());
 const Seen = z.object({ key: z.number(), seen: z.number() });
 
+/** One of this name fails at an element. */
+const POISONED = 'poisoned';
+/** One of this name takes its time. */
+const SLOW = 'slow';
+
 function jobOf(name: string): JobDefinition<undefined> {
   return defineJob(name, (env) => {
     env
       .fromSource(
         'numbers',
-        generate(COUNT, (n) => n, { rowsPerSecond: 500 }),
+        generate(COUNT, (n) => n, { rowsPerSecond: name === SLOW ? 20 : 500 }),
       )
       .keyBy((n) => n % 3)
-      .process('count', { seen }, Seen, (_, { key, state, out: output }) => {
+      .process('count', { seen }, Seen, (n, { key, state, out: output }) => {
+        if (name === POISONED && n === 20) throw new RangeError('planned by the test');
         const next = (state.seen.value() ?? 0) + 1;
         state.seen.update(next);
         output.emit({ key, seen: next });
@@ -166,7 +173,7 @@ class Machine {
 
 /** All jobs that the service knows are over, and nothing of them is left to do. */
 async function allEnded({ clock }: SimulatedProcess, dispatcher: Dispatcher): Promise<void> {
-  while (dispatcher.isBusy) await new Promise<void>((resolve) => clock.after(1, resolve));
+  while (dispatcher.isBusy) await sleep(clock, 1);
 }
 
 async function requireRight(machine: Machine, how: string): Promise<void> {
@@ -221,7 +228,7 @@ describe(`a service, SEED=${SEED}`, () => {
       for (const name of NAMES) machine.accepted.add(name);
       const hasCheckpoints = (): boolean =>
         dispatcher.jobs().every((job) => job.counts().completed > 0);
-      while (!hasCheckpoints()) await new Promise<void>((wake) => process.clock.after(1, wake));
+      while (!hasCheckpoints()) await sleep(process.clock, 1);
       await dispatcher.close();
       return dispatcher.jobs().map(({ status }) => status);
     });
@@ -230,5 +237,46 @@ describe(`a service, SEED=${SEED}`, () => {
     process.kill();
     await machine.followUp();
     await requireRight(machine, 'suspended');
+  });
+
+  it('says where a job has failed, and lets it go', async () => {
+    const machine = new Machine(SEED);
+    const { process, dispatcher } = machine.service();
+    const job = await machine.simulation.run(
+      process.start(async () => {
+        const submitted = await dispatcher.submit(submission(POISONED));
+        await allEnded(process, dispatcher);
+        return submitted;
+      }),
+    );
+    expect(job).toMatchObject({ status: 'FAILED', restarts: 0, jobName: POISONED });
+    expect(job.failures()).toMatchObject([{ subtask: 0, name: 'EngineError' }]);
+    expect(job.failures()[0]?.vertex).toContain('count');
+    expect(job.failures()[0]?.text).toContain('RangeError: planned by the test');
+    const states = job.plan.vertices.map(({ id }) => job.subtasks(id)[0]?.status);
+    expect([...states].sort()).toEqual(['CANCELED', 'FAILED']);
+    expect(dispatcher.jobs()).toEqual([job]);
+    expect(await machine.stored()).toEqual([]);
+  });
+
+  it('removes a savepoint, but not one that a running job goes on from', async () => {
+    const machine = new Machine(SEED);
+    const { process, dispatcher } = machine.service();
+    await machine.simulation.run(
+      process.start(async () => {
+        const first = await dispatcher.submit(submission(SLOW));
+        while (first.counts().completed === 0) await sleep(process.clock, 1);
+        const taken = await first.savepoint({ directory: '/savepoints', notes: {} });
+        const path = taken.kind === 'completed' ? taken.url : expect.unreachable(taken.message);
+        const from = { kind: 'snapshot', path } as const;
+        await dispatcher.submit({ ...submission('second'), from });
+        await expect(dispatcher.disposeSavepoint(path)).rejects.toThrow('JOB-032');
+        await allEnded(process, dispatcher);
+        await dispatcher.disposeSavepoint(path);
+        await expect(dispatcher.disposeSavepoint(path)).rejects.toThrow('JOB-037');
+      }),
+    );
+    const left = machine.simulation.disk.files().filter(({ path }) => /^.savepoints/.test(path));
+    expect(left).toEqual([]);
   });
 });

@@ -4,7 +4,7 @@ export const NAME_TAKEN = 'JOB-031';
 
 /** Two jobs of one name would take their checkpoints from each other. */
 export function nameTakenError(jobName: string, jobId: string): EngineError {
-  return new EngineError(NAME_TAKEN, 'invalid', 'a job of this name is running', {
+  return new EngineError('JOB-031', 'invalid', 'a job of this name is running', {
     details: { jobName, jobId },
     hint: 'Stop or cancel it first; or give the new job another name in defineJob.',
   });

@@ -135,7 +135,8 @@ export class Dispatcher implements Cluster {
   }
 
   jobs(): readonly DispatchedJob[] {
-    const { jobStoreCapacity: capacity, jobStoreExpirationMs: expirationMs } = this.config;
+    const { jobStoreCapacity: capacity, jobStoreExpirationSeconds } = this.config;
+    const expirationMs = jobStoreExpirationSeconds * 1000;
     this.#ended = stillShown(this.#ended, this.#clock.wallMs(), { capacity, expirationMs });
     return [...this.#running.values(), ...[...this.#ended].reverse()];
   }

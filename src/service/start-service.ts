@@ -2,27 +2,33 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { receiveError } from '../common/error-transfer.ts';
-import { logFolder } from '../service/run-service.ts';
-import { notStartedError } from '../service/service-errors.ts';
-import type { ServiceNews } from './job-manager-main.ts';
+import { receiveError, type TransferredError } from '../common/error-transfer.ts';
+import { logFolder } from './run-service.ts';
+import { notStartedError } from './service-errors.ts';
+
+/** What the process of a service tells the one that started it, once. */
+export type ServiceNews =
+  | { readonly kind: 'running'; readonly pid: number; readonly address: string | undefined }
+  | { readonly kind: 'refused'; readonly error: TransferredError };
+
+/** What is quoted of a process that ended while it started. */
+const QUOTED_MAX = 2_000;
 
 /**
  * Starts the service as a process that outlives this one, and waits until it runs.
  *
+ * @param entry The program; it is told the data folder.
  * @throws {EngineError} what it was refused for; `CLI-013` (`unavailable`) if it ended without a word.
  */
 export async function startInBackground(
+  entry: URL,
   folder: string,
-  quotedMax: number,
 ): Promise<Extract<ServiceNews, { kind: 'running' }>> {
   const logs = logFolder(folder);
   fs.mkdirSync(logs, { recursive: true, mode: 0o700 });
   // Beside its log, what Node itself prints; anew with each start.
   const printed = path.join(logs, 'jobmanager.out');
   const output = fs.openSync(printed, 'w', 0o600);
-  // The entry has the extension of this file: `.ts` from the sources, `.js` when it is built.
-  const entry = new URL(`./job-manager-main${import.meta.url.slice(-3)}`, import.meta.url);
   const options = process.execArgv.filter((option) => !option.startsWith('--inspect'));
   const child = spawn(process.execPath, [...options, fileURLToPath(entry), folder], {
     detached: true,
@@ -34,7 +40,7 @@ export async function startInBackground(
   child.unref();
   if (news?.kind === 'running') return news;
   if (news?.kind === 'refused') throw receiveError(news.error);
-  throw notStartedError(folder, fs.readFileSync(printed, 'utf8').trim().slice(-quotedMax));
+  throw notStartedError(folder, fs.readFileSync(printed, 'utf8').trim().slice(-QUOTED_MAX));
 }
 
 /** Undefined if it ends without a word. */

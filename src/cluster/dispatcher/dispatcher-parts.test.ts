@@ -1,0 +1,58 @@
+import { describe, expect, it } from 'vitest';
+import { parseSettings } from '../../settings/parse-settings.ts';
+import { stillShown } from './ended-jobs.ts';
+import { decodeJobRecord, encodeJobRecord, type JobRecord } from './job-record.ts';
+
+const settingsOf = (dynamic: Record<string, string>) =>
+  parseSettings({ env: {}, dynamic, cores: 1 });
+
+const RECORD: JobRecord = {
+  submissionId: 'a',
+  submission: {
+    module: 'file:///job.ts',
+    arguments: ['--out', 'x'],
+    flink: settingsOf({ 's3.secret-key': 'hidden', 'parallelism.default': '3' }),
+    from: { kind: 'fresh' },
+    allowNonRestoredState: true,
+    folder: '/project',
+  },
+  bundle: 'b',
+  atMs: 5,
+  started: { jobId: 'c', jobName: 'd', storageUrl: 'file:///checkpoints' },
+};
+
+describe('the record of a job', () => {
+  it('comes back, with the secrets of whoever reads it and none of its own', () => {
+    const bytes = encodeJobRecord(RECORD);
+    expect(Buffer.from(bytes).toString()).not.toContain('hidden');
+    const own = settingsOf({ 's3.secret-key': 'mine', 'parallelism.default': '1' });
+    const { submission, ...rest } = decodeJobRecord(bytes, 'x', own);
+    expect(rest).toEqual({
+      submissionId: 'a',
+      bundle: 'b',
+      atMs: 5,
+      started: RECORD.started,
+    });
+    expect(submission.flink).toMatchObject({ s3SecretKey: 'mine', parallelism: 3 });
+    expect(submission).toMatchObject({ arguments: ['--out', 'x'], from: { kind: 'fresh' } });
+  });
+
+  it('is refused when a byte has changed', () => {
+    const bytes = encodeJobRecord(RECORD);
+    bytes[bytes.length - 9] = 0x21;
+    expect(() => decodeJobRecord(bytes, 'x', settingsOf({}))).toThrow('CHK-001');
+  });
+});
+
+describe('jobs that have ended', () => {
+  const jobs = [10, 20, 30].map((endMs) => ({ endMs }));
+
+  it.each([
+    [{ capacity: 9, expirationMs: 100 }, [10, 20, 30]],
+    [{ capacity: 2, expirationMs: 100 }, [20, 30]],
+    [{ capacity: 0, expirationMs: 100 }, []],
+    [{ capacity: 9, expirationMs: 30 }, [20, 30]],
+  ])('%j', (settings, shown) => {
+    expect(stillShown(jobs, 40, settings).map(({ endMs }) => endMs)).toEqual(shown);
+  });
+});
