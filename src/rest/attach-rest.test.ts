@@ -320,10 +320,10 @@ describe('uploads', () => {
 });
 
 it('logs are read by name, and nothing else is', async () => {
-  fs.mkdirSync(`${folder}/log`);
-  fs.writeFileSync(`${folder}/log/service.log`, 'it began\n');
+  fs.mkdirSync(`${folder}/logs`);
+  fs.writeFileSync(`${folder}/logs/service.log`, 'it began\n');
   fs.writeFileSync(`${folder}/secret.log`, 'not for you');
-  fs.symlinkSync(`${folder}/secret.log`, `${folder}/log/link.log`);
+  fs.symlinkSync(`${folder}/secret.log`, `${folder}/logs/link.log`);
   const address = await serve();
   expect((await call(address, '/jobmanager/logs/service.log')).text).toBe('it began\n');
   for (const name of ['link.log', '..%2fsecret.log', '%2e%2e%2fsecret.log', 'none.log'])

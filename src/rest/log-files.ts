@@ -48,5 +48,5 @@ export async function readLog(folder: string, name: string): Promise<string> {
 }
 
 function folderOf(dataFolder: string): string {
-  return path.join(dataFolder, 'log');
+  return path.join(dataFolder, 'logs');
 }

@@ -93,7 +93,6 @@ async function receive(
       fields.set(part.fieldname, String(part.value));
     } else if (upload === undefined) {
       const { file } = part;
-      if (file.truncated) throw tooLargeError(bodyBytesMax);
       upload = await uploads.save(part.filename, file, () => {
         if (file.truncated) throw tooLargeError(bodyBytesMax);
         return true;

@@ -42,8 +42,8 @@ let finished: DispatchedJob;
 
 beforeAll(async () => {
   folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tidemark-rest-'));
-  fs.mkdirSync(`${folder}/log`);
-  fs.writeFileSync(`${folder}/log/local.log`, 'started\n');
+  fs.mkdirSync(`${folder}/logs`);
+  fs.writeFileSync(`${folder}/logs/local.log`, 'started\n');
   cluster = new LocalCluster(folder);
   const dynamic = { 'rest.bind-port': '0', 'web.submit.enable': 'true' };
   rest = await attachRest(cluster, parseSettings({ env: {}, dynamic }));
