@@ -120,8 +120,8 @@ async function measureSlots(load: Load, parallelism: number): Promise<Round> {
   const { keys, workLoops, seconds } = load;
   const settings = { keys, workLoops };
   const job = await runBenchJob({ settings, parallelism, where: 'slots' });
-  await warmUp(parallelism, job.records);
-  const round = await measure(seconds, job.records);
+  await warmUp(parallelism, job.records, job.cpuMicros);
+  const round = await measure(seconds, job.records, job.cpuMicros);
   await job.stop();
   return round;
 }

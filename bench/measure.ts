@@ -1,4 +1,5 @@
 /** How benchmarks measure: rounds of some seconds, in slices, by records per second of the CPU. */
+import fs from 'node:fs';
 import { sleep, systemClock } from '../src/common/clock.ts';
 
 /** As long as the interval between checkpoints, so that each slice has its share of one. */
@@ -21,7 +22,11 @@ export interface Round {
  * Waits until the first record is there, and then until the threads have had time of the CPU, be the
  * machine busy or not.
  */
-export async function warmUp(threads: number, records: () => number): Promise<void> {
+export async function warmUp(
+  threads: number,
+  records: () => number,
+  cpuMicros: () => number = ownCpuMicros,
+): Promise<void> {
   const endMs = performance.now() + WARM_UP_MS_MAX;
   while (records() === 0 && performance.now() < endMs) await sleep(systemClock, LOOK_MS);
   const untilMicros = cpuMicros() + threads * WARM_UP_CPU_MS * 1_000;
@@ -29,17 +34,27 @@ export async function warmUp(threads: number, records: () => number): Promise<vo
 }
 
 /**
- * Measures what is going on for some seconds. The CPU's time is that of all threads of this process.
+ * Measures what is going on for some seconds.
  *
  * @param records Counts the records that were processed so far.
+ * @param cpuMicros CPU time so far. Default: that of all threads of this process.
  */
-export async function measure(seconds: number, records: () => number): Promise<Round> {
-  const start = sample(records);
+export async function measure(
+  seconds: number,
+  records: () => number,
+  cpuMicros: () => number = ownCpuMicros,
+): Promise<Round> {
+  const sample = (): Sample => ({
+    ms: performance.now(),
+    cpuMicros: cpuMicros(),
+    records: records(),
+  });
+  const start = sample();
   const rates: number[] = [];
   let last = start;
   while (last.ms - start.ms < seconds * 1_000) {
     await sleep(systemClock, SLICE_MS);
-    const next = sample(records);
+    const next = sample();
     rates.push(perCpuSecond(last, next));
     last = next;
   }
@@ -56,13 +71,21 @@ interface Sample {
   readonly records: number;
 }
 
-function sample(records: () => number): Sample {
-  return { ms: performance.now(), cpuMicros: cpuMicros(), records: records() };
-}
-
-function cpuMicros(): number {
+export function ownCpuMicros(): number {
   const { user, system } = process.cpuUsage();
   return user + system;
+}
+
+/** CPU time of another process, by Linux's count of hundredths of a second; 0 if it is gone. */
+export function cpuMicrosOf(pid: number): number {
+  try {
+    const text = fs.readFileSync(`/proc/${pid}/stat`, 'utf8');
+    // Behind the name, which may hold anything; user and system time are words 14 and 15 of all.
+    const words = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    return (Number(words[11]) + Number(words[12])) * 10_000;
+  } catch {
+    return 0;
+  }
 }
 
 function perCpuSecond(from: Sample, to: Sample): number {

@@ -7,6 +7,7 @@ import { runInCluster } from '../src/cluster/run-in-cluster.ts';
 import { defaultWorld, runJob } from '../src/cluster/run-job.ts';
 import type { Clock } from '../src/common/clock.ts';
 import { parseSettings } from '../src/settings/parse-settings.ts';
+import { cpuMicrosOf, ownCpuMicros } from './measure.ts';
 import keyedCount, { type KeyedCountSettings } from './keyed-count-job.ts';
 
 const CHECKPOINT_INTERVAL = '1 s';
@@ -21,6 +22,8 @@ export interface BenchJobOptions {
 export interface BenchJob {
   /** Records that the sources have emitted. */
   readonly records: () => number;
+  /** CPU time so far, of all processes in which the job runs. */
+  readonly cpuMicros: () => number;
   /** Of the checkpoints since the last call, the bytes of each. */
   readonly checkpointBytes: () => number[];
   /** Throws what the job failed with. */
@@ -32,12 +35,15 @@ export async function runBenchJob(options: BenchJobOptions): Promise<BenchJob> {
   const { settings, parallelism, where } = options;
   const folder = await mkdtemp(path.join(tmpdir(), 'keyed-count-'));
   const events: JobEvent[] = [];
+  const taskManagers = new Set<number>();
   const flink = parseSettings({
     env: {},
     dynamic: {
       'execution.checkpointing.interval': CHECKPOINT_INTERVAL,
       'execution.checkpointing.min-pause': '0 s',
       'parallelism.default': String(parallelism),
+      // One that stands by costs time of the CPU when it starts.
+      'slotmanager.redundant-taskmanager-num': '0',
     },
   });
   const debugCodegen = (process.env['TIDEMARK_DEBUG'] ?? '').includes('codegen');
@@ -47,6 +53,7 @@ export async function runBenchJob(options: BenchJobOptions): Promise<BenchJob> {
     allowNonRestoredState: false,
     emit: (event: JobEvent) => {
       events.push(event);
+      if (event.kind === 'task-manager') taskManagers.add(event.pid);
     },
   };
   const running =
@@ -69,6 +76,7 @@ export async function runBenchJob(options: BenchJobOptions): Promise<BenchJob> {
   let failure: unknown;
   return {
     records: () => running.recordsRead(),
+    cpuMicros: () => [...taskManagers].reduce((sum, pid) => sum + cpuMicrosOf(pid), ownCpuMicros()),
     checkpointBytes: () => {
       const taken = events.splice(0);
       failure ??= taken.find((event) => event.kind === 'failure')?.error;

@@ -85,8 +85,10 @@ interface StateResult {
   readonly stateBytes: number;
   readonly firstCorrectReadMs: number;
   readonly wrongReads: number;
+  /** From when the source made the record to the sink; a source that is held back makes none. */
   readonly latencyP50Ms: number;
   readonly latencyP99Ms: number;
+  readonly longestGapMs: number;
   /** Upper bound: when the first checkpoint behind the restore was complete. */
   readonly allVerifiedMs: number;
 }
@@ -107,7 +109,7 @@ async function measureState(keys: number): Promise<StateResult> {
   const verifiedMs = await job.checkpoint();
   await sleep(systemClock, Math.max(0, firstMs + WATCH_MS - Date.now()));
   const lines = job.probe.lines(before).filter(({ sinkMs }) => sinkMs <= firstMs + WATCH_MS);
-  const latencies = latenciesOf(lines).sort((a, b) => a - b);
+  const latencies = lines.map(({ madeMs, sinkMs }) => sinkMs - madeMs).sort((a, b) => a - b);
   await job.close();
   const firstOk = lines.find(({ ok }) => ok)?.sinkMs ?? Infinity;
   return {
@@ -117,19 +119,15 @@ async function measureState(keys: number): Promise<StateResult> {
     wrongReads: lines.filter(({ ok }) => !ok).length,
     latencyP50Ms: quantile(latencies, 0.5),
     latencyP99Ms: quantile(latencies, 0.99),
+    longestGapMs: longestGapMs(lines),
     allVerifiedMs: verifiedMs - atMs,
   };
 }
 
-/** Against when a read was due at its fixed rate: one that waits behind another counts as well. */
-function latenciesOf(lines: readonly { n: number; madeMs: number; sinkMs: number }[]): number[] {
-  // Each subtask of the source makes its own numbers at its own rate, whole from one another.
-  const firsts = new Map<number, { n: number; madeMs: number }>();
-  return lines.map(({ n, madeMs, sinkMs }) => {
-    const first = firsts.get(n & 1) ?? { n, madeMs };
-    firsts.set(n & 1, first);
-    return sinkMs - (first.madeMs + ((n - first.n) * 1_000) / RATE);
-  });
+/** The longest time without a record at the sink. */
+function longestGapMs(lines: readonly { sinkMs: number }[]): number {
+  const gaps = lines.slice(1).map(({ sinkMs }, at) => sinkMs - (lines[at]?.sinkMs ?? sinkMs));
+  return Math.max(0, ...gaps);
 }
 
 function strike(job: BenchJob, signal: NodeJS.Signals): { atMs: number; id: string } {

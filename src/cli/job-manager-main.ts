@@ -16,7 +16,7 @@ import { jobModule } from './load-job-module.ts';
 /** How others ask the service. */
 const attach: Attach = async (cluster, { config, token }) => {
   const { attachRest } = await import('../rest/attach-rest.ts');
-  return attachRest(cluster, config, undefined, token);
+  return attachRest(cluster, config, { ownToken: token });
 };
 
 /** Of a signal that ends the process at once, as for shells. */

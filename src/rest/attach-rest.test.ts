@@ -20,6 +20,7 @@ import { attachRest, type AttachedRest } from './attach-rest.ts';
 
 const ID = '0'.repeat(32);
 const TOKEN = 'a-token-of-the-tests';
+const OWN_TOKEN = 'a-token-of-the-process';
 
 let folder: string;
 let cluster: LocalCluster;
@@ -42,7 +43,9 @@ afterEach(async () => {
 
 async function serve(more: Readonly<Record<string, string>> = {}): Promise<string> {
   const dynamic = { 'rest.bind-port': '0', ...more };
-  const rest = await attachRest(cluster, parseSettings({ env: {}, dynamic }));
+  const rest = await attachRest(cluster, parseSettings({ env: {}, dynamic }), {
+    ownToken: OWN_TOKEN,
+  });
   attached.push(rest);
   return rest.address;
 }
@@ -128,8 +131,10 @@ describe('who may ask', () => {
       expect(answer.headers.get('www-authenticate')).toBe('Bearer');
       expect(answer.text).not.toContain('refresh-interval');
     }
-    const headers = { authorization: `Bearer ${TOKEN}` };
-    expect((await call(address, '/config', { headers })).status).toBe(200);
+    for (const token of [TOKEN, OWN_TOKEN]) {
+      const headers = { authorization: `Bearer ${token}` };
+      expect((await call(address, '/config', { headers })).status).toBe(200);
+    }
     expect((await call(address, '/nope')).status).toBe(401);
   });
 

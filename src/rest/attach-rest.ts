@@ -19,7 +19,7 @@ import { requireAllowed } from './guard.ts';
 import { addJobRoutes } from './job-routes.ts';
 import { isTls, listenInRange, makeServer, requireSafeAddress } from './listen.ts';
 import { addOperationRoutes } from './operation-routes.ts';
-import { addOwnerRoutes, isOwner } from './owner-routes.ts';
+import { addOwnerRoutes } from './owner-routes.ts';
 import { badRequestError, notFoundError, RestError, tooLargeError } from './rest-error.ts';
 import { routeContext } from './route-context.ts';
 import { addUploadRoutes, Runs } from './upload-routes.ts';
@@ -33,6 +33,13 @@ export interface AttachedRest {
   close(): Promise<void>;
 }
 
+export interface AttachRestOptions {
+  /** A token of the process itself, accepted beside that of the settings: for commands of its user. */
+  readonly ownToken?: string;
+  readonly clock?: Clock;
+  readonly random?: Random;
+}
+
 /** A body of JSON; uploads have their own limit. */
 const JSON_BYTES_MAX = 1024 * 1024;
 /** A file name may be so long. */
@@ -41,22 +48,17 @@ const PARAMETER_LENGTH_MAX = 200;
 /**
  * Serves `cluster` where the settings say.
  *
- * @param ownerToken Who sends it is the user that runs the service. Default: nobody is.
  * @throws {EngineError} `RST-010`, `RST-011` (`invalid`), `RST-012` (`unavailable`)
  */
 export async function attachRest(
   cluster: Cluster,
   settings: FlinkSettings,
-  world: { readonly clock: Clock; readonly random: Random } = {
-    clock: systemClock,
-    random: systemRandom,
-  },
-  ownerToken?: string,
+  { ownToken, clock = systemClock, random = systemRandom }: AttachRestOptions = {},
 ): Promise<AttachedRest> {
   requireSafeAddress(settings);
   let server: Server | undefined;
   let address = '';
-  const uploads = new UploadStore(cluster.folder, world.random);
+  const uploads = new UploadStore(cluster.folder, random);
   const app = fastify({
     bodyLimit: JSON_BYTES_MAX,
     routerOptions: { maxParamLength: PARAMETER_LENGTH_MAX },
@@ -68,7 +70,7 @@ export async function attachRest(
       );
     },
   });
-  addRules(app, settings, ownerToken);
+  addRules(app, settings, ownToken);
   await app.register(fastifyMultipart, {
     limits: {
       fileSize: settings.restMaxContentBytes,
@@ -79,8 +81,8 @@ export async function attachRest(
   });
   const shared = {
     cluster,
-    operations: new AsyncOperations(world.random),
-    nowMs: () => world.clock.wallMs(),
+    operations: new AsyncOperations(random),
+    nowMs: () => clock.wallMs(),
   };
   const uploading = {
     uploads,
@@ -99,7 +101,7 @@ export async function attachRest(
         addVertexRoutes(context);
         addOperationRoutes(context);
         if (canSubmit) addUploadRoutes(context, uploading);
-        if (ownerToken !== undefined) addOwnerRoutes(context, ownerToken);
+        if (ownToken !== undefined) addOwnerRoutes(context, ownToken);
       },
       { prefix },
     );
@@ -132,12 +134,15 @@ async function close(app: FastifyInstance, server: Server): Promise<void> {
 function addRules(
   app: FastifyInstance,
   settings: FlinkSettings,
-  ownerToken: string | undefined,
+  ownToken: string | undefined,
 ): void {
-  const guard = { token: settings.restToken, names: [settings.restAddress.toLowerCase()] };
+  const guard = {
+    token: settings.restToken,
+    ownToken,
+    names: [settings.restAddress.toLowerCase()],
+  };
   app.addHook('onRequest', async ({ headers, method }) => {
     const { authorization, host, origin } = headers;
-    if (isOwner(authorization, ownerToken)) return;
     const isRead = method === 'GET' || method === 'HEAD';
     requireAllowed({ authorization, host, origin, isRead }, guard);
   });

@@ -8,6 +8,7 @@ import { taskSettings } from '../cluster/run-job.ts';
 import { TaskManager, type TaskManagerEnd } from '../cluster/task-manager/task-manager.ts';
 import type { TaskManagerInit } from '../cluster/task-manager/task-manager-protocol.ts';
 import { assert } from '../common/assert.ts';
+import type { Spawner } from '../common/spawner.ts';
 import { buildJobGraph } from '../graph/build-job-graph.ts';
 import { executionPlanOf } from '../graph/execution-plan.ts';
 import { planOf } from '../graph/plan.ts';
@@ -22,6 +23,8 @@ export interface SimulatedClusterOptions {
   readonly slotsPerTaskManager?: number;
   /** TaskManagers that stand by. Default 1. */
   readonly redundant?: number;
+  /** Puts something between the JobManager and the processes that it starts, such as a kill that fails. */
+  readonly wrapSpawner?: (spawner: Spawner) => Spawner;
 }
 
 type Given = JobDefinition<undefined> | ((world: SimulatedWorld) => JobDefinition<undefined>);
@@ -71,7 +74,7 @@ export async function runSimulatedCluster(run: ClusterRun): Promise<RunningJob> 
         clock: process.clock,
         transport: process.transport,
         token: 'simulated',
-        spawner: process.spawner,
+        spawner: cluster.wrapSpawner?.(process.spawner) ?? process.spawner,
         plan,
         slotData: {
           job: { module: 'simulated:job', settings: undefined, flink },

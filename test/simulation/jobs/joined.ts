@@ -155,4 +155,43 @@ const busy: Topology = {
   })),
 };
 
-export const JOINED = [union, coProcess, broadcast, busy];
+const SideCount = z.object({ key: z.string(), count: z.number() });
+const sideCounts = valueState('counts', z.number());
+
+/** Two regions: a failure of the one does not touch the other. */
+const sideBySide: Topology = {
+  name: 'two pipelines side by side',
+  job: () =>
+    defineJob('side-by-side', (env) => {
+      for (const [side, input] of [['left', LEFT] as const, ['right', RIGHT] as const]) {
+        env
+          .fromSource(side, scripted(every(side === 'left' ? 4 : 6, input)))
+          .keyBy(({ key }) => key)
+          .process(`${side}-counts`, { sideCounts }, SideCount, ({ key }, { state, out: to }) => {
+            const count = (state.sideCounts.value() ?? 0) + 1;
+            state.sideCounts.update(count);
+            to.emit({ key, count });
+          })
+          .sinkTo(`${side}-out`, out(`/${side}`));
+      }
+    }),
+  output: { '/left': runningCounts(LEFT), '/right': runningCounts(RIGHT) },
+  state: [...countRows('left', LEFT), ...countRows('right', RIGHT)],
+};
+
+function runningCounts(input: readonly Item[]): unknown[] {
+  return [...groupBy(input, ({ key }) => key)].flatMap(([key, own]) =>
+    own.map((_, index) => ({ key, count: index + 1 })),
+  );
+}
+
+function countRows(side: string, input: readonly Item[]) {
+  return [...groupBy(input, ({ key }) => key)].map(([key, own]) => ({
+    uid: `${side}-counts`,
+    state: 'counts',
+    key,
+    value: own.length,
+  }));
+}
+
+export const JOINED = [union, coProcess, broadcast, busy, sideBySide];
