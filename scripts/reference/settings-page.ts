@@ -19,7 +19,6 @@ const NO_STORE = 'Checkpoints go to a folder.';
 /** What can be set and does nothing yet. */
 export const WITHOUT_EFFECT: Partial<Record<SettingName, string>> = {
   alignedCheckpointTimeoutMs: 'Checkpoints are always aligned.',
-  savepointDirectory: 'No command takes a savepoint.',
   incrementalCheckpoints: 'Checkpoints always write what has changed.',
   ...Object.fromEntries(STORAGE_SETTINGS.map((name) => [name, NO_STORE])),
 };
