@@ -105,3 +105,16 @@ it('what cannot be started is refused with its reason', async () => {
   expect(alone).toMatchObject({ code: 3 });
   expect(alone.stderr).toContain('CLI-029');
 });
+
+it('a job is taken only from who knows the token of the owner', async () => {
+  const status = await expectOk(run('service', 'status', '--json'));
+  const { address } = JSON.parse(status) as { readonly address: string };
+  for (const authorization of [undefined, 'Bearer 0123456789abcdef']) {
+    const { status: answered } = await fetch(`${address}/v1/tidemark/jobs`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', ...(authorization && { authorization }) },
+      body: JSON.stringify({ module: `file://${root}/job.ts`, folder: root }),
+    });
+    expect(answered).toBe(401);
+  }
+});
