@@ -2,6 +2,7 @@
 // The `tidemark` command. It runs on any Node from 18: on one that is too old for the engine it
 // starts itself again on the package's own Node 24. Nothing here may be slow to load.
 import { existsSync } from 'node:fs';
+import module from 'node:module';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -12,6 +13,8 @@ if (!existsSync(main)) {
   process.stderr.write('tidemark is not built yet.\n  Run npm run build in its folder first.\n');
   process.exitCode = 1;
 } else if (major > 22 || (major === 22 && minor >= 22)) {
+  // A command's code is compiled once per machine: the first answer comes sooner.
+  module.enableCompileCache?.();
   await import(main.href);
 } else {
   process.exitCode = await startAgain();

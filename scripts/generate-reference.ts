@@ -23,8 +23,8 @@ const DECLARING = [
   'api/',
 ];
 
-/** Without effect, although the name stands in the code: the coordinator knows it, and nobody asks it. */
-const MENTIONED: ReadonlySet<SettingName> = new Set(['savepointDirectory']);
+/** Without effect, although the name stands in the code: the service shows it. */
+const MENTIONED: ReadonlySet<SettingName> = new Set(['alignedCheckpointTimeoutMs']);
 
 /** Names of settings whose effect is not as the page says. */
 function wrongEffects(): string[] {

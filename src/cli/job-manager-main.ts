@@ -14,7 +14,10 @@ import { settings } from '../settings/process-settings.ts';
 import { jobModule } from './load-job-module.ts';
 
 /** How others ask the service. */
-const attach: Attach | undefined = undefined;
+const attach: Attach = async (cluster, { config, token }) => {
+  const { attachRest } = await import('../rest/attach-rest.ts');
+  return attachRest(cluster, config, { ownToken: token });
+};
 
 /** Of a signal that ends the process at once, as for shells. */
 const INTERRUPTED = 130;

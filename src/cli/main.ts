@@ -2,20 +2,29 @@
  * The command line's entry: bin/tidemark.mjs imports it, with the arguments in process.argv. It
  * knows the commands' names and options; what a command needs is loaded when it runs.
  */
-import { Command, Option } from 'commander';
+import { Command, CommanderError, Option } from 'commander';
+import { addClientCommands } from './client-commands.ts';
+import { bashCompletion, toShell } from './completion.ts';
+import { EXIT } from './exit-codes.ts';
+import { withFlinkSpellings } from './flink-spellings.ts';
 import type { InitArguments } from './init.ts';
 import type { RunArguments } from './run-arguments.ts';
+import { addSnapshotCommands, collect } from './snapshot-commands.ts';
 import type { ServiceArguments } from './service.ts';
 
 const program = new Command('tidemark')
   .description('Stateful stream processing for TypeScript.')
-  .showHelpAfterError('Run tidemark --help for all commands.');
+  .showHelpAfterError('Run tidemark --help for all commands.')
+  .exitOverride();
 
 program
   .command('run')
-  .description('run a job in this process until it ends; what follows -- goes to the job')
+  .description(
+    'run a job in this process until it ends, or, with -d, in the service; what follows -- goes to the job',
+  )
   .argument('<job>', "the job's module, such as job.ts")
   .argument('[arguments...]', "the job's own settings, after --; -- --help lists them")
+  .option('-d, --detached', 'hand it to the service and return when it runs there')
   .option('-p, --parallelism <n>', 'subtasks of each operator')
   .option('-s, --fromSavepoint <path>', 'restore this checkpoint or savepoint')
   .option('--fresh', 'start without state, whatever is there')
@@ -30,6 +39,11 @@ program
   .option('--settings', 'print the settings and where each comes from, and run nothing')
   .addOption(new Option('--json', 'print events as JSON lines, for programs'))
   .action(async (job: string, rest: string[], options: RunArguments) => {
+    if (options.detached === true) {
+      const { runDetachedCommand } = await import('./run-detached.ts');
+      process.exitCode = await runDetachedCommand(job, rest, options);
+      return;
+    }
     const { runCommand } = await import('./run.ts');
     process.exitCode = await runCommand(job, rest, options);
   });
@@ -44,6 +58,8 @@ program
     process.exitCode = await initCommand(folder, options);
   });
 
+addClientCommands(program);
+addSnapshotCommands(program);
 addServiceCommands();
 
 function addServiceCommands(): void {
@@ -84,8 +100,19 @@ function addServiceCommands(): void {
   });
 }
 
-function collect(value: string, before: readonly string[]): readonly string[] {
-  return [...before, value];
-}
+program
+  .command('completion')
+  .description(
+    'print a script that makes bash complete commands: source <(tidemark completion bash)',
+  )
+  .argument('<shell>', 'bash', toShell)
+  .action(() => {
+    process.stdout.write(bashCompletion(program));
+  });
 
-await program.parseAsync();
+try {
+  await program.parseAsync(withFlinkSpellings(process.argv.slice(2)), { from: 'user' });
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error;
+  process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.refused;
+}

@@ -10,4 +10,6 @@ export interface RunArguments {
   /** Print what would be in force, and run nothing. */
   readonly settings?: boolean;
   readonly json?: boolean;
+  /** Hand the job to the service. */
+  readonly detached?: boolean;
 }

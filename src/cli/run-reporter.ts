@@ -1,8 +1,8 @@
 import type { Writable } from 'node:stream';
 import pc from 'picocolors';
 import { systemClock } from '../common/clock.ts';
-import { errorText } from '../common/error-text.ts';
 import type { JobEvent, JobResult } from '../cluster/job-events.ts';
+import { errorText } from '../common/error-text.ts';
 
 /** A terminal, a pipe, or what a test gives. */
 type Output = Writable & { readonly isTTY?: boolean };

@@ -1,6 +1,6 @@
 import type { BuiltJob } from '../api/job-definition.ts';
-import type { FlinkSettings } from '../settings/flink-settings.ts';
 import type { SettingsSchema } from '../settings/job-fields.ts';
+import { readAll, type ReadSettings } from './read-settings.ts';
 import type { RunArguments } from './run-arguments.ts';
 
 /** Exit codes, by what became of the job; as for shells, 130 is an interrupt. */
@@ -33,23 +33,6 @@ export async function runCommand(
     reporter.error(error);
     return EXIT.refused;
   }
-}
-
-interface ReadSettings {
-  readonly flink: FlinkSettings;
-  readonly variables: Readonly<Record<string, string | undefined>>;
-}
-
-/** Reads the settings, and makes them those of all threads and processes that this one starts. */
-async function readAll(options: RunArguments): Promise<ReadSettings> {
-  const { dynamicProperties } = await import('../settings/parse-settings.ts');
-  const { handDown, readSettings } = await import('../settings/process-settings.ts');
-  const dynamic = { ...dynamicProperties(options.D) };
-  if (options.parallelism !== undefined) dynamic['parallelism.default'] = options.parallelism;
-  const sources = { env: process.env, cwd: process.cwd(), configPath: options.config, dynamic };
-  const read = readSettings(sources);
-  handDown(read.flink, read.variables);
-  return read;
 }
 
 /** True if only something was to be printed: the job's own settings, or all that would be in force. */

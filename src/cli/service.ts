@@ -1,5 +1,6 @@
 import path from 'node:path';
 import type { ServiceRecord } from '../service/service-record.ts';
+import { dataFolder } from './data-folder.ts';
 
 /** Exit codes; that nothing runs is 3, as for services of the system. */
 const EXIT = { done: 0, refused: 2, notRunning: 3 } as const;
@@ -92,13 +93,6 @@ function statusText({ pid, state, address, startMs, version }: ServiceRecord): s
 
 function at(address: string | undefined): string {
   return address === undefined ? '' : ` at ${address}`;
-}
-
-/** `--data`, else `TIDEMARK_HOME`, else `.tidemark` in the user's home. */
-function dataFolder({ data }: ServiceArguments): string {
-  const home = process.env['TIDEMARK_HOME'] ?? '';
-  const user = process.env['HOME'] ?? '.';
-  return path.resolve(data ?? (home === '' ? path.join(user, '.tidemark') : home));
 }
 
 /** Reads the settings and makes them those of this process and of those that it starts. */

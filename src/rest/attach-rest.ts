@@ -19,6 +19,7 @@ import { requireAllowed } from './guard.ts';
 import { addJobRoutes } from './job-routes.ts';
 import { isTls, listenInRange, makeServer, requireSafeAddress } from './listen.ts';
 import { addOperationRoutes } from './operation-routes.ts';
+import { addOwnerRoutes } from './owner-routes.ts';
 import { badRequestError, notFoundError, RestError, tooLargeError } from './rest-error.ts';
 import { routeContext } from './route-context.ts';
 import { addUploadRoutes, Runs } from './upload-routes.ts';
@@ -100,6 +101,7 @@ export async function attachRest(
         addVertexRoutes(context);
         addOperationRoutes(context);
         if (canSubmit) addUploadRoutes(context, uploading);
+        if (ownToken !== undefined) addOwnerRoutes(context, ownToken);
       },
       { prefix },
     );
@@ -109,11 +111,14 @@ export async function attachRest(
   const listening = server;
   assert(listening !== undefined, 'a ready server is there');
   const port = await listenInRange(listening, settings);
-  const host = settings.restAddress.includes(':')
-    ? `[${settings.restAddress}]`
-    : settings.restAddress;
-  address = `${isTls(settings) ? 'https' : 'http'}://${host}:${port}`;
+  address = urlOf(settings, port);
   return { address, close: () => close(app, listening) };
+}
+
+function urlOf(settings: FlinkSettings, port: number): string {
+  const { restAddress: name } = settings;
+  const host = name.includes(':') ? `[${name}]` : name;
+  return `${isTls(settings) ? 'https' : 'http'}://${host}:${port}`;
 }
 
 async function close(app: FastifyInstance, server: Server): Promise<void> {

@@ -120,6 +120,13 @@ export class Body {
     );
   }
 
+  /** An object of anything. */
+  record(name: string): Readonly<Record<string, unknown>> {
+    const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+      typeof value === 'object' && !Array.isArray(value);
+    return this.#field(name, 'an object', isRecord) ?? {};
+  }
+
   /** One of Flink's words. */
   word<const W extends string>(name: string, words: readonly W[]): W | undefined {
     const isWord = (value: unknown): value is W => isText(value) && words.some((w) => w === value);

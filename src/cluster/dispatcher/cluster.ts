@@ -88,6 +88,8 @@ export interface JobView {
   readonly config: FlinkSettings;
   readonly coordinator: CoordinatorSettings;
   readonly restarts: number;
+  /** Where was looked for something to restore when it began, and what was chosen; for people. */
+  readonly startMessages: readonly string[];
   /** Newest first, those under way too. */
   checkpoints(): readonly CheckpointStatistics[];
   counts(): {

@@ -20,6 +20,7 @@ export class JobDiary {
   readonly #clock: Clock;
   readonly startMs: number;
   #changedMs: number;
+  #startMessages: readonly string[] = [];
   #failures: { readonly atMs: number; readonly event: FailureEvent }[] = [];
 
   constructor(clock: Clock) {
@@ -29,6 +30,7 @@ export class JobDiary {
   }
 
   event(event: JobEvent): void {
+    if (event.kind === 'starting') this.#startMessages = event.messages;
     if (event.kind !== 'status' && event.kind !== 'failure') return;
     const atMs = this.#clock.wallMs();
     this.#changedMs = atMs;
@@ -39,6 +41,10 @@ export class JobDiary {
   /** Wall time. */
   get changedMs(): number {
     return this.#changedMs;
+  }
+
+  get startMessages(): readonly string[] {
+    return this.#startMessages;
   }
 
   /** Newest first. */
@@ -103,6 +109,10 @@ export class DispatchedJob implements JobView {
 
   get coordinator(): CoordinatorSettings {
     return this.#running.coordinator;
+  }
+
+  get startMessages(): readonly string[] {
+    return this.#diary.startMessages;
   }
 
   get restarts(): number {

@@ -1,0 +1,71 @@
+import { EngineError } from '../common/errors.ts';
+
+export function badAddress(address: string): EngineError {
+  return new EngineError('CLI-020', 'invalid', 'this is no address of a service', {
+    details: { address },
+    hint: 'Give host:port, such as -m localhost:8081.',
+  });
+}
+
+export function noService(address: string, cause: unknown): EngineError {
+  return new EngineError('CLI-021', 'unavailable', 'no service answers', {
+    details: { address },
+    hint: 'Start the service, or give its address with -m host:port.',
+    cause,
+  });
+}
+
+export function noSuchJob(job: string, known: readonly string[]): EngineError {
+  return new EngineError('CLI-022', 'invalid', 'there is no such job', {
+    details: { job, known: known.length === 0 ? 'none' : known.join(', ') },
+    hint: 'Give its id, the beginning of its id, or its name; tidemark list -a shows all.',
+  });
+}
+
+export function ambiguousJob(job: string, found: readonly string[]): EngineError {
+  return new EngineError('CLI-023', 'invalid', 'several jobs are meant by this', {
+    details: { job, found: found.join(', ') },
+    hint: 'Give more of the id of the one that you mean.',
+  });
+}
+
+export function operationFailed(what: string, why: string): EngineError {
+  return new EngineError('CLI-024', 'unavailable', `${what} failed`, {
+    details: { why },
+    hint: 'Do what the reason says; the job goes on as before.',
+  });
+}
+
+export function requestRefused(request: string, status: number, why: string): EngineError {
+  const kind = status >= 500 ? 'unavailable' : 'invalid';
+  return new EngineError('CLI-025', kind, 'the service refused the request', {
+    details: { request, status, why },
+    hint: 'Do what the reason says; the log of the service has more.',
+  });
+}
+
+export function noSuchSnapshot(snapshot: string, lookedIn: string): EngineError {
+  return new EngineError('CLI-026', 'invalid', 'there is no such checkpoint or savepoint', {
+    details: { snapshot, lookedIn },
+    hint: 'Give the folder that holds _metadata, the name or id of a job with a checkpoint, or latest.',
+  });
+}
+
+export function missingArgument(what: string, example: string): EngineError {
+  return new EngineError('CLI-027', 'invalid', `${what} is missing`, {
+    hint: `Write it as in ${example}.`,
+  });
+}
+
+export function noSuchState(state: string, known: readonly string[]): EngineError {
+  return new EngineError('CLI-028', 'invalid', 'the snapshot has no such state', {
+    details: { state, known: known.join(', ') },
+    hint: 'Name it as uid/state; tidemark inspect without --state lists all.',
+  });
+}
+
+export function noServiceForJobs(): EngineError {
+  return new EngineError('CLI-029', 'unavailable', 'no service runs here that could take the job', {
+    hint: 'Start one with tidemark service start, or run the job in this process, without -d.',
+  });
+}

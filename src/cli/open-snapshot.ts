@@ -1,0 +1,55 @@
+import path from 'node:path';
+import type { StoredSnapshot } from '../cluster/stored-snapshot.ts';
+import type { FlinkSettings } from '../settings/flink-settings.ts';
+import type { BlobStore } from '../storage/blob-store.ts';
+import { noSuchSnapshot } from './cli-errors.ts';
+
+/** Where a command looks for snapshots. */
+export interface SnapshotPlace {
+  readonly flink: FlinkSettings;
+  /** Of the command. Absolute. */
+  readonly folder: string;
+}
+
+/**
+ * The snapshot that is meant by a URL, a path, a job's name, or a job's id or the beginning of it: of a job,
+ * its latest checkpoint.
+ *
+ * @throws {EngineError} `CLI-026` (`invalid`) if there is none; `CHK-…`, `STO-…`, `JOB-001` as those say.
+ */
+export async function openSnapshot(given: string, place: SnapshotPlace): Promise<StoredSnapshot> {
+  const { defaultWorld: world } = await import('../cluster/run-job.ts');
+  const { latestOfJob, snapshotAt } = await import('../cluster/stored-snapshot.ts');
+  if (isPath(given)) {
+    const url = absolute(given, place.folder);
+    const stored = await snapshotAt(url, world);
+    if (stored !== undefined) return stored;
+    throw noSuchSnapshot(given, url);
+  }
+  const store = await checkpointStore(place);
+  const stored = await latestOfJob(given, store, world);
+  if (stored !== undefined) return stored;
+  // A folder's name without a slash.
+  const near = await snapshotAt(path.resolve(place.folder, given), world);
+  if (near !== undefined) return near;
+  throw noSuchSnapshot(given, store.url);
+}
+
+/** The storage that the settings name. */
+export async function checkpointStore({ flink, folder }: SnapshotPlace): Promise<BlobStore> {
+  const { defaultWorld: world } = await import('../cluster/run-job.ts');
+  const { openStore } = await import('../cluster/open-store.ts');
+  return openStore(checkpointUrl({ flink, folder }), world);
+}
+
+export function checkpointUrl({ flink, folder }: SnapshotPlace): string {
+  return absolute(flink.checkpointStorage ?? '.tidemark/checkpoints', folder);
+}
+
+export function absolute(given: string, folder: string): string {
+  return /^[a-z][a-z0-9+.-]*:/i.test(given) ? given : path.resolve(folder, given);
+}
+
+function isPath(given: string): boolean {
+  return given.includes('/') || given.startsWith('.') || /^[a-z][a-z0-9+.-]*:/i.test(given);
+}

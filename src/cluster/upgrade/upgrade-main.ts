@@ -1,0 +1,51 @@
+/**
+ * The entry point of the thread that checks an upgrade: it imports the job's module and builds its graph, as
+ * user code may do what it likes to a thread.
+ */
+import { parentPort, workerData } from 'node:worker_threads';
+import { assert } from '../../common/assert.ts';
+import { systemClock } from '../../common/clock.ts';
+import { transferError } from '../../common/error-transfer.ts';
+import { nodeFileSystem } from '../../common/node-file-system.ts';
+import { systemRandom } from '../../common/random.ts';
+import { buildJobGraph } from '../../graph/build-job-graph.ts';
+import type { SettingsSchema } from '../../settings/job-fields.ts';
+import { parseJobSettings, settingsPrefix } from '../../settings/job-settings.ts';
+import { importJob } from '../load-job.ts';
+import { openStore } from '../open-store.ts';
+import { readSnapshot } from '../../checkpoint/metadata.ts';
+import { checkUpgrade, type UpgradeReport } from './check-upgrade.ts';
+import type { UpgradeAnswer, UpgradeData } from './upgrade-thread.ts';
+
+assert(parentPort !== null, 'an upgrade is checked in a worker thread');
+const port = parentPort;
+const world = { clock: systemClock, random: systemRandom, fs: nodeFileSystem };
+
+function say(answer: UpgradeAnswer): void {
+  port.postMessage(answer);
+}
+
+async function check(data: UpgradeData): Promise<UpgradeReport> {
+  const { module, storeUrl, snapshotFolder, allowNonRestoredState, flink } = data;
+  const job = await importJob(module);
+  const schema = job.settingsSchema as SettingsSchema<unknown> | undefined;
+  const given = { args: data.arguments, env: process.env };
+  const built = job.build(parseJobSettings(schema, settingsPrefix(job.name), given), flink);
+  const store = openStore(storeUrl, world);
+  const found = await readSnapshot(store, snapshotFolder);
+  const { maxParallelism } = found.metadata;
+  const graph = buildJobGraph(built.graph, {
+    parallelism: built.config.parallelism,
+    maxParallelism,
+  });
+  return checkUpgrade({ graph, found, store, allowNonRestoredState });
+}
+
+check(workerData as UpgradeData).then(
+  (report) => {
+    say({ kind: 'report', report });
+  },
+  (error: unknown) => {
+    say({ kind: 'refusal', error: transferError(error) });
+  },
+);
