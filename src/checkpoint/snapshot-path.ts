@@ -29,9 +29,11 @@ export function locate(
   if (inside !== undefined) {
     return { target: store, location: { storeUrl: undefined, folder: inside } };
   }
-  const target = openStore(clean.slice(0, clean.lastIndexOf('/')));
-  const folder = clean.slice(clean.lastIndexOf('/') + 1);
-  return { target, location: { storeUrl: target.url, folder } };
+  // A checkpoint's files are named from the folder that its job's folder is in, a savepoint's from its own.
+  const depth = /\/chk-\d+$/.test(clean) ? 2 : 1;
+  const names = clean.split('/');
+  const target = openStore(names.slice(0, -depth).join('/'));
+  return { target, location: { storeUrl: target.url, folder: names.slice(-depth).join('/') } };
 }
 
 /**

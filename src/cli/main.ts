@@ -26,7 +26,16 @@ program
   .argument('[arguments...]', "the job's own settings, after --; -- --help lists them")
   .option('-d, --detached', 'hand it to the service and return when it runs there')
   .option('-p, --parallelism <n>', 'subtasks of each operator')
-  .option('-s, --fromSavepoint <path>', 'restore this checkpoint or savepoint')
+  .option(
+    '-s, --fromSavepoint <path>',
+    'restore this checkpoint or savepoint, or the newest one: latest, or DIR/savepoint-latest',
+  )
+  .addOption(
+    new Option(
+      '--claimMode <mode>',
+      "whose the restored snapshot is from now on: the job's (CLAIM), or yours (NO_CLAIM, the default)",
+    ).choices(['CLAIM', 'NO_CLAIM']),
+  )
   .option('--fresh', 'start without state, whatever is there')
   .option('-n, --allowNonRestoredState', 'drop state that no operator of the job takes')
   .option(

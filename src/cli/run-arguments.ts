@@ -2,6 +2,7 @@
 export interface RunArguments {
   readonly parallelism?: string;
   readonly fromSavepoint?: string;
+  readonly claimMode?: 'CLAIM' | 'NO_CLAIM';
   readonly fresh?: boolean;
   readonly allowNonRestoredState?: boolean;
   readonly D: readonly string[];

@@ -32,6 +32,7 @@ export function runDetachedCommand(
       fresh: options.fresh === true,
       allowNonRestoredState: options.allowNonRestoredState === true,
       ...(options.fromSavepoint !== undefined && { savepointPath: options.fromSavepoint }),
+      ...(options.claimMode !== undefined && { claimMode: options.claimMode }),
     });
     for (const message of startMessages) terminal.say(message);
     terminal.say(`Job has been submitted with JobID ${jobId}`);

@@ -72,7 +72,8 @@ export async function watchJob(
 function startFrom(options: Omit<RunArguments, 'D'>): StartFrom {
   if (options.fresh === true) return { kind: 'fresh' };
   if (options.fromSavepoint === undefined) return { kind: 'resume' };
-  return { kind: 'snapshot', path: options.fromSavepoint };
+  const { fromSavepoint: path, claimMode } = options;
+  return { kind: 'snapshot', path, ...(claimMode && { claimMode }) };
 }
 
 /** Reports at once when the first record comes, also the first one after a restart, then at intervals. */

@@ -18,9 +18,8 @@ export function addOperationRoutes(context: RouteContext): void {
     const format = body.word('formatType', FORMATS);
     const directory = body.text('target-directory') ?? job.config.savepointDirectory;
     const request = { directory, notes: notesOf(format, body) };
-    // A job that went on behind its savepoint would commit output that a restore then makes again.
     const take = body.flag('cancel-job')
-      ? () => job.stop({ ...request, drain: false })
+      ? () => job.cancelWithSavepoint(request)
       : () => job.savepoint(request);
     return started(operations.start(scopeOf(job), body.id('triggerId'), located(take)));
   });

@@ -40,7 +40,9 @@ export function addOwnerRoutes({ app, cluster }: RouteContext, token: string): v
 function startFrom(body: Body): StartFrom {
   if (body.flag('fresh') === true) return { kind: 'fresh' };
   const path = body.text('savepointPath');
-  return path === undefined ? { kind: 'resume' } : { kind: 'snapshot', path };
+  if (path === undefined) return { kind: 'resume' };
+  const claimMode = body.word('claimMode', ['CLAIM', 'NO_CLAIM']);
+  return { kind: 'snapshot', path, ...(claimMode && { claimMode }) };
 }
 
 /**

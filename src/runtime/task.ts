@@ -10,6 +10,7 @@ import { assert } from '../common/assert.ts';
 import type { CheckpointBarrier } from '../contracts/snapshots.ts';
 import type { KeyedStateBackend } from '../state/keyed-state-backend.ts';
 import { BarrierAligner, type AlignmentAction } from './barrier-aligner.ts';
+import { BlockedTime } from './blocked-time.ts';
 import { Chain } from './chain.ts';
 import { isBatch, type RecordBatch, type Wake } from './channel.ts';
 import { checkedValue } from './check-mode.ts';
@@ -87,12 +88,12 @@ export class Task implements TaskGateway {
   #lateDropped = 0;
   /** For how long its steps took, by whoever steps it. Milliseconds. */
   busyMs = 0;
-  #outputBlockedMs = 0;
-  #outputBlockedSinceMs: number | undefined;
+  readonly #outputBlocked: BlockedTime;
 
   constructor(options: TaskOptions) {
     this.id = options.id;
     this.#options = options;
+    this.#outputBlocked = new BlockedTime(options.world.clock);
     const channels = channelsOf(options);
     this.#gate = new InputGate({ channels, random: options.random });
     this.#aligner = new BarrierAligner(channels.length, options.settings.checkpointingMode);
@@ -106,8 +107,6 @@ export class Task implements TaskGateway {
   metrics(): TaskMetrics {
     const head = this.#operators[0]?.operator.inline;
     const recordsRead = head?.kind === 'source' ? head.splits.recordsRead : 0;
-    const since = this.#outputBlockedSinceMs;
-    const blockedMs = since === undefined ? 0 : this.#options.world.clock.monotonicMs() - since;
     return {
       recordsIn: this.#recordsIn,
       recordsRead,
@@ -115,7 +114,7 @@ export class Task implements TaskGateway {
       lateDropped: this.#lateDropped,
       watermarkMs: this.#chain?.watermarkMs(0) ?? -Infinity,
       busyMs: this.busyMs,
-      backPressuredMs: this.#outputBlockedMs + blockedMs,
+      backPressuredMs: this.#outputBlocked.totalMs(),
     };
   }
 
@@ -552,7 +551,7 @@ export class Task implements TaskGateway {
     const next = nextTaskState(this.#state, event);
     assert(next !== undefined, `a task that is ${this.#state.kind} gets ${event.kind}`);
     this.#state = next;
-    this.#countBlocked('blockedOn' in next && next.blockedOn === 'output');
+    this.#outputBlocked.set('blockedOn' in next && next.blockedOn === 'output');
     if (isTerminal(next)) {
       // Ends the loop over records that may be under way.
       this.#flow.stop = true;
@@ -560,14 +559,6 @@ export class Task implements TaskGateway {
       // The thread that runs the task lets go of it.
       this.#wake?.();
     }
-  }
-
-  #countBlocked(isBlocked: boolean): void {
-    const since = this.#outputBlockedSinceMs;
-    if (isBlocked === (since !== undefined)) return;
-    const nowMs = this.#options.world.clock.monotonicMs();
-    if (since !== undefined) this.#outputBlockedMs += nowMs - since;
-    this.#outputBlockedSinceMs = isBlocked ? nowMs : undefined;
   }
 
   /** Frees everything, once. Resolves with the first failure of an operator's `close`. */

@@ -74,7 +74,17 @@ it('a job goes through all of them', async () => {
   await expectOk(run('cancel', id));
   const again = await expectOk(run('run', '-s', savepoint, '-d', ...job('out2')));
   expect(again).toContain(`Restoring job from ${savepoint}`);
-  await expectOk(run('cancel', 'totals'));
+  const stopped = await expectOk(run('stop', 'totals', '--savepointPath', `${root}/savepoints`));
+  const [, second = ''] = /Savepoint completed\. Path: (\S+)\n/.exec(stopped) ?? [];
+  expect(second).not.toBe(savepoint);
+  expect(await expectOk(run('list', '-a'))).toMatch(/totals \(FINISHED\)/);
+  const latest = await expectOk(
+    run('run', '-d', '--fromSavepoint', `${root}/savepoints/savepoint-latest`, ...job('out2')),
+  );
+  expect(latest).toContain(`Restoring job from ${second}`);
+  const canceled = await expectOk(run('cancel', '-s', `${root}/savepoints`, 'totals'));
+  expect(canceled).toMatch(/savepoint-[0-9a-f]{6}-[0-9a-f]{12}/);
+  expect(await expectOk(run('list', '-a'))).toMatch(/totals \(CANCELED\)/);
   const doctor = await expectOk(
     run('doctor', '--json', ...settings({ 'execution.checkpointing.dir': `${root}/checkpoints` })),
   );

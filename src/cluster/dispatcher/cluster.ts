@@ -113,6 +113,11 @@ export interface JobView {
     readonly drain: boolean;
     readonly notes: SnapshotNotes;
   }): Promise<TriggerOutcome>;
+  /** Flink's `cancel -s`: takes a savepoint, and cancels the job when it is complete. Else the job goes on. */
+  cancelWithSavepoint(request: {
+    readonly directory: string | undefined;
+    readonly notes: SnapshotNotes;
+  }): Promise<TriggerOutcome>;
   checkpoint(request: { readonly full: boolean }): Promise<TriggerOutcome>;
   cancel(): void;
 }

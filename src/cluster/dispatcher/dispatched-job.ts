@@ -180,6 +180,12 @@ export class DispatchedJob implements JobView {
     return this.#request({ kind: 'stop', ...request });
   }
 
+  cancelWithSavepoint(
+    request: Parameters<JobView['cancelWithSavepoint']>[0],
+  ): Promise<TriggerOutcome> {
+    return this.#running.master.cancelWithSavepoint(request);
+  }
+
   checkpoint(request: Parameters<JobView['checkpoint']>[0]): Promise<TriggerOutcome> {
     return this.#request({ kind: 'checkpoint', ...request });
   }

@@ -5,6 +5,7 @@ import { randomHex } from '../../common/random.ts';
 import type { World } from '../../contracts/source.ts';
 import { discardSnapshot } from '../../checkpoint/garbage-collection.ts';
 import { findSnapshot } from '../../checkpoint/metadata.ts';
+import { pinnedError } from '../../checkpoint/snapshot-errors.ts';
 import type { FlinkSettings } from '../../settings/flink-settings.ts';
 import type { BlobStore } from '../../storage/blob-store.ts';
 import type { JobEvent, JobResult } from '../job-events.ts';
@@ -153,7 +154,8 @@ export class Dispatcher implements Cluster {
     const folder = clean.slice(cut + 1);
     const found = await findSnapshot(store, folder);
     if (found?.metadata.kind !== 'savepoint') throw noSavepointError(path);
-    const { jobId } = found.metadata;
+    const { jobId, pin, label } = found.metadata;
+    if (pin === true) throw pinnedError(found.url, label);
     const user = [...this.#running.values()].find(
       (job) => job.retained().includes(found.url) || job.retained().includes(clean),
     );
