@@ -6,7 +6,7 @@
  * is withheld, and the JobManager told all the same that the process is over. When the job has gone on
  * with another one for some checkpoints, the old one is thawed. What is visible must be the model's at
  * each moment and in the end; the old process must have ended itself, and have changed nothing, but for
- * bytes on their way into a file of its own that is not handed over, which nobody ever reads.
+ * what was on its way into a file of its own that is not handed over, which nobody ever reads.
  *
  * Replay: SEED=<seed> npx vitest run --project simulation test/simulation/withheld-kill.test.ts
  */
@@ -22,8 +22,8 @@ import { KEYED } from './jobs/keyed.ts';
 const SEEDS = process.env.SEED ? [process.env.SEED] : Array.from({ length: 20 }, (_, n) => `w${n}`);
 /** Steps that change what is on the disk. */
 const CHANGES = / disk (create|write|truncate|link|rename|remove) /;
-/** Bytes that were on their way when it was frozen. */
-const UNREAD = / disk write \S*\/\.in-progress\//;
+/** What was on its way when it was frozen: a file of its own that was never handed over. */
+const UNREAD = / disk (create|write) \S*\/\.in-progress\//;
 
 /** Kills do nothing, and their process counts as over. */
 function withoutKills(spawner: Spawner): Spawner {
