@@ -74,6 +74,8 @@ it('a job goes through all of them', async () => {
   await expectOk(run('cancel', id));
   const again = await expectOk(run('run', '-s', savepoint, '-d', ...job('out2')));
   expect(again).toContain(`Restoring job from ${savepoint}`);
+  // A job whose tasks do not all run yet takes no savepoint.
+  await untilCheckpoints('totals', 1);
   const stopped = await expectOk(run('stop', 'totals', '--savepointPath', `${root}/savepoints`));
   const [, second = ''] = /Savepoint completed\. Path: (\S+)\n/.exec(stopped) ?? [];
   expect(second).not.toBe(savepoint);
@@ -82,6 +84,7 @@ it('a job goes through all of them', async () => {
     run('run', '-d', '--fromSavepoint', `${root}/savepoints/savepoint-latest`, ...job('out2')),
   );
   expect(latest).toContain(`Restoring job from ${second}`);
+  await untilCheckpoints('totals', 1);
   const canceled = await expectOk(run('cancel', '-s', `${root}/savepoints`, 'totals'));
   expect(canceled).toMatch(/savepoint-[0-9a-f]{6}-[0-9a-f]{12}/);
   expect(await expectOk(run('list', '-a'))).toMatch(/totals \(CANCELED\)/);
