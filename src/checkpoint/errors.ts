@@ -166,3 +166,10 @@ export function commitStuckError(batches: number, waiting: number, message: stri
     hint: 'Check that the system the sink writes to answers; the output stays in the checkpoints until then.',
   });
 }
+
+export function laterLeaderError(path: string, own: number, found: number): EngineError {
+  return new EngineError('CHK-014', 'fenced', 'a later leader of the cluster has this job', {
+    details: { path, ownLeaderEpoch: own, foundLeaderEpoch: found },
+    hint: 'Stop this JobManager, which was replaced; the job goes on under the one that leads.',
+  });
+}

@@ -13,7 +13,13 @@ import {
   type SweepScope,
 } from '../checkpoint/garbage-collection.ts';
 import { readHandle } from '../checkpoint/handle-reader.ts';
-import { readHead, readRetained, type Head, type HeadCheckpoint } from '../checkpoint/head.ts';
+import {
+  readHead,
+  readRetained,
+  type ClusterLeader,
+  type Head,
+  type HeadCheckpoint,
+} from '../checkpoint/head.ts';
 import {
   filesOfOperators,
   type FoundSnapshot,
@@ -66,6 +72,8 @@ export interface OpenJobOptions {
   readonly savepointDirectory: string | undefined;
   /** For people: host and process. */
   readonly owner: string;
+  /** The cluster's leader, if the job runs under one. */
+  readonly leader?: ClusterLeader | undefined;
   /** Whether the checkpoints of a job that ends so are discarded. */
   readonly discards: (end: JobEnd) => boolean;
 }
@@ -115,6 +123,7 @@ export async function openJob(options: OpenJobOptions): Promise<OpenedJob> {
     jobId,
     lineage,
     owner: options.owner,
+    leader: options.leader,
     random: world.random,
     epochSeen,
     ...(named === undefined ? {} : { base: baseOf(named), claim }),
@@ -139,14 +148,14 @@ export async function openJob(options: OpenJobOptions): Promise<OpenedJob> {
  * If its process lives all the same, it cannot complete or commit anything any more.
  */
 async function fenceOwn(
-  { store, world, owner }: OpenJobOptions,
+  { store, world, owner, leader }: OpenJobOptions,
   named: LocatedSnapshot | undefined,
   record: NameRecord | undefined,
 ): Promise<NameRecord | undefined> {
   if (named === undefined || record?.state !== 'running') return record;
   const { jobId, lineage } = record;
   if (named.found.metadata.lineage !== lineage) return record;
-  await acquireLeadership({ store, jobId, lineage, owner, random: world.random });
+  await acquireLeadership({ store, jobId, lineage, owner, leader, random: world.random });
   return { ...record, state: 'failed' };
 }
 
@@ -409,12 +418,13 @@ export class JobStore {
  * or after HEAD said so too, with the last sweep still to do.
  */
 async function finishEnd(options: OpenJobOptions, record: NameRecord, head: Head): Promise<void> {
-  const { store, world, owner } = options;
+  const { store, world, owner, leader } = options;
   const { jobId, lineage, state } = record;
   if (state === 'running') return;
   let { epoch } = head;
   if (head.ended === undefined) {
-    const old = await acquireLeadership({ store, jobId, lineage, owner, random: world.random });
+    const { random } = world;
+    const old = await acquireLeadership({ store, jobId, lineage, owner, leader, random });
     await old.end(state, { discard: options.discards(state), idsUsedThrough: head.idsThrough });
     epoch = old.epoch;
   }

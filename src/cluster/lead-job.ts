@@ -1,4 +1,5 @@
 import type { CoordinatedVertex, CoordinatorSettings } from '../checkpoint/coordinator-types.ts';
+import type { ClusterLeader } from '../checkpoint/head.ts';
 import type { SnapshotIdentity } from '../checkpoint/metadata.ts';
 import { discardsCheckpoints, type JobEnd } from '../checkpoint/retention.ts';
 import type { World } from '../contracts/source.ts';
@@ -43,6 +44,8 @@ export interface LeadJobOptions {
   readonly emit: (event: JobEvent) => void;
   /** For people, in `HEAD`: host and process. */
   readonly owner: string;
+  /** The leadership of the cluster that the job runs under, if it does. */
+  readonly leader?: ClusterLeader | undefined;
   /** Instead of what the settings name. For tests. */
   readonly store?: BlobStore | undefined;
   /** Keeps the checkpoints of a job that finishes, to look into them. */
@@ -118,6 +121,7 @@ export async function leadJob(options: LeadJobOptions): Promise<RunningJob> {
     from: options.from,
     savepointDirectory: config.savepointDirectory,
     owner: options.owner,
+    leader: options.leader,
     discards: (end: JobEnd) =>
       options.keepCheckpoints !== true &&
       discardsCheckpoints(config.externalizedCheckpointRetention, end),

@@ -1,5 +1,6 @@
 import path from 'node:path';
 import type { NodeSurroundings } from '../common/node-spawner.ts';
+import type { ClusterLeader } from '../checkpoint/head.ts';
 import type { World } from '../contracts/source.ts';
 import { CoordinatorThread } from './coordinator/coordinator-thread.ts';
 import type { JobRequest } from './coordinator/coordinator-protocol.ts';
@@ -29,7 +30,8 @@ export interface RunInClusterOptions extends JobRequest {
   readonly debugCodegen: boolean;
   /** What the job's code finds around it. Default: what this process finds. */
   readonly surroundings?: NodeSurroundings;
-  /** See `LeadJobOptions`, as the next one. */
+  /** See `LeadJobOptions`, as the next ones. */
+  readonly leader?: ClusterLeader;
   readonly admit?: (jobName: string) => void;
   readonly onLed?: (job: JobLed) => Promise<void>;
 }

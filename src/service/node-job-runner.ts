@@ -38,7 +38,7 @@ export class NodeJobRunner implements JobRunner {
 
   async run(job: JobToRun): Promise<RunningJob> {
     const { world, code, logFolder, moduleOf } = this.#options;
-    const { submission, submissionId, bundle, emit, admit } = job;
+    const { submission, submissionId, bundle, emit, admit, leader } = job;
     const { arguments: args, flink, from, allowNonRestoredState, folder } = submission;
     const output = new RotatedLog(path.join(logFolder, `job-${submissionId}.log`));
     keepNewest(logFolder, 'job-', JOB_LOGS_MAX);
@@ -58,6 +58,7 @@ export class NodeJobRunner implements JobRunner {
         allowNonRestoredState,
         emit,
         admit,
+        leader,
         debugCodegen: false,
         surroundings: {
           folder: this.#folderOf(job),

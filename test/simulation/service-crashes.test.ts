@@ -13,6 +13,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import type { JobSubmission } from '../../src/cluster/dispatcher/cluster.ts';
 import { Dispatcher, type DispatcherEntry } from '../../src/cluster/dispatcher/dispatcher.ts';
+import { INDEX_PATH } from '../../src/cluster/dispatcher/job-index.ts';
 import { DurableJobs } from '../../src/cluster/dispatcher/durable-jobs.ts';
 import { sleep } from '../../src/common/clock.ts';
 import { openStore } from '../../src/cluster/open-store.ts';
@@ -80,25 +81,38 @@ function submission(name: string): JobSubmission {
   };
 }
 
+interface Service {
+  readonly process: SimulatedProcess;
+  readonly dispatcher: Dispatcher;
+  readonly jobs: DurableJobs;
+}
+
 /** A machine on which one service follows the other. */
 class Machine {
   readonly simulation: Simulation;
   readonly log: DispatcherEntry[] = [];
   readonly accepted = new Set<string>();
+  #services = 0;
 
   constructor(seed: string) {
     this.simulation = new Simulation({ seed });
   }
 
   /** The service, in a new process. */
-  service(): { readonly process: SimulatedProcess; readonly dispatcher: Dispatcher } {
+  service(): Service {
     const process = this.simulation.process('service');
+    this.#services += 1;
+    const leader = { leaseId: 'test', epoch: this.#services };
+    const store = openStore('/ha', process);
+    const jobs = new DurableJobs({ store, random: process.random, own: FLINK, leader });
     const dispatcher = new Dispatcher({
       world: process,
-      jobs: new DurableJobs(openStore('/ha', process), FLINK),
+      jobs,
+      leader,
+      requireLeading: () => undefined,
       runner: {
         bundle: ({ module }) => Promise.resolve(Buffer.from(module)),
-        run: ({ code, submission: { flink, from }, emit, admit, onLed }) =>
+        run: ({ code, submission: { flink, from }, emit, admit, onLed, leader: under }) =>
           runJob({
             job: jobOf(Buffer.from(code).toString()).build(undefined, flink),
             world: process,
@@ -108,6 +122,7 @@ class Machine {
             emit,
             admit,
             onLed,
+            leader: under,
             schedulingRandom: process.random.fork('scheduling'),
           }),
       },
@@ -118,12 +133,13 @@ class Machine {
         this.log.push(entry);
       },
     });
-    return { process, dispatcher };
+    return { process, dispatcher, jobs };
   }
 
   /** Submits both jobs and waits for their end. */
-  async run({ process, dispatcher }: ReturnType<Machine['service']>): Promise<void> {
+  async run({ process, dispatcher, jobs }: Service): Promise<void> {
     await process.start(async () => {
+      await jobs.takeOver();
       await dispatcher.recover();
       await Promise.all(
         NAMES.map(async (name) => {
@@ -137,9 +153,10 @@ class Machine {
 
   /** What a service does that follows one that died. */
   async followUp(): Promise<void> {
-    const { process, dispatcher } = this.service();
+    const { process, dispatcher, jobs } = this.service();
     await this.simulation.run(
       process.start(async () => {
+        await jobs.takeOver();
         await dispatcher.recover();
         await allEnded(process, dispatcher);
         await dispatcher.close();
@@ -158,13 +175,15 @@ class Machine {
     );
   }
 
-  /** What is in the store of jobs. */
+  /** What is in the store of jobs, but for its index, which stays. */
   stored(): Promise<string[]> {
     const process = this.simulation.process('look');
     return this.simulation.run(
       process.start(async () => {
         const paths: string[] = [];
-        for await (const { path } of openStore('/ha', process).list('job-store')) paths.push(path);
+        for await (const { path } of openStore('/ha', process).list('job-store')) {
+          if (path !== INDEX_PATH) paths.push(path);
+        }
         return paths;
       }),
     );
@@ -222,8 +241,9 @@ describe(`a service, SEED=${SEED}`, () => {
 
   it('suspends its jobs, which go on under the next one', async () => {
     const machine = new Machine(SEED);
-    const { process, dispatcher } = machine.service();
+    const { process, dispatcher, jobs } = machine.service();
     const suspended = process.start(async () => {
+      await jobs.takeOver();
       await Promise.all(NAMES.map((name) => dispatcher.submit(submission(name))));
       for (const name of NAMES) machine.accepted.add(name);
       const hasCheckpoints = (): boolean =>
@@ -241,9 +261,10 @@ describe(`a service, SEED=${SEED}`, () => {
 
   it('says where a job has failed, and lets it go', async () => {
     const machine = new Machine(SEED);
-    const { process, dispatcher } = machine.service();
+    const { process, dispatcher, jobs } = machine.service();
     const job = await machine.simulation.run(
       process.start(async () => {
+        await jobs.takeOver();
         const submitted = await dispatcher.submit(submission(POISONED));
         await allEnded(process, dispatcher);
         return submitted;
@@ -261,9 +282,10 @@ describe(`a service, SEED=${SEED}`, () => {
 
   it('removes a savepoint, but not one that a running job goes on from', async () => {
     const machine = new Machine(SEED);
-    const { process, dispatcher } = machine.service();
+    const { process, dispatcher, jobs } = machine.service();
     await machine.simulation.run(
       process.start(async () => {
+        await jobs.takeOver();
         const first = await dispatcher.submit(submission(SLOW));
         while (first.counts().completed === 0) await sleep(process.clock, 1);
         const taken = await first.savepoint({ directory: '/savepoints', notes: {} });

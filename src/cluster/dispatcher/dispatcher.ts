@@ -1,9 +1,9 @@
-import { createHash } from 'node:crypto';
 import type { Clock } from '../../common/clock.ts';
 import { EngineError } from '../../common/errors.ts';
 import { randomHex } from '../../common/random.ts';
 import type { World } from '../../contracts/source.ts';
 import { discardSnapshot } from '../../checkpoint/garbage-collection.ts';
+import type { ClusterLeader } from '../../checkpoint/head.ts';
 import { findSnapshot } from '../../checkpoint/metadata.ts';
 import { pinnedError } from '../../checkpoint/snapshot-errors.ts';
 import type { FlinkSettings } from '../../settings/flink-settings.ts';
@@ -19,11 +19,14 @@ import {
   noSavepointError,
   savepointInUseError,
 } from './dispatcher-errors.ts';
-import { hasEnded, type DurableJobs, type StoredJob } from './durable-jobs.ts';
+import { hasEnded, type DurableJobs } from './durable-jobs.ts';
 import { stillShown } from './ended-jobs.ts';
+import type { JobRecord } from './job-record.ts';
 
 /** How long a storage that does not answer is left alone before it is asked again. */
 const RETRY_MS = 5_000;
+/** The same for a race for the leadership of a job, which was lost. */
+const RACE_RETRY_MS = 200;
 /** Jobs that are brought back at a time. */
 const RECOVERIES_MAX = 4;
 
@@ -37,6 +40,8 @@ export interface JobToRun {
   readonly emit: (event: JobEvent) => void;
   readonly admit: (jobName: string) => void;
   readonly onLed: (job: JobLed) => Promise<void>;
+  /** For whom it is led. */
+  readonly leader: ClusterLeader;
 }
 
 /** Runs jobs: in threads and processes, or simulated ones. */
@@ -49,7 +54,11 @@ export interface JobRunner {
 
 export interface DispatcherOptions {
   readonly world: World;
+  /** Taken over by this process. */
   readonly jobs: DurableJobs;
+  readonly leader: ClusterLeader;
+  /** Fails unless this process leads at this moment. @throws {EngineError} `JOB-050` (`fenced`). */
+  readonly requireLeading: () => void;
   readonly runner: JobRunner;
   readonly openStore: (url: string) => BlobStore;
   /** Settings of the JobManager itself. */
@@ -75,6 +84,7 @@ interface Problem {
  *
  * Always holds: a job that was accepted is in the durable store until it has ended, so that after any
  * crash `recover` brings it back from its latest checkpoint; of two jobs of one name one runs at a time.
+ * Once a later leader has taken over, nothing of this one counts: the store of jobs and HEAD refuse it.
  */
 export class Dispatcher implements Cluster {
   readonly startMs: number;
@@ -84,10 +94,8 @@ export class Dispatcher implements Cluster {
   #ended: readonly DispatchedJob[] = [];
   /** Names of jobs that run or are about to, and which submission has them. */
   readonly #names = new Map<string, string>();
-  /** Code that is in use, by submission. */
-  readonly #bundles = new Map<string, string>();
   /** Records of jobs that could not be brought back, by the name of the job. */
-  readonly #dormant = new Map<string, StoredJob>();
+  readonly #dormant = new Map<string, JobRecord>();
   readonly #underWay = new Set<Promise<unknown>>();
   #isEnding = false;
 
@@ -118,15 +126,11 @@ export class Dispatcher implements Cluster {
   async recover(): Promise<void> {
     const { jobs, problems } = await this.#options.jobs.list();
     for (const error of problems) this.#problem(undefined, 'a job is not brought back', error);
-    const left = [...jobs];
-    for (const { record } of left) this.#bundles.set(record.submissionId, record.bundle);
-    // What cannot be read may need any of them.
-    if (problems.length === 0) {
-      await this.#options.jobs.sweepBundles(new Set(this.#bundles.values()));
-    }
-    for (const { submissionId, started } of left.map(({ record }) => record)) {
+    await this.#options.jobs.sweep();
+    for (const { submissionId, started } of jobs) {
       if (started !== undefined) this.#names.set(started.jobName, submissionId);
     }
+    const left = [...jobs];
     const worker = async (): Promise<void> => {
       for (let next = left.shift(); next !== undefined; next = left.shift()) {
         await this.#bringBack(next);
@@ -147,6 +151,7 @@ export class Dispatcher implements Cluster {
   }
 
   async disposeSavepoint(path: string): Promise<void> {
+    this.#options.requireLeading();
     const clean = path.replace(/\/+$/, '').replace(/\/_metadata$/, '');
     const cut = clean.lastIndexOf('/');
     if (cut < 0) throw noSavepointError(path);
@@ -179,38 +184,37 @@ export class Dispatcher implements Cluster {
 
   async #submit(submission: JobSubmission): Promise<JobView> {
     if (this.#isEnding) throw endingError();
-    const { world, jobs, runner } = this.#options;
+    const { world, jobs, runner, requireLeading } = this.#options;
+    requireLeading();
     const submissionId = randomHex(world.random, 32);
     const code = await runner.bundle(submission);
-    // Known as used before it is there, so that no other job's end takes it away.
-    this.#bundles.set(submissionId, createHash('sha256').update(code).digest('hex'));
     try {
-      const bundle = await jobs.keepBundle(code);
       const atMs = this.#clock.wallMs();
-      const record = { submissionId, submission, bundle, atMs, started: undefined };
-      return await this.#run(await jobs.add(record), code);
+      return await this.#run(await jobs.add({ submissionId, submission, atMs }, code), code);
     } catch (error) {
       await this.#forget(submissionId);
       throw error;
     }
   }
 
-  async #bringBack(stored: StoredJob): Promise<void> {
-    const { submissionId, bundle, started } = stored.record;
+  async #bringBack(record: JobRecord): Promise<void> {
+    const { submissionId, started } = record;
     if (this.#isEnding) return;
     try {
-      if (await hasEnded(stored.record, this.#options.openStore)) {
+      if (await hasEnded(record, this.#options.openStore)) {
         this.#release(submissionId);
         await this.#forget(submissionId);
         return;
       }
-      await this.#run(stored, await this.#options.jobs.bundle(bundle));
+      await this.#run(record, await this.#options.jobs.bundle(record));
     } catch (error) {
       const kind = error instanceof EngineError ? error.kind : undefined;
-      if (kind === 'unavailable') {
+      // A leader before us that is about to notice may still get in between; HEAD then says so.
+      const isRace = kind === 'fenced' && this.#leads();
+      if (kind === 'unavailable' || isRace) {
         this.#problem(submissionId, 'a job is brought back later', error);
-        this.#clock.after(RETRY_MS, () => {
-          void this.#track(this.#bringBack(stored));
+        this.#clock.after(isRace ? RACE_RETRY_MS : RETRY_MS, () => {
+          void this.#track(this.#bringBack(record));
         });
         return;
       }
@@ -220,13 +224,13 @@ export class Dispatcher implements Cluster {
       // Nobody was told that it was accepted.
       const isRefused = started === undefined && kind === 'invalid';
       if (isReplaced || isRefused) await this.#forget(submissionId);
-      else if (started !== undefined) this.#dormant.set(started.jobName, stored);
+      else if (started !== undefined) this.#dormant.set(started.jobName, record);
     }
   }
 
   /** Runs what is in the store. */
-  async #run(stored: StoredJob, code: Uint8Array): Promise<DispatchedJob> {
-    const { record } = stored;
+  async #run(record: JobRecord, code: Uint8Array): Promise<DispatchedJob> {
+    const { leader, requireLeading } = this.#options;
     const { submissionId, bundle, started } = record;
     const diary = new JobDiary(this.#clock);
     // A job that has run goes on from where it is, whatever it was to start from.
@@ -245,9 +249,11 @@ export class Dispatcher implements Cluster {
           this.#options.log({ submissionId, event });
         },
         admit: (jobName) => {
+          requireLeading();
           this.#admit(jobName, submissionId);
         },
-        onLed: (job) => this.#led(stored, job),
+        onLed: (job) => this.#led(record, job),
+        leader,
       });
       return this.#started(submissionId, running, diary);
     } catch (error) {
@@ -266,17 +272,15 @@ export class Dispatcher implements Cluster {
   }
 
   /** From here on a crash brings the job back under this id. */
-  async #led(stored: StoredJob, { jobId, jobName, storageUrl }: JobLed): Promise<void> {
-    const { started } = stored.record;
-    if (started?.jobId !== jobId) {
-      const record = { ...stored.record, started: { jobId, jobName, storageUrl } };
-      await this.#options.jobs.replace(stored, record);
+  async #led(record: JobRecord, { jobId, jobName, storageUrl }: JobLed): Promise<void> {
+    if (record.started?.jobId !== jobId) {
+      await this.#options.jobs.start(record, { jobId, jobName, storageUrl });
     }
     // What could not be brought back under this name is replaced by this one.
     const dormant = this.#dormant.get(jobName);
     this.#dormant.delete(jobName);
-    if (dormant !== undefined && dormant.record.submissionId !== stored.record.submissionId) {
-      await this.#forget(dormant.record.submissionId);
+    if (dormant !== undefined && dormant.submissionId !== record.submissionId) {
+      await this.#forget(dormant.submissionId);
     }
   }
 
@@ -302,20 +306,26 @@ export class Dispatcher implements Cluster {
     this.#release(submissionId);
   }
 
+  #leads(): boolean {
+    try {
+      this.#options.requireLeading();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   #release(submissionId: string): void {
     for (const [name, holder] of this.#names) if (holder === submissionId) this.#names.delete(name);
   }
 
   /** Removes the record, then the code if no other job is made of it. */
   async #forget(submissionId: string): Promise<void> {
-    const { jobs } = this.#options;
     try {
-      await jobs.remove(submissionId);
-      const bundle = this.#bundles.get(submissionId);
-      this.#bundles.delete(submissionId);
-      const isUsed = [...this.#bundles.values()].includes(bundle ?? '');
-      if (bundle !== undefined && !isUsed) await jobs.removeBundle(bundle);
+      await this.#options.jobs.remove(submissionId);
     } catch (error) {
+      // Whoever leads now has it, or has found it over.
+      if (error instanceof EngineError && error.kind === 'fenced') return;
       this.#problem(submissionId, 'a job that is over stays in the store for now', error);
       if (this.#isEnding) return;
       this.#clock.after(RETRY_MS, () => {

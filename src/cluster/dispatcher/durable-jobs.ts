@@ -1,125 +1,282 @@
 import { createHash } from 'node:crypto';
+import { assert } from '../../common/assert.ts';
 import { EngineError } from '../../common/errors.ts';
+import { randomHex, type Random } from '../../common/random.ts';
+import type { ClusterLeader } from '../../checkpoint/head.ts';
 import { readNameRecord } from '../../checkpoint/name-record.ts';
 import type { FlinkSettings } from '../../settings/flink-settings.ts';
-import type { BlobStore, Etag } from '../../storage/blob-store.ts';
-import { lostBundleError } from './dispatcher-errors.ts';
-import { decodeJobRecord, encodeJobRecord, type JobRecord } from './job-record.ts';
-
-/** A record, and its version for the next change. */
-export interface StoredJob {
-  readonly record: JobRecord;
-  readonly etag: Etag;
-}
+import type { BlobStore } from '../../storage/blob-store.ts';
+import { jobStoreBusyError, lostBundleError, storeTakenError } from './dispatcher-errors.ts';
+import {
+  encodeJobIndex,
+  INDEX_PATH,
+  readJobIndex,
+  type FoundIndex,
+  type IndexedJob,
+  type JobIndex,
+} from './job-index.ts';
+import {
+  decodeSubmittedJob,
+  encodeSubmittedJob,
+  type JobRecord,
+  type JobStarted,
+  type SubmittedJob,
+} from './job-record.ts';
 
 const RECORDS = 'job-store/jobs';
 const BUNDLES = 'job-store/bundles';
 const TRIES_MAX = 3;
+/** The leader before may still be changing it; each time is a race lost. */
+const TAKE_OVER_TRIES_MAX = 50;
+const NONCE_LENGTH = 16;
+/** The epoch of its leader, and an id or a hash. */
+const MADE_BY = /^(\d+)-[0-9a-f]+$/;
+
+export interface DurableJobsOptions {
+  /** The cluster's folder. */
+  readonly store: BlobStore;
+  readonly random: Random;
+  /** Settings of this process. */
+  readonly own: FlinkSettings;
+  /** For whom this process leads. */
+  readonly leader: ClusterLeader;
+}
 
 /**
- * The jobs that are to run, with their code, where they outlive every process. A job's code is there
- * before its record is, and goes after it.
+ * The jobs that are to run, with their code, where they outlive every process. A job is accepted when the
+ * index names it; its code and record are there before that, and go after it.
+ *
+ * Always holds: once a later leader has taken the store over, every call of an earlier one that would change
+ * which jobs run fails with `fenced` and changes nothing, and nothing that a later leader needs is removed.
  */
 export class DurableJobs {
+  readonly #options: DurableJobsOptions;
   readonly #store: BlobStore;
-  readonly #own: FlinkSettings;
+  #found: FoundIndex | undefined;
+  /** The index is changed by one call at a time. */
+  #last: Promise<unknown> = Promise.resolve();
+  /** Code of submissions that the index does not name yet. */
+  readonly #adding = new Map<string, string>();
+  /** Code is made and removed by one call at a time: the same code may be another submission's. */
+  #lastOfCode: Promise<unknown> = Promise.resolve();
 
-  /** @param own Settings of this process. */
-  constructor(store: BlobStore, own: FlinkSettings) {
-    this.#store = store;
-    this.#own = own;
+  constructor(options: DurableJobsOptions) {
+    this.#options = options;
+    this.#store = options.store;
   }
 
-  /** Keeps code under its hash. @throws {EngineError} `STO-…` */
-  async keepBundle(code: Uint8Array): Promise<string> {
-    const hash = createHash('sha256').update(code).digest('hex');
-    const path = `${BUNDLES}/${hash}`;
-    if ((await this.#store.create(path, code)) === 'taken') await this.bundle(hash);
-    return hash;
-  }
-
-  /** @throws {EngineError} `JOB-036` (`corrupt`) if it is not there, or another one. */
-  async bundle(hash: string): Promise<Uint8Array> {
-    const path = `${BUNDLES}/${hash}`;
-    const found = await this.#store.read(path);
-    if (found !== undefined && createHash('sha256').update(found.bytes).digest('hex') === hash) {
-      return found.bytes;
+  /**
+   * Makes the store this leader's, and every earlier leader a fenced one. Before anything else.
+   *
+   * @throws {EngineError} `JOB-035` (`fenced`) if a later leader has it; `JOB-054`, `STO-…` (`unavailable`).
+   */
+  async takeOver(): Promise<void> {
+    const { leader, random } = this.#options;
+    const nonce = randomHex(random, NONCE_LENGTH);
+    let cause: unknown;
+    for (let tries = 0; tries < TAKE_OVER_TRIES_MAX; tries += 1) {
+      try {
+        const found = await readJobIndex(this.#store);
+        if (found?.index.nonce === nonce) return this.#hold(found);
+        this.#requireNoLater(found?.index);
+        const index = { leader, nonce, jobs: found?.index.jobs ?? [] };
+        const etag = await this.#store.replaceIf(INDEX_PATH, encodeJobIndex(index), found?.etag);
+        if (etag !== 'changed') return this.#hold({ index, etag });
+      } catch (error) {
+        if (!isUnavailable(error)) throw error;
+        cause = error;
+        if (tries + 1 >= TRIES_MAX) break;
+      }
     }
-    throw lostBundleError(`${this.#store.url}/${path}`);
+    // The last try may have succeeded with its answer lost.
+    const found = await readJobIndex(this.#store);
+    if (found?.index.nonce === nonce) return this.#hold(found);
+    throw jobStoreBusyError(this.#urlOf(INDEX_PATH), cause);
   }
 
-  /** Writes a new record. @throws {EngineError} `STO-…`; then it may be there or not. */
-  add(record: JobRecord): Promise<StoredJob> {
-    return this.#write(record, undefined);
+  /**
+   * Accepts a job: it comes back until it is removed.
+   *
+   * @throws {EngineError} `STO-…`, `JOB-054` (`unavailable`): it may be accepted or not, so remove it.
+   * @throws {EngineError} `JOB-035` (`fenced`)
+   */
+  async add(job: Omit<SubmittedJob, 'bundle'>, code: Uint8Array): Promise<JobRecord> {
+    const { epoch } = this.#options.leader;
+    const { submissionId } = job;
+    const bundle = hashOf(code);
+    const names = { record: `${epoch}-${submissionId}`, bundle: `${epoch}-${bundle}` };
+    // Known as used before it is there, so that no other job's end takes it away.
+    this.#adding.set(submissionId, names.bundle);
+    await this.#alone(() => this.#createOnce(`${BUNDLES}/${names.bundle}`, code));
+    await this.#createOnce(`${RECORDS}/${names.record}`, encodeSubmittedJob({ ...job, bundle }));
+    await this.#change((jobs) => [
+      ...jobs.filter((one) => one.submissionId !== submissionId),
+      { submissionId, ...names },
+    ]);
+    this.#adding.delete(submissionId);
+    return { ...job, bundle, started: undefined };
   }
 
-  /** Writes what has changed. @throws {EngineError} `STO-…`, `JOB-035` (`fenced`). */
-  replace({ etag }: StoredJob, record: JobRecord): Promise<StoredJob> {
-    return this.#write(record, etag);
+  /** Its tasks may run from now on. @throws {EngineError} as `add`. */
+  async start({ submissionId }: SubmittedJob, started: JobStarted): Promise<void> {
+    await this.#change((jobs) =>
+      jobs.map((job) => (job.submissionId === submissionId ? { ...job, started } : job)),
+    );
   }
 
-  /** Does nothing if it is gone. */
+  /** Does nothing if it is gone. @throws {EngineError} as `add`. */
   async remove(submissionId: string): Promise<void> {
-    await this.#store.delete([pathOf(submissionId)]);
+    const before = this.#held().index.jobs.find((job) => job.submissionId === submissionId);
+    await this.#change((jobs) => jobs.filter((job) => job.submissionId !== submissionId));
+    const { epoch } = this.#options.leader;
+    const record = before?.record ?? `${epoch}-${submissionId}`;
+    const bundle = before?.bundle ?? this.#adding.get(submissionId);
+    await this.#store.delete([`${RECORDS}/${record}`]);
+    await this.#alone(async () => {
+      if (bundle === undefined || this.#isUsed(bundle, submissionId)) return;
+      await this.#store.delete([`${BUNDLES}/${bundle}`]);
+    });
+    this.#adding.delete(submissionId);
   }
 
-  /** All records, the oldest first, and what is wrong with those that cannot be read. */
+  /** All jobs, the oldest first, and what is wrong with those that cannot be read. @throws {EngineError} as `add`. */
   async list(): Promise<{
-    readonly jobs: readonly StoredJob[];
+    readonly jobs: readonly JobRecord[];
     readonly problems: readonly unknown[];
   }> {
-    const jobs: StoredJob[] = [];
+    const jobs: JobRecord[] = [];
     const problems: unknown[] = [];
-    for await (const { path } of this.#store.list(RECORDS)) {
+    for (const { record, started } of this.#held().index.jobs) {
+      const path = `${RECORDS}/${record}`;
       try {
         const found = await this.#store.read(path);
-        if (found === undefined) continue;
-        const record = decodeJobRecord(found.bytes, `${this.#store.url}/${path}`, this.#own);
-        jobs.push({ record, etag: found.etag });
+        if (found === undefined) throw await this.#lostError(path);
+        const job = decodeSubmittedJob(found.bytes, this.#urlOf(path), this.#options.own);
+        jobs.push({ ...job, started });
       } catch (error) {
-        if (error instanceof EngineError && error.kind === 'unavailable') throw error;
+        if (error instanceof EngineError && error.kind !== 'corrupt' && error.kind !== 'invalid') {
+          throw error;
+        }
         problems.push(error);
       }
     }
-    jobs.sort((a, b) => a.record.atMs - b.record.atMs);
     return { jobs, problems };
   }
 
-  /** Removes all code but this: what crashes left. Not beside a submission. */
-  async sweepBundles(used: ReadonlySet<string>): Promise<void> {
+  /** The job's code. @throws {EngineError} `JOB-036` (`corrupt`) if it is not there, or another one. */
+  async bundle({ submissionId, bundle }: SubmittedJob): Promise<Uint8Array> {
+    const { epoch } = this.#options.leader;
+    const indexed = this.#held().index.jobs.find((job) => job.submissionId === submissionId);
+    const path = `${BUNDLES}/${indexed?.bundle ?? `${epoch}-${bundle}`}`;
+    const found = await this.#store.read(path);
+    if (found !== undefined && hashOf(found.bytes) === bundle) return found.bytes;
+    throw await this.#lostError(path);
+  }
+
+  /** Removes what crashes left. Not beside a submission. */
+  async sweep(): Promise<void> {
+    const { jobs } = this.#held().index;
+    const used = new Set(
+      jobs.flatMap(({ record, bundle }) => [`${RECORDS}/${record}`, `${BUNDLES}/${bundle}`]),
+    );
     const unused: string[] = [];
-    for await (const { path } of this.#store.list(BUNDLES)) {
-      if (!used.has(path.slice(BUNDLES.length + 1))) unused.push(path);
+    for (const folder of [RECORDS, BUNDLES]) {
+      for await (const { path } of this.#store.list(folder)) {
+        // What a later leader makes is not ours to judge, though we may not know of it yet.
+        const [, madeBy] = MADE_BY.exec(path.slice(folder.length + 1)) ?? [];
+        if (Number(madeBy) <= this.#options.leader.epoch && !used.has(path)) unused.push(path);
+      }
     }
     await this.#store.delete(unused);
   }
 
-  /** To be called when no record names it. */
-  async removeBundle(hash: string): Promise<void> {
-    await this.#store.delete([`${BUNDLES}/${hash}`]);
+  #isUsed(bundle: string, except: string): boolean {
+    const adding = [...this.#adding].some(([id, name]) => name === bundle && id !== except);
+    return adding || this.#held().index.jobs.some((job) => job.bundle === bundle);
   }
 
-  /** A write whose answer is lost is found by its content. */
-  async #write(record: JobRecord, expected: Etag | undefined): Promise<StoredJob> {
-    const path = pathOf(record.submissionId);
-    const bytes = encodeJobRecord(record);
-    for (let tries = 1; ; tries += 1) {
+  /** It may be gone because a later leader has removed it. @throws {EngineError} `JOB-035` (`fenced`) */
+  async #lostError(path: string): Promise<EngineError> {
+    await this.#reread();
+    return lostBundleError(this.#urlOf(path));
+  }
+
+  #alone<T>(act: () => Promise<T>): Promise<T> {
+    const done = this.#lastOfCode.then(act, act);
+    this.#lastOfCode = done.catch(() => undefined);
+    return done;
+  }
+
+  async #createOnce(path: string, bytes: Uint8Array): Promise<void> {
+    const stored = await this.#store.create(path, bytes).catch((error: unknown) => {
+      if (isUnavailable(error)) return this.#store.create(path, bytes);
+      throw error;
+    });
+    if (stored !== 'taken') return;
+    const found = await this.#store.read(path);
+    if (found === undefined || Buffer.compare(found.bytes, bytes) !== 0) {
+      throw lostBundleError(this.#urlOf(path));
+    }
+  }
+
+  #change(next: (jobs: readonly IndexedJob[]) => readonly IndexedJob[]): Promise<void> {
+    const changed = this.#last.then(
+      () => this.#swap(next),
+      () => this.#swap(next),
+    );
+    this.#last = changed.catch(() => undefined);
+    return changed;
+  }
+
+  /** `next` must lead to the same when it is applied to its own result: after a lost answer it is. */
+  async #swap(next: (jobs: readonly IndexedJob[]) => readonly IndexedJob[]): Promise<void> {
+    const nonce = randomHex(this.#options.random, NONCE_LENGTH);
+    let cause: unknown;
+    for (let tries = 0; tries < TRIES_MAX; tries += 1) {
+      const { index: before, etag: expected } = this.#held();
+      const index: JobIndex = { ...before, nonce, jobs: next(before.jobs) };
       try {
-        const etag = await this.#store.replaceIf(path, bytes, expected);
-        if (etag !== 'changed') return { record, etag };
-        const found = await this.#store.read(path);
-        if (found !== undefined && Buffer.compare(found.bytes, bytes) === 0) {
-          return { record, etag: found.etag };
-        }
-        throw new EngineError('JOB-035', 'fenced', 'another JobManager has the job', {
-          details: { record: `${this.#store.url}/${path}` },
-          hint: 'Stop this service, or the other one: two of them must not share high-availability.storageDir.',
-        });
+        const etag = await this.#store.replaceIf(INDEX_PATH, encodeJobIndex(index), expected);
+        if (etag !== 'changed') return this.#hold({ index, etag });
+        const found = await this.#reread();
+        if (found.index.nonce === nonce) return;
       } catch (error) {
-        const mayHelp = error instanceof EngineError && error.kind === 'unavailable';
-        if (!mayHelp || tries >= TRIES_MAX) throw error;
+        if (!isUnavailable(error)) throw error;
+        cause = error;
       }
     }
+    if ((await this.#reread()).index.nonce === nonce) return;
+    throw jobStoreBusyError(this.#urlOf(INDEX_PATH), cause);
+  }
+
+  async #reread(): Promise<FoundIndex> {
+    const found = await readJobIndex(this.#store);
+    const { leader } = this.#options;
+    const now = found?.index.leader;
+    if (found === undefined || now?.leaseId !== leader.leaseId || now.epoch !== leader.epoch) {
+      throw storeTakenError(this.#urlOf(INDEX_PATH), leader.epoch, now?.epoch);
+    }
+    this.#hold(found);
+    return found;
+  }
+
+  #requireNoLater(index: JobIndex | undefined): void {
+    const { leaseId, epoch } = this.#options.leader;
+    if (index?.leader.leaseId !== leaseId || index.leader.epoch <= epoch) return;
+    throw storeTakenError(this.#urlOf(INDEX_PATH), epoch, index.leader.epoch);
+  }
+
+  #held(): FoundIndex {
+    assert(this.#found !== undefined, 'the store of jobs is taken over before it is used');
+    return this.#found;
+  }
+
+  #hold(found: FoundIndex): void {
+    this.#found = found;
+  }
+
+  #urlOf(path: string): string {
+    return `${this.#store.url}/${path}`;
   }
 }
 
@@ -136,6 +293,10 @@ export async function hasEnded(
   return found?.record.jobId !== started.jobId || found.record.state !== 'running';
 }
 
-function pathOf(submissionId: string): string {
-  return `${RECORDS}/${submissionId}`;
+function hashOf(code: Uint8Array): string {
+  return createHash('sha256').update(code).digest('hex');
+}
+
+function isUnavailable(error: unknown): boolean {
+  return error instanceof EngineError && error.kind === 'unavailable';
 }
