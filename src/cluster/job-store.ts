@@ -389,12 +389,18 @@ export class JobStore {
   /**
    * Writes down how the job ended, and lets its checkpoints go if the retention says so. The name's
    * record is first: were the checkpoints gone while it still said that the job runs, a submission
-   * after a crash would resume from nothing and do everything once more.
+   * after a crash would resume from nothing and do everything once more. And first of all it is made sure
+   * that the job is still ours: whoever leads it next takes HEAD before the name, and in between the name
+   * would let us end a job that is to go on.
+   *
+   * @throws {EngineError} `CHK-003` (`fenced`): another one leads the job, and nothing was written.
+   * @throws {EngineError} `CHK-007`, `STO-…` (`unavailable`): whether it ended is not yet known to others.
    */
   async end({ ended, savepointUrl, hasRun }: EndOfJob, scope: SweepScope): Promise<void> {
     const { store, world } = this.#options;
     const { jobId, jobName, lineage, epoch } = this.identity;
     const atMs = world.clock.wallMs();
+    await this.#checkpoints.confirm();
     await endName(
       { store, random: world.random },
       {

@@ -13,7 +13,7 @@ import { describe, expect, it } from 'vitest';
 import { randomHex, systemRandom } from '../../src/common/random.ts';
 import { leadershipRun } from './jobs/leadership-run.ts';
 
-const RUNS = 150;
+const RUNS = 75;
 const FRESH = randomHex(systemRandom, 8);
 const SEEDS = process.env.SEED ? [process.env.SEED] : ['fixed', FRESH];
 

@@ -10,8 +10,6 @@
  * Replay: SEED=<seed> npx vitest run --project simulation test/simulation/service-crashes.test.ts
  */
 import { describe, expect, it } from 'vitest';
-import { z } from 'zod';
-import type { JobSubmission } from '../../src/cluster/dispatcher/cluster.ts';
 import { Dispatcher, type DispatcherEntry } from '../../src/cluster/dispatcher/dispatcher.ts';
 import { INDEX_PATH } from '../../src/cluster/dispatcher/job-index.ts';
 import { DurableJobs } from '../../src/cluster/dispatcher/durable-jobs.ts';
@@ -19,68 +17,12 @@ import { sleep } from '../../src/common/clock.ts';
 import { openStore } from '../../src/cluster/open-store.ts';
 import { runJob } from '../../src/cluster/run-job.ts';
 import { readFinishedValues } from '../../src/connectors/file/read-finished.ts';
-import { defineJob, generate, valueState, type JobDefinition } from '../../src/index.ts';
-import { parseSettings } from '../../src/settings/parse-settings.ts';
 import { seededRandom } from '../../src/testing/index.ts';
 import type { SimulatedProcess } from '../../src/testing/simulation/simulated-process.ts';
 import { Simulation } from '../../src/testing/simulation/simulation.ts';
-import { out } from './jobs/topology.ts';
+import { EXPECTED, FLINK, jobOf, NAMES, POISONED, SLOW, submission } from './jobs/service-jobs.ts';
 
 const SEED = process.env.SEED ?? '1';
-const COUNT = 24;
-
-const FLINK = parseSettings({
-  env: {},
-  cores: 1,
-  dynamic: {
-    'execution.checkpointing.interval': '20 ms',
-    'execution.checkpointing.min-pause': '0 ms',
-    'restart-strategy.type': 'none',
-  },
-});
-
-const seen = valueState('seen', z.number());
-const Seen = z.object({ key: z.number(), seen: z.number() });
-
-/** One of this name fails at an element. */
-const POISONED = 'poisoned';
-/** One of this name takes its time. */
-const SLOW = 'slow';
-
-function jobOf(name: string): JobDefinition<undefined> {
-  return defineJob(name, (env) => {
-    env
-      .fromSource(
-        'numbers',
-        generate(COUNT, (n) => n, { rowsPerSecond: name === SLOW ? 20 : 500 }),
-      )
-      .keyBy((n) => n % 3)
-      .process('count', { seen }, Seen, (n, { key, state, out: output }) => {
-        if (name === POISONED && n === 20) throw new RangeError('planned by the test');
-        const next = (state.seen.value() ?? 0) + 1;
-        state.seen.update(next);
-        output.emit({ key, seen: next });
-      })
-      .sinkTo('out', out(`/${name}`));
-  });
-}
-
-const NAMES = ['first', 'second'] as const;
-const EXPECTED = Array.from({ length: COUNT }, (_, n) =>
-  JSON.stringify({ key: n % 3, seen: Math.floor(n / 3) + 1 }),
-).sort();
-
-function submission(name: string): JobSubmission {
-  return {
-    module: name,
-    arguments: [],
-    flink: FLINK,
-    from: { kind: 'resume' },
-    allowNonRestoredState: false,
-    folder: '/',
-  };
-}
-
 interface Service {
   readonly process: SimulatedProcess;
   readonly dispatcher: Dispatcher;
