@@ -7,9 +7,8 @@ import { systemRandom as random } from '../common/random.ts';
 import { MemoryBlobStore } from '../storage/memory-blob-store.ts';
 import { JobStore, openJob } from './job-store.ts';
 
-async function opened() {
-  const store = new MemoryBlobStore(systemClock);
-  const options = {
+function optionsOf(store: MemoryBlobStore) {
+  return {
     store,
     openStore: () => store,
     jobName: 'a',
@@ -19,6 +18,11 @@ async function opened() {
     owner: 'test',
     discards: () => true,
   } as const;
+}
+
+async function opened() {
+  const store = new MemoryBlobStore(systemClock);
+  const options = optionsOf(store);
   const job = await openJob(options);
   const { jobId, epoch } = job.checkpoints;
   const { lineage } = job;
@@ -47,4 +51,23 @@ it('does not end a job that another one leads, though that one has not taken the
   await acquireLeadership({ store, jobId, lineage, owner: 'next', random });
   await expect(job.end(END, SCOPE)).rejects.toThrow('CHK-003');
   expect((await readNameRecord(store, 'a'))?.record.state).toBe('running');
+});
+
+// The leader before finished a job just when the next one had looked whether it was over, and it ran again.
+it('goes on with the run that is meant, or with none', async () => {
+  const { store, jobId, job } = await opened();
+  const from = { kind: 'resume', jobId } as const;
+  const next = await openJob({ ...optionsOf(store), from });
+  expect(next.checkpoints).toMatchObject({ jobId, epoch: 2 });
+  await expect(
+    openJob({ ...optionsOf(store), from: { kind: 'resume', jobId: 'other' } }),
+  ).rejects.toThrow('JOB-055');
+  await expect(job.end(END, SCOPE)).rejects.toThrow('CHK-003');
+  await new JobStore({
+    ...optionsOf(store),
+    ...next,
+    identity: { ...job.identity, epoch: 2 },
+    vertices: [],
+  }).end(END, SCOPE);
+  await expect(openJob({ ...optionsOf(store), from })).rejects.toThrow('JOB-055');
 });

@@ -45,6 +45,7 @@ import {
   type LocatedSnapshot,
   type SnapshotStores,
 } from '../checkpoint/snapshot-path.ts';
+import { EngineError } from '../common/errors.ts';
 import { randomHex } from '../common/random.ts';
 import type { World } from '../contracts/source.ts';
 import type { ExecutionPlan } from '../graph/execution-plan.ts';
@@ -52,7 +53,8 @@ import type { BlobStore } from '../storage/blob-store.ts';
 
 /** Where a submission starts from; the default is the resume rule. */
 export type StartFrom =
-  | { readonly kind: 'resume' }
+  /** With a job id: goes on with that very run, or not at all. */
+  | { readonly kind: 'resume'; readonly jobId?: string }
   | { readonly kind: 'fresh' }
   /**
    * A checkpoint's or savepoint's URL, or its path in the job's storage. `latest`: the newest of the
@@ -92,6 +94,7 @@ export async function openJob(options: OpenJobOptions): Promise<OpenedJob> {
   const { store, jobName, world, from } = options;
   const named = from.kind === 'snapshot' ? await findNamed(options, from.path) : undefined;
   const known = await readNameRecord(store, jobName);
+  requireGoingOn(jobName, from, known?.record);
   const head = known && (await readHead(store, known.record.jobId))?.head;
   const claim = from.kind === 'snapshot' && from.claimMode === 'CLAIM';
   if (claim && named !== undefined) await requireClaimable(store, named, known?.record);
@@ -141,6 +144,17 @@ export async function openJob(options: OpenJobOptions): Promise<OpenedJob> {
     messages: decision.messages,
     restored: await latestOf(checkpoints, options),
   };
+}
+
+/**
+ * A run that is brought back may have ended since that was decided, under whoever led it before. It must
+ * not begin anew.
+ */
+function requireGoingOn(jobName: string, from: StartFrom, record: NameRecord | undefined): void {
+  if (from.kind !== 'resume' || from.jobId === undefined) return;
+  const { jobId } = from;
+  if (record?.jobId === jobId && record.state === 'running') return;
+  throw runIsOverError(jobName, jobId, record?.jobId === jobId ? record.state : 'replaced');
 }
 
 /**
@@ -457,4 +471,14 @@ function messagesOf(plan: RestorePlan): string[] {
     );
   }
   return messages;
+}
+
+/** A run that is to be gone on with has ended, or another one has its name. */
+export const RUN_IS_OVER = 'JOB-055';
+
+function runIsOverError(jobName: string, jobId: string, state: string): EngineError {
+  return new EngineError('JOB-055', 'invalid', 'the run that is to go on is over', {
+    details: { jobName, jobId, state },
+    hint: 'Submit the job again if it is to run once more.',
+  });
 }

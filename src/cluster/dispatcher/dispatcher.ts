@@ -9,6 +9,7 @@ import { pinnedError } from '../../checkpoint/snapshot-errors.ts';
 import type { FlinkSettings } from '../../settings/flink-settings.ts';
 import type { BlobStore } from '../../storage/blob-store.ts';
 import type { JobEvent, JobResult } from '../job-events.ts';
+import { RUN_IS_OVER } from '../job-store.ts';
 import type { JobLed, RunningJob } from '../lead-job.ts';
 import type { Cluster, JobSubmission, JobView, TaskManagerView } from './cluster.ts';
 import { DispatchedJob, JobDiary } from './dispatched-job.ts';
@@ -218,12 +219,13 @@ export class Dispatcher implements Cluster {
         });
         return;
       }
-      this.#problem(submissionId, 'a job is not brought back', error);
+      const isOver = error instanceof EngineError && error.code === RUN_IS_OVER;
+      if (!isOver) this.#problem(submissionId, 'a job is not brought back', error);
       this.#release(submissionId);
       const isReplaced = error instanceof EngineError && error.code === NAME_TAKEN;
       // Nobody was told that it was accepted.
       const isRefused = started === undefined && kind === 'invalid';
-      if (isReplaced || isRefused) await this.#forget(submissionId);
+      if (isOver || isReplaced || isRefused) await this.#forget(submissionId);
       else if (started !== undefined) this.#dormant.set(started.jobName, record);
     }
   }
@@ -237,7 +239,7 @@ export class Dispatcher implements Cluster {
     const submission: JobSubmission =
       started === undefined
         ? record.submission
-        : { ...record.submission, from: { kind: 'resume' } };
+        : { ...record.submission, from: { kind: 'resume', jobId: started.jobId } };
     try {
       const running = await this.#options.runner.run({
         submissionId,

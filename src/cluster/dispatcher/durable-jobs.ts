@@ -29,7 +29,7 @@ const TRIES_MAX = 3;
 /** The leader before may still be changing it; each time is a race lost. */
 const TAKE_OVER_TRIES_MAX = 50;
 const NONCE_LENGTH = 16;
-/** The epoch of its leader, and an id or a hash. */
+/** The epoch of the leader that accepted it, and the submission. */
 const MADE_BY = /^(\d+)-[0-9a-f]+$/;
 
 export interface DurableJobsOptions {
@@ -55,11 +55,6 @@ export class DurableJobs {
   #found: FoundIndex | undefined;
   /** The index is changed by one call at a time. */
   #last: Promise<unknown> = Promise.resolve();
-  /** Code of submissions that the index does not name yet. */
-  readonly #adding = new Map<string, string>();
-  /** Code is made and removed by one call at a time: the same code may be another submission's. */
-  #lastOfCode: Promise<unknown> = Promise.resolve();
-
   constructor(options: DurableJobsOptions) {
     this.#options = options;
     this.#store = options.store;
@@ -101,19 +96,15 @@ export class DurableJobs {
    * @throws {EngineError} `JOB-035` (`fenced`)
    */
   async add(job: Omit<SubmittedJob, 'bundle'>, code: Uint8Array): Promise<JobRecord> {
-    const { epoch } = this.#options.leader;
     const { submissionId } = job;
     const bundle = hashOf(code);
-    const names = { record: `${epoch}-${submissionId}`, bundle: `${epoch}-${bundle}` };
-    // Known as used before it is there, so that no other job's end takes it away.
-    this.#adding.set(submissionId, names.bundle);
-    await this.#alone(() => this.#createOnce(`${BUNDLES}/${names.bundle}`, code));
-    await this.#createOnce(`${RECORDS}/${names.record}`, encodeSubmittedJob({ ...job, bundle }));
+    const name = this.#nameOf(submissionId);
+    await this.#createOnce(`${BUNDLES}/${name}`, code);
+    await this.#createOnce(`${RECORDS}/${name}`, encodeSubmittedJob({ ...job, bundle }));
     await this.#change((jobs) => [
       ...jobs.filter((one) => one.submissionId !== submissionId),
-      { submissionId, ...names },
+      { submissionId, files: name },
     ]);
-    this.#adding.delete(submissionId);
     return { ...job, bundle, started: undefined };
   }
 
@@ -126,17 +117,9 @@ export class DurableJobs {
 
   /** Does nothing if it is gone. @throws {EngineError} as `add`. */
   async remove(submissionId: string): Promise<void> {
-    const before = this.#held().index.jobs.find((job) => job.submissionId === submissionId);
+    const name = this.#nameOf(submissionId);
     await this.#change((jobs) => jobs.filter((job) => job.submissionId !== submissionId));
-    const { epoch } = this.#options.leader;
-    const record = before?.record ?? `${epoch}-${submissionId}`;
-    const bundle = before?.bundle ?? this.#adding.get(submissionId);
-    await this.#store.delete([`${RECORDS}/${record}`]);
-    await this.#alone(async () => {
-      if (bundle === undefined || this.#isUsed(bundle, submissionId)) return;
-      await this.#store.delete([`${BUNDLES}/${bundle}`]);
-    });
-    this.#adding.delete(submissionId);
+    await this.#store.delete([`${RECORDS}/${name}`, `${BUNDLES}/${name}`]);
   }
 
   /** All jobs, the oldest first, and what is wrong with those that cannot be read. @throws {EngineError} as `add`. */
@@ -146,8 +129,8 @@ export class DurableJobs {
   }> {
     const jobs: JobRecord[] = [];
     const problems: unknown[] = [];
-    for (const { record, started } of this.#held().index.jobs) {
-      const path = `${RECORDS}/${record}`;
+    for (const { files, started } of this.#held().index.jobs) {
+      const path = `${RECORDS}/${files}`;
       try {
         const found = await this.#store.read(path);
         if (found === undefined) throw await this.#lostError(path);
@@ -165,9 +148,7 @@ export class DurableJobs {
 
   /** The job's code. @throws {EngineError} `JOB-036` (`corrupt`) if it is not there, or another one. */
   async bundle({ submissionId, bundle }: SubmittedJob): Promise<Uint8Array> {
-    const { epoch } = this.#options.leader;
-    const indexed = this.#held().index.jobs.find((job) => job.submissionId === submissionId);
-    const path = `${BUNDLES}/${indexed?.bundle ?? `${epoch}-${bundle}`}`;
+    const path = `${BUNDLES}/${this.#nameOf(submissionId)}`;
     const found = await this.#store.read(path);
     if (found !== undefined && hashOf(found.bytes) === bundle) return found.bytes;
     throw await this.#lostError(path);
@@ -176,35 +157,30 @@ export class DurableJobs {
   /** Removes what crashes left. Not beside a submission. */
   async sweep(): Promise<void> {
     const { jobs } = this.#held().index;
-    const used = new Set(
-      jobs.flatMap(({ record, bundle }) => [`${RECORDS}/${record}`, `${BUNDLES}/${bundle}`]),
-    );
+    const used = new Set(jobs.map(({ files }) => files));
     const unused: string[] = [];
     for (const folder of [RECORDS, BUNDLES]) {
       for await (const { path } of this.#store.list(folder)) {
         // What a later leader makes is not ours to judge, though we may not know of it yet.
-        const [, madeBy] = MADE_BY.exec(path.slice(folder.length + 1)) ?? [];
-        if (Number(madeBy) <= this.#options.leader.epoch && !used.has(path)) unused.push(path);
+        const name = path.slice(folder.length + 1);
+        const [, madeBy] = MADE_BY.exec(name) ?? [];
+        if (Number(madeBy) <= this.#options.leader.epoch && !used.has(name)) unused.push(path);
       }
     }
     await this.#store.delete(unused);
   }
 
-  #isUsed(bundle: string, except: string): boolean {
-    const adding = [...this.#adding].some(([id, name]) => name === bundle && id !== except);
-    return adding || this.#held().index.jobs.some((job) => job.bundle === bundle);
+  /** A name is given once: a removal that takes effect late, or is another's, must not hit anything new. */
+  #nameOf(submissionId: string): string {
+    const { index } = this.#held();
+    const indexed = index.jobs.find((job) => job.submissionId === submissionId);
+    return indexed?.files ?? `${this.#options.leader.epoch}-${submissionId}`;
   }
 
   /** It may be gone because a later leader has removed it. @throws {EngineError} `JOB-035` (`fenced`) */
   async #lostError(path: string): Promise<EngineError> {
     await this.#reread();
     return lostBundleError(this.#urlOf(path));
-  }
-
-  #alone<T>(act: () => Promise<T>): Promise<T> {
-    const done = this.#lastOfCode.then(act, act);
-    this.#lastOfCode = done.catch(() => undefined);
-    return done;
   }
 
   async #createOnce(path: string, bytes: Uint8Array): Promise<void> {

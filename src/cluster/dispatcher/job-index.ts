@@ -12,9 +12,8 @@ import type { JobStarted } from './job-record.ts';
 
 export interface IndexedJob {
   readonly submissionId: string;
-  /** Names of blobs. The epoch of the leader that made each stands in it, so that no other one removes it. */
-  readonly record: string;
-  readonly bundle: string;
+  /** Name of its record and of its code, which begins with the epoch of the leader that made them. */
+  readonly files: string;
   readonly started?: JobStarted;
 }
 

@@ -199,7 +199,7 @@ class Run {
     for (;;) {
       if (this.#kind !== 'deaf' && random.next() < 0.5) leadership.requireHeld();
       const submissionId = randomHex(random, 32);
-      // Few different ones, so that jobs share their code, of this leader and of others.
+      // Jobs may have the same code, of this leader and of others.
       const code = Buffer.from(`code ${randomInt(random, 3)}`);
       kept.push(submissionId);
       try {
@@ -233,8 +233,8 @@ class Run {
   }
 
   async #requireWhole({ jobs }: JobIndex): Promise<void> {
-    for (const { record, bundle } of jobs) {
-      for (const path of [`job-store/jobs/${record}`, `job-store/bundles/${bundle}`]) {
+    for (const { files } of jobs) {
+      for (const path of [`job-store/jobs/${files}`, `job-store/bundles/${files}`]) {
         if ((await this.#server.read(path)) === undefined) fail(`${path} is gone`);
       }
     }
