@@ -1,10 +1,12 @@
 /** Runs a benchmark by name: `npm run bench -- keyed-count [options]`. */
 import { deltaMain } from './delta.ts';
+import { failoverMain } from './failover.ts';
 import { keyedCountMain } from './keyed-count.ts';
 import { recoveryMain } from './recovery/recovery.ts';
 
 const BENCHMARKS: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
   delta: deltaMain,
+  failover: failoverMain,
   'keyed-count': keyedCountMain,
   recovery: recoveryMain,
 };

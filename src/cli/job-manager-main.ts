@@ -69,6 +69,8 @@ export async function serve({ folder, echo, onRunning, ...given }: ServeOptions)
     process.exit(STEPPED_DOWN);
   });
   onRunning(service);
+  // Whoever stands by has everything loaded when its turn comes.
+  if (service.role === 'standby') void import('../rest/attach-rest.ts');
   const release = hold();
   await stopped;
   release();

@@ -1,4 +1,3 @@
-import path from 'node:path';
 import { sleep } from '../common/clock.ts';
 import { EngineError } from '../common/errors.ts';
 import type { Cluster } from '../cluster/dispatcher/cluster.ts';
@@ -10,9 +9,8 @@ import { openStore } from '../cluster/open-store.ts';
 import type { World } from '../contracts/source.ts';
 import type { FlinkSettings } from '../settings/flink-settings.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
-import type { CodeFolder } from './code-folder.ts';
-import { NodeJobRunner } from './node-job-runner.ts';
-import { logFolder, type ServiceLog } from './service-log.ts';
+import type { NodeJobRunner } from './node-job-runner.ts';
+import type { ServiceLog } from './service-log.ts';
 
 /** How long a storage, or a port, is left alone before it is tried again. */
 const RETRY_MS = 500;
@@ -41,8 +39,7 @@ export interface LedClusterOptions {
   readonly config: FlinkSettings;
   /** Data folder. */
   readonly folder: string;
-  readonly code: CodeFolder;
-  readonly moduleOf: (url: string) => string;
+  readonly runner: NodeJobRunner;
   readonly attach: Attach | undefined;
   readonly token: string;
   readonly log: ServiceLog;
@@ -122,7 +119,7 @@ export class LedCluster {
 }
 
 function dispatcherOf(options: LedClusterOptions, jobs: DurableJobs): Dispatcher {
-  const { world, led, leadership, folder, config, moduleOf, code, log } = options;
+  const { world, led, leadership, folder, config, runner, log } = options;
   return new Dispatcher({
     world,
     jobs,
@@ -130,13 +127,7 @@ function dispatcherOf(options: LedClusterOptions, jobs: DurableJobs): Dispatcher
     requireLeading: () => {
       leadership.requireHeld();
     },
-    runner: new NodeJobRunner({
-      world,
-      code,
-      folder: path.resolve(folder),
-      logFolder: logFolder(folder),
-      moduleOf,
-    }),
+    runner,
     openStore: (url) => openStore(url, world),
     config,
     folder,

@@ -16,12 +16,16 @@ import type { BlobStore } from '../storage/blob-store.ts';
 import { clusterUrl, rememberCluster } from './cluster-place.ts';
 import { CodeFolder } from './code-folder.ts';
 import { LedCluster, type Attach } from './led-cluster.ts';
+import { NodeJobRunner } from './node-job-runner.ts';
 import { isCertainlyGone, pidSpace, startOf } from './process-identity.ts';
-import { ServiceLog } from './service-log.ts';
+import { logFolder, ServiceLog } from './service-log.ts';
 import { ServiceMark } from './service-record.ts';
+import { stayWarm } from './warm-standby.ts';
 
 const TOKEN_LENGTH = 64;
 const STANDBY_ID_LENGTH = 16;
+/** What was loaded for jobs that have not come by then is let go. */
+const UNUSED_MS = 60_000;
 
 export interface RunServiceOptions {
   readonly world: World;
@@ -87,7 +91,7 @@ class Service implements RunningService {
   readonly #leadership: Leadership;
   readonly #holder: LeaseHolder;
   readonly #token: string;
-  readonly #code: CodeFolder;
+  readonly #runner: NodeJobRunner;
   readonly #decided = deferred<RunningService['role']>();
   readonly #lost = deferred<unknown>();
   #role: RunningService['role'] = 'leading';
@@ -108,7 +112,13 @@ class Service implements RunningService {
     this.#store = openStore(url, world);
     rememberCluster(folder, url);
     this.#token = newToken(folder, world);
-    this.#code = new CodeFolder(path.join(folder, 'code'));
+    this.#runner = new NodeJobRunner({
+      world,
+      code: new CodeFolder(path.join(folder, 'code')),
+      folder,
+      logFolder: logFolder(folder),
+      moduleOf: options.moduleOf,
+    });
     this.#holder = thisHolder(folder, version);
     this.#leadership = new Leadership({
       clock: world.clock,
@@ -168,6 +178,7 @@ class Service implements RunningService {
   async #close(): Promise<void> {
     await this.#leading;
     await this.#standby?.close();
+    this.#runner.keepWarm([]);
     await this.#cluster?.close();
     // Last: from here on another one may lead.
     await this.#leadership.resign();
@@ -176,15 +187,15 @@ class Service implements RunningService {
 
   /** Never rejects. */
   async #lead(led: Led): Promise<void> {
-    const { world, folder, config, moduleOf, attach } = this.#options;
+    const { world, folder, config, attach } = this.#options;
     const wasStandby = this.#role === 'standby';
     this.#log.write({ kind: 'service-leads', epoch: led.epoch });
     try {
       const cluster = await LedCluster.start({
-        ...{ world, folder, config, moduleOf, attach, led },
+        ...{ world, folder, config, attach, led },
         store: this.#store,
         leadership: this.#leadership,
-        code: this.#code,
+        runner: this.#runner,
         token: this.#token,
         log: this.#log,
       });
@@ -193,6 +204,9 @@ class Service implements RunningService {
       if (wasStandby) void cluster.attachWhenPossible().then((address) => this.#answers(address));
       else this.#answers(await cluster.attach());
       void this.#standby?.close();
+      world.clock.after(UNUSED_MS, () => {
+        this.#runner.keepWarm([]);
+      });
       this.#decided.resolve('leading');
     } catch (error) {
       if (wasStandby) this.#lose(error);
@@ -225,6 +239,10 @@ class Service implements RunningService {
     this.#standby = new StandbyMark({ store: this.#store, clock: world.clock }, id, this.#holder);
     this.#role = 'standby';
     this.#mark.change({ state: 'standby' });
+    void stayWarm({
+      ...{ world, config, store: this.#store, runner: this.#runner },
+      isOver: () => this.#isStopping || this.#leading !== undefined,
+    });
     this.#decided.resolve('standby');
   }
 

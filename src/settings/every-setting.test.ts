@@ -45,6 +45,7 @@ const ROWS: Readonly<Record<SettingName, Row>> = {
   leaseDurationMs: { ...duration, bad: '99' },
   leaseRenewDeadlineMs: { ...duration, bad: '49' },
   leaseRenewIntervalMs: { ...duration, bad: '9' },
+  warmJobs: { ...count, bad: '-1' },
   jobStoreCapacity: { ...count, bad: '10001' },
   jobStoreExpirationSeconds: { ...count, bad: '0' },
   checkpointIntervalMs: { ...duration, bad: '-1' },

@@ -48,6 +48,13 @@ export const SERVICE_TABLE = {
     default: 500,
     doc: 'How often the leader renews and a standby looks, at most half of the renew-deadline. Each is one request to the storage, which an object store may charge for.',
   }),
+  warmJobs: setting({
+    env: 'TIDEMARK_WARM_JOBS',
+    key: 'tidemark.high-availability.warm-jobs',
+    type: wholeNumber({ least: 0, most: 1000 }),
+    default: 4,
+    doc: 'For how many jobs a standby has a process with the code loaded, so that they go on sooner when it takes over; the ones that were submitted first. Each costs the memory of a TaskManager without state, 60 MB and more.',
+  }),
   jobStoreCapacity: setting({
     env: 'FLINK_JOBSTORE_MAX_CAPACITY',
     key: 'jobstore.max-capacity',

@@ -130,11 +130,9 @@ export class DurableJobs {
     const jobs: JobRecord[] = [];
     const problems: unknown[] = [];
     for (const { files, started } of this.#held().index.jobs) {
-      const path = `${RECORDS}/${files}`;
       try {
-        const found = await this.#store.read(path);
-        if (found === undefined) throw await this.#lostError(path);
-        const job = decodeSubmittedJob(found.bytes, this.#urlOf(path), this.#options.own);
+        const job = await readSubmitted(this.#store, files, this.#options.own);
+        if (job === undefined) throw await this.#lostError(`${RECORDS}/${files}`);
         jobs.push({ ...job, started });
       } catch (error) {
         if (error instanceof EngineError && error.kind !== 'corrupt' && error.kind !== 'invalid') {
@@ -148,10 +146,10 @@ export class DurableJobs {
 
   /** The job's code. @throws {EngineError} `JOB-036` (`corrupt`) if it is not there, or another one. */
   async bundle({ submissionId, bundle }: SubmittedJob): Promise<Uint8Array> {
-    const path = `${BUNDLES}/${this.#nameOf(submissionId)}`;
-    const found = await this.#store.read(path);
-    if (found !== undefined && hashOf(found.bytes) === bundle) return found.bytes;
-    throw await this.#lostError(path);
+    const name = this.#nameOf(submissionId);
+    const code = await readCode(this.#store, name, bundle);
+    if (code !== undefined) return code;
+    throw await this.#lostError(`${BUNDLES}/${name}`);
   }
 
   /** Removes what crashes left. Not beside a submission. */
@@ -254,6 +252,52 @@ export class DurableJobs {
   #urlOf(path: string): string {
     return `${this.#store.url}/${path}`;
   }
+}
+
+async function readSubmitted(
+  store: BlobStore,
+  name: string,
+  own: FlinkSettings,
+): Promise<SubmittedJob | undefined> {
+  const path = `${RECORDS}/${name}`;
+  const found = await store.read(path);
+  return found && decodeSubmittedJob(found.bytes, `${store.url}/${path}`, own);
+}
+
+/** Undefined if it is not there, or another one. */
+async function readCode(
+  store: BlobStore,
+  name: string,
+  hash: string,
+): Promise<Uint8Array | undefined> {
+  const found = await store.read(`${BUNDLES}/${name}`);
+  return found !== undefined && hashOf(found.bytes) === hash ? found.bytes : undefined;
+}
+
+/** A job that runs under another leader. */
+export interface LedElsewhere extends SubmittedJob {
+  readonly code: Uint8Array;
+}
+
+/**
+ * Jobs that run now, for who does not lead: the oldest first, at most so many. What has just gone is left out.
+ *
+ * @throws {EngineError} `STO-…` (`unavailable`), `CHK-001` (`corrupt`) …
+ */
+export async function jobsLedElsewhere(
+  store: BlobStore,
+  own: FlinkSettings,
+  most: number,
+): Promise<readonly LedElsewhere[]> {
+  const indexed = (await readJobIndex(store))?.index.jobs ?? [];
+  const jobs: LedElsewhere[] = [];
+  for (const { files } of indexed.filter(({ started }) => started !== undefined).slice(0, most)) {
+    const job = await readSubmitted(store, files, own);
+    if (job === undefined) continue;
+    const code = await readCode(store, files, job.bundle);
+    if (code !== undefined) jobs.push({ ...job, code });
+  }
+  return jobs;
 }
 
 /**
