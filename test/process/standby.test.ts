@@ -14,6 +14,16 @@ import type { NodeProcess } from '../support/tidemark-process.ts';
 
 const TEST_MS = 180_000;
 
+/** What `service start` and `service status` answer. */
+interface Started {
+  readonly pid: number;
+  readonly role: string;
+  readonly folder: string;
+}
+interface Status {
+  readonly leader?: { readonly pid: number };
+}
+
 let cluster: ServiceCluster;
 
 afterEach(async () => {
@@ -160,6 +170,37 @@ describe('a standby', () => {
       expect(await watch.whole).toEqual([]);
       expect(standby.count('failure')).toBe(0);
       await standby.kill('SIGTERM');
+    },
+    TEST_MS,
+  );
+
+  it(
+    'finds the service of its user by itself, and takes the place of it',
+    async () => {
+      cluster = new ServiceCluster({ count: 1, rate: 1 });
+      const start = async (...more: string[]): Promise<Started> => {
+        const run = await service('start', ...more, '-D', 'rest.port=0');
+        expect(run.code, run.stderr).toBe(0);
+        return JSON.parse(run.stdout) as Started;
+      };
+      const service = (...args: string[]) => cluster.run('home', 'service', ...args, '--json');
+      const status = async () => JSON.parse((await service('status')).stdout) as Status;
+      const first = await start();
+      expect(first.role).toBe('leading');
+      const second = await start('--standby');
+      expect(second).toMatchObject({ role: 'standby', folder: `${cluster.data('home')}/standby` });
+      expect(await status()).toMatchObject({
+        leader: { pid: first.pid },
+        standbys: [{ pid: second.pid }],
+      });
+      process.kill(first.pid, 'SIGKILL');
+      while ((await status()).leader?.pid !== second.pid) await sleep(systemClock, 20);
+      // In the folder that is free now.
+      const third = await start('--standby');
+      expect(third).toMatchObject({ role: 'standby', folder: cluster.data('home') });
+      expect((await service('stop')).code).toBe(0);
+      expect((await service('stop', '--data', second.folder)).code).toBe(0);
+      expect((await status()).leader).toBeUndefined();
     },
     TEST_MS,
   );

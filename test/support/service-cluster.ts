@@ -98,6 +98,9 @@ export class ServiceCluster {
   /** Kills what runs, also what stands still, and removes all files. */
   async close(): Promise<void> {
     for (const service of this.#services) await service.kill('SIGKILL');
+    for (const folder of ['data-home', 'data-home/standby']) {
+      await runTidemark(['service', 'stop', '--data', path.join(this.root, folder)]);
+    }
     for (const { pid } of this.firsts()) kill(pid);
     fs.rmSync(this.root, { recursive: true, maxRetries: 10, retryDelay: 100 });
   }
