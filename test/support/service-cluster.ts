@@ -2,14 +2,8 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import {
-  NodeProcess,
-  REPOSITORY,
-  runTidemark,
-  settings,
-  startTidemark,
-  type Run,
-} from './tidemark-process.ts';
+import type { NodeProcess } from './tidemark-process.ts';
+import { REPOSITORY, runTidemark, settings, startTidemark, type Run } from './tidemark-process.ts';
 
 export interface ServiceClusterOptions {
   /** Elements of the job, and how many come in a second. */

@@ -72,11 +72,17 @@ export class DurableJobs {
     for (let tries = 0; tries < TAKE_OVER_TRIES_MAX; tries += 1) {
       try {
         const found = await readJobIndex(this.#store);
-        if (found?.index.nonce === nonce) return this.#hold(found);
+        if (found?.index.nonce === nonce) {
+          this.#hold(found);
+          return;
+        }
         this.#requireNoLater(found?.index);
         const index = { leader, nonce, jobs: found?.index.jobs ?? [] };
         const etag = await this.#store.replaceIf(INDEX_PATH, encodeJobIndex(index), found?.etag);
-        if (etag !== 'changed') return this.#hold({ index, etag });
+        if (etag !== 'changed') {
+          this.#hold({ index, etag });
+          return;
+        }
       } catch (error) {
         if (!isUnavailable(error)) throw error;
         cause = error;
@@ -85,8 +91,8 @@ export class DurableJobs {
     }
     // The last try may have succeeded with its answer lost.
     const found = await readJobIndex(this.#store);
-    if (found?.index.nonce === nonce) return this.#hold(found);
-    throw jobStoreBusyError(this.#urlOf(INDEX_PATH), cause);
+    if (found?.index.nonce !== nonce) throw jobStoreBusyError(this.#urlOf(INDEX_PATH), cause);
+    this.#hold(found);
   }
 
   /**
@@ -211,7 +217,10 @@ export class DurableJobs {
       const index: JobIndex = { ...before, nonce, jobs: next(before.jobs) };
       try {
         const etag = await this.#store.replaceIf(INDEX_PATH, encodeJobIndex(index), expected);
-        if (etag !== 'changed') return this.#hold({ index, etag });
+        if (etag !== 'changed') {
+          this.#hold({ index, etag });
+          return;
+        }
         const found = await this.#reread();
         if (found.index.nonce === nonce) return;
       } catch (error) {

@@ -35,7 +35,7 @@ const KIND = 'job-index';
 
 export function encodeJobIndex(index: JobIndex): Uint8Array {
   const versions = { formatVersion: INDEX_FORMAT, minReader: INDEX_FORMAT };
-  return encodeFramed(KIND, { ...versions, ...index } as Versioned);
+  return encodeFramed(KIND, { ...versions, ...index });
 }
 
 /** @throws {EngineError} `CHK-001` (`corrupt`), `CHK-002` (`invalid`), `STO-001` (`unavailable`). */

@@ -51,7 +51,7 @@ const KIND = 'leader-lease';
 
 export function encodeLease(lease: Lease): Uint8Array {
   const versions = { formatVersion: LEASE_FORMAT, minReader: LEASE_FORMAT };
-  return encodeFramed(KIND, { ...versions, ...lease } as Versioned);
+  return encodeFramed(KIND, { ...versions, ...lease });
 }
 
 /** @throws {EngineError} `CHK-001` (`corrupt`), `CHK-002` (`invalid`), `STO-001` (`unavailable`). */
@@ -59,12 +59,7 @@ export async function readLease(store: BlobStore): Promise<FoundLease | undefine
   const found = await store.read(LEASE_PATH);
   if (found === undefined) return undefined;
   const path = `${store.url}/${LEASE_PATH}`;
-  const { formatVersion, minReader, ...lease } = decodeFramed(found.bytes, {
-    kind: KIND,
-    path,
-    reader: LEASE_FORMAT,
-  }) as Versioned & Lease;
-  void formatVersion;
-  void minReader;
+  const record = decodeFramed(found.bytes, { kind: KIND, path, reader: LEASE_FORMAT });
+  const { formatVersion: _format, minReader: _reader, ...lease } = record as Versioned & Lease;
   return { lease, etag: found.etag };
 }
