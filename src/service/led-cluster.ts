@@ -1,4 +1,4 @@
-import { sleep } from '../common/clock.ts';
+import { sleep, type Cancel } from '../common/clock.ts';
 import { EngineError } from '../common/errors.ts';
 import type { Cluster } from '../cluster/dispatcher/cluster.ts';
 import { Dispatcher } from '../cluster/dispatcher/dispatcher.ts';
@@ -51,6 +51,7 @@ export class LedCluster {
   readonly #dispatcher: Dispatcher;
   #attached: Attached | undefined;
   #isEnding = false;
+  #cancelSweep: Cancel = () => undefined;
 
   private constructor(options: LedClusterOptions, jobs: DurableJobs) {
     this.#options = options;
@@ -71,7 +72,7 @@ export class LedCluster {
         await jobs.takeOver();
         const cluster = new LedCluster(options, jobs);
         await cluster.#dispatcher.recover();
-        void sweepStandbys({ store, clock: world.clock }, () => cluster.#isEnding);
+        cluster.#cancelSweep = sweepStandbys({ store, clock: world.clock });
         return cluster;
       } catch (error) {
         const mayHelp = error instanceof EngineError && error.kind === 'unavailable';
@@ -113,6 +114,7 @@ export class LedCluster {
   /** Suspends all jobs. */
   async close(): Promise<void> {
     this.#isEnding = true;
+    this.#cancelSweep();
     await this.#attached?.close();
     await this.#dispatcher.close();
   }

@@ -1,6 +1,7 @@
 import fs from 'node:fs';
 import { hostname } from 'node:os';
 import path from 'node:path';
+import { sleep, type Cancel } from '../common/clock.ts';
 import { deferred } from '../common/deferred.ts';
 import { errorText } from '../common/error-text.ts';
 import { randomHex } from '../common/random.ts';
@@ -24,6 +25,7 @@ import { stayWarm } from './warm-standby.ts';
 
 const TOKEN_LENGTH = 64;
 const STANDBY_ID_LENGTH = 16;
+const ANNOUNCED_MS_MAX = 2_000;
 /** What was loaded for jobs that have not come by then is let go. */
 const UNUSED_MS = 60_000;
 
@@ -102,6 +104,8 @@ class Service implements RunningService {
   /** The epoch of the leader that the log has named. */
   #named = 0;
   #isStopping = false;
+  /** No more code is loaded for jobs that another one runs; or what was loaded is kept for now. */
+  #cancelWarmth: Cancel = () => undefined;
 
   constructor(options: RunServiceOptions, mark: ServiceMark, log: ServiceLog) {
     const { world, folder, config, version } = options;
@@ -178,6 +182,7 @@ class Service implements RunningService {
   async #close(): Promise<void> {
     await this.#leading;
     await this.#standby?.close();
+    this.#cancelWarmth();
     this.#runner.keepWarm([]);
     await this.#cluster?.close();
     // Last: from here on another one may lead.
@@ -189,6 +194,7 @@ class Service implements RunningService {
   async #lead(led: Led): Promise<void> {
     const { world, folder, config, attach } = this.#options;
     const wasStandby = this.#role === 'standby';
+    this.#cancelWarmth();
     this.#log.write({ kind: 'service-leads', epoch: led.epoch });
     try {
       const cluster = await LedCluster.start({
@@ -204,7 +210,7 @@ class Service implements RunningService {
       if (wasStandby) void cluster.attachWhenPossible().then((address) => this.#answers(address));
       else this.#answers(await cluster.attach());
       void this.#standby?.close();
-      world.clock.after(UNUSED_MS, () => {
+      this.#cancelWarmth = world.clock.after(UNUSED_MS, () => {
         this.#runner.keepWarm([]);
       });
       this.#decided.resolve('leading');
@@ -239,11 +245,17 @@ class Service implements RunningService {
     this.#standby = new StandbyMark({ store: this.#store, clock: world.clock }, id, this.#holder);
     this.#role = 'standby';
     this.#mark.change({ state: 'standby' });
-    void stayWarm({
-      ...{ world, config, store: this.#store, runner: this.#runner },
-      isOver: () => this.#isStopping || this.#leading !== undefined,
+    this.#cancelWarmth = stayWarm({
+      world,
+      config,
+      store: this.#store,
+      runner: this.#runner,
     });
-    this.#decided.resolve('standby');
+    // Whoever started it sees it among the standbys; a storage that hangs keeps nobody waiting.
+    const overdue = sleep(world.clock, ANNOUNCED_MS_MAX);
+    void Promise.race([this.#standby.announced, overdue]).then(() => {
+      this.#decided.resolve('standby');
+    });
   }
 
   #lose(error: unknown): void {

@@ -1,4 +1,5 @@
-import { sleep } from '../common/clock.ts';
+import type { Cancel } from '../common/clock.ts';
+import { repeat } from '../common/repeat.ts';
 import { jobsLedElsewhere } from '../cluster/dispatcher/durable-jobs.ts';
 import type { World } from '../contracts/source.ts';
 import type { FlinkSettings } from '../settings/flink-settings.ts';
@@ -13,22 +14,22 @@ export interface WarmStandbyOptions {
   readonly store: BlobStore;
   readonly config: FlinkSettings;
   readonly runner: NodeJobRunner;
-  /** True from when this process leads, or ends. */
-  readonly isOver: () => boolean;
 }
 
-/** Has the code of the jobs that run elsewhere loaded, for as long as this process stands by. */
-export async function stayWarm(options: WarmStandbyOptions): Promise<void> {
-  const { world, store, config, runner, isOver } = options;
-  if (config.warmJobs === 0) return;
-  while (!isOver()) {
+/** Has the code of the jobs that run elsewhere loaded, until it is cancelled: for as long as this process stands by. */
+export function stayWarm({ world, store, config, runner }: WarmStandbyOptions): Cancel {
+  if (config.warmJobs === 0) return () => undefined;
+  let isOver = false;
+  const cancel = repeat(world.clock, LOOK_MS, async () => {
     try {
       const jobs = await jobsLedElsewhere(store, config, config.warmJobs);
-      if (isOver()) return;
-      runner.keepWarm(jobs);
+      if (!isOver) runner.keepWarm(jobs);
     } catch {
       // It is not needed: a job that is not loaded is loaded when it is to run.
     }
-    await sleep(world.clock, LOOK_MS);
-  }
+  });
+  return () => {
+    isOver = true;
+    cancel();
+  };
 }

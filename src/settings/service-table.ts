@@ -31,14 +31,14 @@ export const SERVICE_TABLE = {
     env: 'TIDEMARK_LEASE_DURATION_MS',
     key: 'tidemark.high-availability.lease-duration',
     type: durationMs({ least: 100 }),
-    default: 3_000,
+    default: 5_000,
     doc: 'A standby takes over when it has seen no renewal for so long; at once if the leader was a process of the same machine and is gone. Short: a pause of the leader counts as its end. Long: another machine waits as long.',
   }),
   leaseRenewDeadlineMs: setting({
     env: 'TIDEMARK_LEASE_RENEW_DEADLINE_MS',
     key: 'tidemark.high-availability.renew-deadline',
     type: durationMs({ least: 50 }),
-    default: 2_000,
+    default: 3_000,
     doc: 'A leader with high-availability.type LEASE that could not renew for so long ends itself, before a standby may take over. Must be below the lease-duration: what lies between is for clocks that run differently.',
   }),
   leaseRenewIntervalMs: setting({

@@ -9,8 +9,8 @@ export interface ServiceClusterOptions {
   /** Elements of the job, and how many come in a second. */
   readonly count: number;
   readonly rate: number;
-  /** Further settings of the services. */
-  readonly settings?: Readonly<Record<string, string>>;
+  /** How long a leader may stand still. Default: so long that no busy machine makes it. */
+  readonly leaseMs?: number;
 }
 
 const KEYS = 100;
@@ -31,14 +31,17 @@ export class ServiceCluster {
   }
 
   /** A JobManager that leads or stands by, on a data folder of its own. */
-  start(name: string): NodeProcess {
+  start(name: string, own: Readonly<Record<string, string>> = {}): NodeProcess {
+    const { leaseMs = 20_000 } = this.#options;
     const service = startTidemark(
       [
         ...['service', 'run', '--standby', '--data', this.data(name)],
         ...settings({
           'high-availability.storageDir': path.join(this.root, 'ha'),
           'rest.port': '0',
-          ...this.#options.settings,
+          'tidemark.high-availability.lease-duration': String(leaseMs),
+          'tidemark.high-availability.renew-deadline': String(leaseMs * 0.75),
+          ...own,
         }),
       ],
       { cwd: this.root },

@@ -2,8 +2,9 @@
  * Which JobManagers stand by, for people: each says so in a blob of its own, again and again, and the
  * leader removes those that have stopped to. Nothing is decided by it. docs/formats/lease.md.
  */
-import { sleep, type Clock } from '../../common/clock.ts';
+import type { Cancel, Clock } from '../../common/clock.ts';
 import { EngineError } from '../../common/errors.ts';
+import { repeat } from '../../common/repeat.ts';
 import { decodeFramed, encodeFramed, type Versioned } from '../../checkpoint/framed-json.ts';
 import type { BlobStore, Etag } from '../../storage/blob-store.ts';
 import type { LeaseHolder } from './lease.ts';
@@ -11,7 +12,7 @@ import type { LeaseHolder } from './lease.ts';
 const FOLDER = 'standbys';
 const FORMAT = 1;
 const KIND = 'standby';
-/** How often a standby says that it is there. */
+/** How often a standby says that it is there, and the leader looks. */
 const ANNOUNCE_MS = 5_000;
 /** One that has said nothing for so long, by the leader's own time, is shown no more. */
 const SILENT_MS = 20_000;
@@ -39,42 +40,36 @@ export async function readStandbys(store: BlobStore): Promise<readonly LeaseHold
 
 /** Says that this process stands by, until it is closed. A storage that fails is asked again later. */
 export class StandbyMark {
-  readonly #place: Place;
+  readonly #store: BlobStore;
   readonly #path: string;
   readonly #bytes: Uint8Array;
+  readonly #cancel: Cancel;
   #etag: Etag | undefined;
-  #isClosed = false;
   #writing: Promise<void> = Promise.resolve();
+  /** Resolves when it was tried for the first time to say so. */
+  readonly announced: Promise<void>;
 
   /** @param id No other standby has it. */
-  constructor(place: Place, id: string, holder: LeaseHolder) {
-    this.#place = place;
+  constructor({ store, clock }: Place, id: string, holder: LeaseHolder) {
+    this.#store = store;
     this.#path = `${FOLDER}/${id}`;
     const versions = { formatVersion: FORMAT, minReader: FORMAT };
     this.#bytes = encodeFramed(KIND, { ...versions, holder } as Versioned);
-    this.#announce();
+    this.#cancel = repeat(clock, ANNOUNCE_MS, () => (this.#writing = this.#write()));
+    this.announced = this.#writing;
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true;
+    this.#cancel();
     await this.#writing;
-    await this.#place.store.delete([this.#path]).catch(() => undefined);
-  }
-
-  #announce(): void {
-    if (this.#isClosed) return;
-    this.#writing = this.#write();
-    this.#place.clock.after(ANNOUNCE_MS, () => {
-      this.#announce();
-    });
+    await this.#store.delete([this.#path]).catch(() => undefined);
   }
 
   async #write(): Promise<void> {
-    const { store } = this.#place;
     try {
-      const etag = await store.replaceIf(this.#path, this.#bytes, this.#etag);
+      const etag = await this.#store.replaceIf(this.#path, this.#bytes, this.#etag);
       // The leader took us for gone, or an answer was lost.
-      if (etag === 'changed') this.#etag = (await store.read(this.#path))?.etag;
+      if (etag === 'changed') this.#etag = (await this.#store.read(this.#path))?.etag;
       else this.#etag = etag;
     } catch {
       // Next time.
@@ -82,25 +77,22 @@ export class StandbyMark {
   }
 }
 
-/** As leader: removes the marks of standbys that are gone. Ends when `isOver` says so. */
-export async function sweepStandbys({ store, clock }: Place, isOver: () => boolean): Promise<void> {
+/** As leader: removes the marks of standbys that are gone, again and again. */
+export function sweepStandbys({ store, clock }: Place): Cancel {
   const seen = new Map<string, { readonly etag: Etag; readonly sinceMs: number }>();
-  while (!isOver()) {
-    try {
-      for await (const { path } of store.list(FOLDER)) {
-        const etag = (await store.read(path))?.etag;
-        if (etag === undefined) continue;
-        const nowMs = clock.monotonicMs();
-        const before = seen.get(path);
-        if (before?.etag !== etag) seen.set(path, { etag, sinceMs: nowMs });
-        else if (nowMs - before.sinceMs >= SILENT_MS) {
-          await store.delete([path]);
-          seen.delete(path);
-        }
+  const look = async (): Promise<void> => {
+    for await (const { path } of store.list(FOLDER)) {
+      const etag = (await store.read(path))?.etag;
+      if (etag === undefined) continue;
+      const nowMs = clock.monotonicMs();
+      const before = seen.get(path);
+      if (before?.etag !== etag) seen.set(path, { etag, sinceMs: nowMs });
+      else if (nowMs - before.sinceMs >= SILENT_MS) {
+        await store.delete([path]);
+        seen.delete(path);
       }
-    } catch {
-      // Next time.
     }
-    await sleep(clock, ANNOUNCE_MS);
-  }
+  };
+  // A storage that fails is asked again next time.
+  return repeat(clock, ANNOUNCE_MS, () => look().catch(() => undefined));
 }
