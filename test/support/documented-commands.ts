@@ -8,9 +8,16 @@ import { expect } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { sleep, systemClock } from '../../src/common/clock.ts';
-import { finishedFiles } from './finished-lines.ts';
+import {
+  configure,
+  countsIn,
+  expectWhole,
+  KEYS,
+  makeProject,
+  projectPath,
+} from './sales-pipeline.ts';
 import { ShellProcess } from './shell-process.ts';
-import { REPOSITORY, runTidemark, type Run } from './tidemark-process.ts';
+import type { Run } from './tidemark-process.ts';
 
 const JobSettings = z.object({ more: z.boolean().default(false) });
 const Line = z.object({
@@ -49,15 +56,8 @@ export interface SnapshotPlace {
 const JOB_NAME = 'sales_pipeline';
 const JOB_FILES = ['job', 'your-job', 'sales-job', 'new-version-job', 'new-job'];
 const LOOK_MS = 10;
-const KEYS = 20;
 /** Lines of the output that tell that a job has come into its stride. */
 const LINES_MIN = 5 * KEYS;
-
-interface Count {
-  readonly key: number;
-  readonly n: number;
-  readonly count: number;
-}
 
 /** A project with its job, and what has become of it. */
 export class StoryTeller {
@@ -79,8 +79,7 @@ export class StoryTeller {
     this.#place = place;
     this.#parallelism = story.parallelism;
     this.#settings = story.job;
-    const PATH = `${folder}/node_modules/.bin:${process.env['PATH'] ?? ''}`;
-    this.#env = { ...place.env, PATH, TIDEMARK_HOME: home };
+    this.#env = { ...place.env, PATH: projectPath(folder), TIDEMARK_HOME: home };
   }
 
   /** @param home The data folder of the service. */
@@ -90,7 +89,7 @@ export class StoryTeller {
     place: SnapshotPlace,
     home: string,
   ): Promise<StoryTeller> {
-    await makeProject(folder);
+    await makeProject(folder, Object.fromEntries(JOB_FILES.map((file) => [file, JOB_NAME])));
     const teller = new StoryTeller(story, folder, place, home);
     if (story.given === 'nothing') return teller;
     teller.#configure();
@@ -150,7 +149,8 @@ export class StoryTeller {
     this.#configure();
     await this.#starts(line);
     const { stdout } = this.#lastRun;
-    if (told.effect === 'resumed') expect(stdout).toMatch(/^Restoring job from latest checkpoint$/m);
+    if (told.effect === 'resumed')
+      expect(stdout).toMatch(/^Restoring job from latest checkpoint$/m);
     if (told.effect === 'restored') {
       expect(stdout).toContain(`Restoring job from ${this.#savepoint}`);
     }
@@ -161,7 +161,7 @@ export class StoryTeller {
 
   /** Runs a `run`, and waits until what it runs has written and completed something. */
   async #starts(line: string): Promise<void> {
-    const linesBefore = this.#lines().length;
+    const linesBefore = countsIn(this.#outFolder()).length;
     const isDetached = !isInForeground(line);
     // In the foreground the command takes the place of its shell, so that its exit code is that of the process.
     const typed = isDetached ? line : `exec ${line}`;
@@ -175,7 +175,7 @@ export class StoryTeller {
       this.#foreground = started;
       this.#lastRun = started;
     }
-    while (this.#lines().length < linesBefore + LINES_MIN) {
+    while (countsIn(this.#outFolder()).length < linesBefore + LINES_MIN) {
       if (!isDetached && started.isOver) await okOf(started.ended, line);
       await sleep(systemClock, LOOK_MS);
     }
@@ -188,32 +188,14 @@ export class StoryTeller {
     return ended?.code;
   }
 
-  /** What has been made up to here, in all lines that are finished. */
-  #lines(): Count[] {
-    return finishedFiles(`${this.#folder}/out/${this.#out}`)
-      .flatMap((file) => fs.readFileSync(file, 'utf8').split('\n'))
-      .filter((line) => line !== '')
-      .map((line) => JSON.parse(line) as Count);
+  #checkOutput(): void {
+    // Of several source subtasks records of a key come in any order.
+    const isInOrder = this.#parallelism === 1;
+    expectWhole(countsIn(this.#outFolder()), { isFresh: this.#outIsFresh, isInOrder });
   }
 
-  /**
-   * Nothing is there twice, nothing is missing, and each count belongs to its record: source and state went
-   * on from one and the same moment.
-   */
-  #checkOutput(): void {
-    const byKey = Map.groupBy(this.#lines(), ({ key }) => key);
-    expect(byKey.size).toBe(KEYS);
-    for (const lines of byKey.values()) {
-      const counts = lines.map(({ count }) => count).sort((a, b) => a - b);
-      const [first = 0] = counts;
-      expect(counts).toEqual(counts.map((_, at) => first + at));
-      if (this.#outIsFresh) expect(first).toBe(1);
-      else expect(first).toBeGreaterThan(1);
-      expect(new Set(lines.map(({ n }) => n)).size).toBe(lines.length);
-      // With several source subtasks records of a key come in any order.
-      if (this.#parallelism > 1) continue;
-      for (const { n, count } of lines) expect(count).toBe(Math.floor(n / KEYS) + 1);
-    }
+  #outFolder(): string {
+    return `${this.#folder}/out/${this.#out}`;
   }
 
   async #expectSavepoint(stdout: string): Promise<void> {
@@ -258,19 +240,14 @@ export class StoryTeller {
       .replace('/tmp/flink', `${url.replace(/^file:\/\//, '')}/flink`);
   }
 
-  /** The project's settings, as a reader has them in `.env`. */
   #configure(): void {
-    const variables = {
+    configure(this.#folder, {
       FLINK_CHECKPOINT_STORAGE: `${this.#place.url}/flink/checkpoints/my_job`,
-      FLINK_CHECKPOINT_INTERVAL_MS: 100,
-      FLINK_MIN_PAUSE_BETWEEN_CHECKPOINTS_MS: 0,
       FLINK_PARALLELISM: this.#parallelism,
       SALES_OUT: `out/${this.#out}`,
       SALES_MORE: this.#settings.more,
       SALES_KEYS: KEYS,
-    };
-    const text = Object.entries(variables).map(([name, value]) => `${name}=${value}\n`);
-    fs.writeFileSync(`${this.#folder}/.env`, text.join(''));
+    });
   }
 
   #run(line: string): Promise<Run> {
@@ -290,16 +267,4 @@ async function okOf(ended: Promise<Run>, line: string): Promise<string> {
   const { code, stdout, stderr } = await ended;
   expect(code, `${line}\n${stderr}${stdout}`).toBe(0);
   return stdout;
-}
-
-/** A project as `tidemark init` makes it, with the job under all names that the lines have. */
-async function makeProject(folder: string): Promise<void> {
-  expect(await runTidemark(['init', folder])).toMatchObject({ code: 0 });
-  const job = fs.readFileSync(`${REPOSITORY}/test/process/jobs/sales-pipeline.ts`, 'utf8');
-  for (const name of JOB_FILES) fs.writeFileSync(`${folder}/${name}.ts`, job);
-  fs.mkdirSync(`${folder}/node_modules/.bin`, { recursive: true });
-  fs.symlinkSync(REPOSITORY, `${folder}/node_modules/tidemark`);
-  fs.symlinkSync(`${REPOSITORY}/node_modules/zod`, `${folder}/node_modules/zod`);
-  const command = `#!/bin/sh\nexec '${process.execPath}' '${REPOSITORY}/bin/tidemark.mjs' "$@"\n`;
-  fs.writeFileSync(`${folder}/node_modules/.bin/tidemark`, command, { mode: 0o755 });
 }

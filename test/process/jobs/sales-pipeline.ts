@@ -1,5 +1,12 @@
 /** Counts by key, for ever: what comes out tells from which record on it was counted, and with which state. */
-import { defineJob, fileSink, generate, print, setupCheckpointAndRecovery, valueState } from 'tidemark';
+import {
+  defineJob,
+  fileSink,
+  generate,
+  print,
+  setupCheckpointAndRecovery,
+  valueState,
+} from 'tidemark';
 import { z } from 'zod';
 
 const Settings = z.object({
