@@ -67,7 +67,8 @@ export function expectWhole(
   output: readonly Count[],
   how: { readonly isFresh: boolean; readonly isInOrder: boolean },
 ): void {
-  const byKey = Map.groupBy(output, ({ key }) => key);
+  const byKey = new Map<number, Count[]>();
+  for (const each of output) byKey.set(each.key, [...(byKey.get(each.key) ?? []), each]);
   expect(byKey.size).toBe(KEYS);
   for (const lines of byKey.values()) {
     const counts = lines.map(({ count }) => count).sort((a, b) => a - b);
