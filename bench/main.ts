@@ -2,11 +2,13 @@
 import { deltaMain } from './delta.ts';
 import { keyedCountMain } from './keyed-count.ts';
 import { recoveryMain } from './recovery/recovery.ts';
+import { savepointMain } from './savepoint/savepoint.ts';
 
 const BENCHMARKS: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
   delta: deltaMain,
   'keyed-count': keyedCountMain,
   recovery: recoveryMain,
+  savepoint: savepointMain,
 };
 
 const [name = '', ...args] = process.argv.slice(2);

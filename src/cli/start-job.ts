@@ -90,6 +90,8 @@ class ProgressWatch {
     const { systemClock } = await import('../common/clock.ts');
     this.#look = () => {
       const read = running.recordsRead();
+      const restore = running.master.restoreProgress();
+      if (restore !== undefined) this.#reporter.restoring(restore);
       if (read > 0) this.#reporter.progress(read);
       this.#cancel = systemClock.after(read > 0 ? PROGRESS_MS : FIRST_RECORD_MS, () => {
         this.#look?.();

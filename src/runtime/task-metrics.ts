@@ -1,3 +1,5 @@
+import type { RestoreProgress } from '../common/restore-progress.ts';
+
 /** What a task has done since it started. */
 export interface TaskMetrics {
   /** Through channels, counted by the batch. */
@@ -13,6 +15,8 @@ export interface TaskMetrics {
   readonly busyMs: number;
   /** For how long it took no input because a channel behind it was full. */
   readonly backPressuredMs: number;
+  /** Of keyed state; undefined if nothing was restored. */
+  readonly restore: RestoreProgress | undefined;
 }
 
 /** What others see of a task: plain data. Shares are of the time since the sample before, 0 to 1. */

@@ -9,6 +9,7 @@
 import { assert } from '../common/assert.ts';
 import type { CheckpointBarrier } from '../contracts/snapshots.ts';
 import type { KeyedStateBackend } from '../state/keyed-state-backend.ts';
+import { sumOfRestores } from '../common/restore-progress.ts';
 import { BarrierAligner, type AlignmentAction } from './barrier-aligner.ts';
 import { BlockedTime } from './blocked-time.ts';
 import { Chain } from './chain.ts';
@@ -115,6 +116,7 @@ export class Task implements TaskGateway {
       watermarkMs: this.#chain?.watermarkMs(0) ?? -Infinity,
       busyMs: this.busyMs,
       backPressuredMs: this.#outputBlocked.totalMs(),
+      restore: sumOfRestores(this.#backends.map((keyed) => keyed.restoreProgress())),
     };
   }
 
@@ -266,9 +268,7 @@ export class Task implements TaskGateway {
     });
     const operators = this.#operators;
     this.#backends = operators.flatMap(({ keyed }) => keyed ?? []);
-    await restoreOperators(options, operators, () => {
-      this.#wake?.();
-    });
+    await restoreOperators(options, operators, () => this.#wake?.());
     this.#isLoading = this.#backends.some((keyed) => !keyed.verified);
     const { checkMode } = options.settings;
     const chain = new Chain({

@@ -7,6 +7,7 @@ import type {
   StateSchema,
 } from '../contracts/snapshots.ts';
 import type { AnyStateDescriptor, StateOf } from '../contracts/state.ts';
+import type { RestoreProgress } from '../common/restore-progress.ts';
 
 /** Windows are namespaces: state of a key is kept apart for each. `undefined` is the one outside windows. */
 export type Namespace = { readonly start: number; readonly end: number } | undefined;
@@ -75,6 +76,8 @@ export interface KeyedStateBackend {
   loadSlice(budgetMs: number): LoadProgress;
   /** All that was restored has been verified and loaded. */
   readonly verified: boolean;
+  /** How far a restore is, or was when it was done; undefined if nothing was restored. Looks at each file. */
+  restoreProgress(): RestoreProgress | undefined;
   /**
    * Whether the state of these key hashes can be used without waiting for bytes. If not, they are asked
    * for, and `onArrival` tells when to ask again. Throws as `loadSlice` does.

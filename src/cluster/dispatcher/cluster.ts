@@ -3,6 +3,7 @@ import type { CoordinatorSettings, TriggerOutcome } from '../../checkpoint/coord
 import type { SnapshotNotes } from '../../checkpoint/metadata.ts';
 import type { ExecutionPlan } from '../../graph/execution-plan.ts';
 import type { FlinkSettings } from '../../settings/flink-settings.ts';
+import type { RestoreProgress } from '../../common/restore-progress.ts';
 import type { JobResult, JobStatus } from '../job-events.ts';
 import type { StartFrom } from '../job-store.ts';
 
@@ -101,6 +102,8 @@ export interface JobView {
   /** Newest first, bounded. */
   failures(): readonly JobFailure[];
   subtasks(vertexId: string): readonly SubtaskView[];
+  /** Of keyed state, in the attempts that run now; undefined if there was none to restore. */
+  restoreProgress(): RestoreProgress | undefined;
   readonly result: JobResult | undefined;
 
   savepoint(request: {

@@ -4,6 +4,7 @@ import type { Clock } from '../../common/clock.ts';
 import { errorText } from '../../common/error-text.ts';
 import type { ExecutionPlan } from '../../graph/execution-plan.ts';
 import type { FlinkSettings } from '../../settings/flink-settings.ts';
+import type { RestoreProgress } from '../../common/restore-progress.ts';
 import type { JobEvent, JobResult, JobStatus } from '../job-events.ts';
 import type { RunningJob } from '../lead-job.ts';
 import type { JobFailure, JobView, SubtaskView, TaskManagerView } from './cluster.ts';
@@ -136,6 +137,10 @@ export class DispatchedJob implements JobView {
     const { completed, failed, restored } = this.#running.master.history;
     const underWay = this.checkpoints().filter(({ status }) => status === 'in-progress');
     return { completed, failed, inProgress: underWay.length, restored };
+  }
+
+  restoreProgress(): RestoreProgress | undefined {
+    return this.#running.master.restoreProgress();
   }
 
   failures(): readonly JobFailure[] {

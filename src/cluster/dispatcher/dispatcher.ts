@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Clock } from '../../common/clock.ts';
+import { sleep, type Clock } from '../../common/clock.ts';
 import { EngineError } from '../../common/errors.ts';
 import { randomHex } from '../../common/random.ts';
 import type { World } from '../../contracts/source.ts';
@@ -21,9 +21,13 @@ import {
 } from './dispatcher-errors.ts';
 import { hasEnded, type DurableJobs, type StoredJob } from './durable-jobs.ts';
 import { stillShown } from './ended-jobs.ts';
+import { isSubmittedAgain, takenName } from './same-submission.ts';
 
 /** How long a storage that does not answer is left alone before it is asked again. */
 const RETRY_MS = 5_000;
+/** How long and how often it is looked whether a job that is being brought back runs. */
+const BACK_MS_MAX = 10_000;
+const BACK_LOOK_MS = 50;
 /** Jobs that are brought back at a time. */
 const RECOVERIES_MAX = 4;
 
@@ -88,6 +92,8 @@ export class Dispatcher implements Cluster {
   readonly #bundles = new Map<string, string>();
   /** Records of jobs that could not be brought back, by the name of the job. */
   readonly #dormant = new Map<string, StoredJob>();
+  /** Jobs that `recover` has found, as long as they are not over. */
+  readonly #recovered = new Map<string, StoredJob>();
   readonly #underWay = new Set<Promise<unknown>>();
   #isEnding = false;
 
@@ -119,7 +125,11 @@ export class Dispatcher implements Cluster {
     const { jobs, problems } = await this.#options.jobs.list();
     for (const error of problems) this.#problem(undefined, 'a job is not brought back', error);
     const left = [...jobs];
-    for (const { record } of left) this.#bundles.set(record.submissionId, record.bundle);
+    for (const stored of left) {
+      const { submissionId, bundle } = stored.record;
+      this.#bundles.set(submissionId, bundle);
+      this.#recovered.set(submissionId, stored);
+    }
     // What cannot be read may need any of them.
     if (problems.length === 0) {
       await this.#options.jobs.sweepBundles(new Set(this.#bundles.values()));
@@ -183,16 +193,38 @@ export class Dispatcher implements Cluster {
     const submissionId = randomHex(world.random, 32);
     const code = await runner.bundle(submission);
     // Known as used before it is there, so that no other job's end takes it away.
-    this.#bundles.set(submissionId, createHash('sha256').update(code).digest('hex'));
+    const bundle = createHash('sha256').update(code).digest('hex');
+    this.#bundles.set(submissionId, bundle);
     try {
-      const bundle = await jobs.keepBundle(code);
+      await jobs.keepBundle(code);
       const atMs = this.#clock.wallMs();
       const record = { submissionId, submission, bundle, atMs, started: undefined };
       return await this.#run(await jobs.add(record), code);
     } catch (error) {
       await this.#forget(submissionId);
+      const isBack = await this.#broughtBack(takenName(error), submission, bundle);
+      if (isBack !== undefined) return isBack;
       throw error;
     }
+  }
+
+  /** The job of this name, if it is this very submission that a restart of the service has done already. */
+  async #broughtBack(
+    jobName: string | undefined,
+    submission: JobSubmission,
+    bundle: string,
+  ): Promise<DispatchedJob | undefined> {
+    const holder = jobName === undefined ? undefined : this.#names.get(jobName);
+    const stored = holder === undefined ? undefined : this.#recovered.get(holder);
+    if (jobName === undefined || holder === undefined || stored === undefined) return undefined;
+    if (!isSubmittedAgain(stored.record, submission, bundle)) return undefined;
+    const endMs = this.#clock.monotonicMs() + BACK_MS_MAX;
+    while (this.#names.get(jobName) === holder && this.#clock.monotonicMs() < endMs) {
+      const job = this.#running.get(holder);
+      if (job !== undefined) return job;
+      await sleep(this.#clock, BACK_LOOK_MS);
+    }
+    return undefined;
   }
 
   async #bringBack(stored: StoredJob): Promise<void> {
@@ -303,6 +335,7 @@ export class Dispatcher implements Cluster {
   }
 
   #release(submissionId: string): void {
+    this.#recovered.delete(submissionId);
     for (const [name, holder] of this.#names) if (holder === submissionId) this.#names.delete(name);
   }
 

@@ -41,16 +41,17 @@ const SECRETS: readonly SettingName[] = SETTING_NAMES.filter(
 );
 
 export function encodeJobRecord(record: JobRecord): Uint8Array {
-  const { submission } = record;
   const versions = { formatVersion: RECORD_FORMAT, minReader: RECORD_FORMAT };
+  const submission = withoutSecrets(record.submission);
+  return encodeFramed(KIND, { ...versions, ...record, submission } as Versioned);
+}
+
+/** What of a submission is written down. */
+export function withoutSecrets(submission: JobSubmission): object {
   const flink = Object.fromEntries(
     Object.entries(submission.flink).filter(([name]) => !isSecret(name)),
   );
-  return encodeFramed(KIND, {
-    ...versions,
-    ...record,
-    submission: { ...submission, flink },
-  } as Versioned);
+  return { ...submission, flink };
 }
 
 /**
