@@ -1,7 +1,7 @@
 import pc from 'picocolors';
 import type { FoundSnapshot } from '../checkpoint/metadata.ts';
 import { EXIT } from './exit-codes.ts';
-import { absolute, checkpointUrl } from './open-snapshot.ts';
+import { absolute, checkpointUrl, storeOpenerOf } from './open-snapshot.ts';
 import { readAll, type SettingOptions } from './read-settings.ts';
 import { tableOf } from './table.ts';
 import { onTerminal, type JsonOption } from './terminal.ts';
@@ -17,11 +17,11 @@ export function savepointsListCommand(
     const place = { flink, folder: process.cwd() };
     const given = directory ?? flink.savepointDirectory;
     const folder = given === undefined ? checkpointUrl(place) : absolute(given, place.folder);
-    const { defaultWorld: world } = await import('../cluster/run-job.ts');
+    const openStore = await storeOpenerOf(flink);
     const { snapshotsIn } = await import('../cluster/stored-snapshot.ts');
     const found: FoundSnapshot[] = [];
     const damaged: { readonly url: string; readonly error: string }[] = [];
-    for await (const { url, stored, error } of snapshotsIn(folder, world)) {
+    for await (const { url, stored, error } of snapshotsIn(folder, openStore)) {
       if (error !== undefined) damaged.push({ url, error: error.message });
       if (stored?.found.metadata.kind === 'savepoint') found.push(stored.found);
     }

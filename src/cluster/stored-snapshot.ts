@@ -3,9 +3,8 @@ import { readHead, readRetained } from '../checkpoint/head.ts';
 import { findSnapshot, type FoundSnapshot } from '../checkpoint/metadata.ts';
 import { readNameRecord } from '../checkpoint/name-record.ts';
 import { EngineError } from '../common/errors.ts';
-import type { World } from '../contracts/source.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
-import { openStore } from './open-store.ts';
+import type { OpenStore } from './open-store.ts';
 
 /** A snapshot, with the store that its paths are relative to. */
 export interface StoredSnapshot {
@@ -22,15 +21,15 @@ export interface StoredSnapshot {
  */
 export async function snapshotAt(
   url: string,
-  world: Pick<World, 'fs' | 'random'>,
+  openStore: OpenStore,
 ): Promise<StoredSnapshot | undefined> {
   const clean = url.replace(/\/+$/, '').replace(new RegExp(`/${METADATA_NAME}$`), '');
   const [around, name] = cut(clean);
-  if (name === 'latest' || name === 'savepoint-latest') return newestIn(around, world);
+  if (name === 'latest' || name === 'savepoint-latest') return newestIn(around, openStore);
   // A checkpoint's files are named from the folder that its job's folder is in, a savepoint's from its own.
   const [root, job] = cut(around);
   const isCheckpoint = /^chk-\d+$/.test(name);
-  const store = openStore(isCheckpoint ? root : around, world);
+  const store = openStore(isCheckpoint ? root : around);
   const found = await findSnapshot(store, isCheckpoint ? `${job}/${name}` : name);
   return found && { store, found };
 }
@@ -40,12 +39,9 @@ function cut(path: string): readonly [string, string] {
   return [path.slice(0, at), path.slice(at + 1)];
 }
 
-async function newestIn(
-  folder: string,
-  world: Pick<World, 'fs' | 'random'>,
-): Promise<StoredSnapshot | undefined> {
+async function newestIn(folder: string, openStore: OpenStore): Promise<StoredSnapshot | undefined> {
   let newest: StoredSnapshot | undefined;
-  for await (const { stored } of snapshotsIn(folder, world)) {
+  for await (const { stored } of snapshotsIn(folder, openStore)) {
     const { completedMs } = stored?.found.metadata ?? {};
     if (completedMs === undefined) continue;
     if (completedMs > (newest?.found.metadata.completedMs ?? -Infinity)) newest = stored;
@@ -63,15 +59,15 @@ export interface ListedSnapshot {
 /** All savepoints and checkpoints that lie directly in a folder. */
 export async function* snapshotsIn(
   folder: string,
-  world: Pick<World, 'fs' | 'random'>,
+  openStore: OpenStore,
 ): AsyncIterable<ListedSnapshot> {
   const clean = folder.replace(/\/+$/, '');
-  const store = openStore(clean, world);
+  const store = openStore(clean);
   for await (const { path } of store.list('')) {
     if (!/^(savepoint-[^/]+|chk-\d+)\/_metadata$/.test(path)) continue;
     const url = `${clean}/${cut(path)[0]}`;
     try {
-      const stored = await snapshotAt(url, world);
+      const stored = await snapshotAt(url, openStore);
       // It may have gone since it was listed.
       if (stored !== undefined) yield { url, stored, error: undefined };
     } catch (error) {
@@ -88,7 +84,7 @@ export async function* snapshotsIn(
 export async function latestOfJob(
   job: string,
   store: BlobStore,
-  world: Pick<World, 'fs' | 'random'>,
+  openStore: OpenStore,
 ): Promise<StoredSnapshot | undefined> {
   const named = await readNameRecord(store, job);
   const jobId = named?.record.jobId ?? (await jobIdOf(job, store));
@@ -96,7 +92,7 @@ export async function latestOfJob(
   const latest = head?.head.checkpoints.at(-1);
   if (latest === undefined) return undefined;
   const { storeUrl } = latest.location;
-  const own = storeUrl === undefined ? store : openStore(storeUrl, world);
+  const own = storeUrl === undefined ? store : openStore(storeUrl);
   return { store: own, found: await readRetained(own, latest) };
 }
 
