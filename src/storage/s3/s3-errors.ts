@@ -45,7 +45,7 @@ export function s3Error(error: unknown, operation: FailedS3Operation): EngineErr
   const meaning = MEANINGS[failure.kind];
   const cause = meaning === undefined ? failure : meantError(meaning, failure, operation);
   if (meaning !== undefined && effect === undefined) return cause as EngineError;
-  const isRefused = effect !== undefined && !effect.isPossible && failure.isCertain;
+  const isRefused = effect?.isPossible === false;
   const facts = { details: detailsOf(failure, operation), hint: hintOf(failure), cause };
   return isRefused
     ? new EngineError('STO-006', 'unavailable', 'the blob store could not take a write', facts)
