@@ -33,7 +33,11 @@ export function locate(
   const depth = /\/chk-\d+$/.test(clean) ? 2 : 1;
   const names = clean.split('/');
   const target = openStore(names.slice(0, -depth).join('/'));
-  return { target, location: { storeUrl: target.url, folder: names.slice(-depth).join('/') } };
+  const folder = names.slice(-depth).join('/');
+  // The job's own storage by another name, such as s3a:// for s3://, stays its own.
+  return target.url === store.url
+    ? { target: store, location: { storeUrl: undefined, folder } }
+    : { target, location: { storeUrl: target.url, folder } };
 }
 
 /**
