@@ -163,7 +163,9 @@ export class S3BlobStore implements BlobStore {
         try {
           return await put(effect);
         } catch (error) {
-          if (!isFailure(error, 'condition', 'conflict', 'no-object', 'no-upload')) throw error;
+          if (!isFailure(error, ...ANOTHER_WAS_THERE)) throw error;
+          // A server that keeps objects as files may say so while another client empties the folder.
+          if (error.kind === 'folder' && tries === FOLDER_TRIES_MAX) throw error;
           const wasPossible = effect.isPossible;
           // Until it is known whose the object is. Also what stands before a store tries again.
           effect.isPossible = true;
@@ -269,6 +271,9 @@ interface Conditional {
 
 /** How often another write may get in the way of one before that gives up. */
 const TRIES_MAX = 10;
+const FOLDER_TRIES_MAX = 4;
+/** So it may be: who it was is to be looked up. */
+const ANOTHER_WAS_THERE = ['condition', 'conflict', 'folder', 'no-object', 'no-upload'] as const;
 /** Of no object. */
 const NO_ETAG = `"${'0'.repeat(32)}"`;
 

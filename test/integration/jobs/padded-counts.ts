@@ -1,15 +1,8 @@
-/** Counts by key, slowly until a gate is there, in a state that is too large for the metadata. */
-import { existsSync } from 'node:fs';
+/** Counts by key, in a state that is too large for the metadata, as fast as it is told. */
 import { defineJob, fileSink, generate, setupCheckpointAndRecovery, valueState } from 'tidemark';
 import { z } from 'zod';
 
-const Settings = z.object({
-  out: z.string(),
-  count: z.number(),
-  rate: z.number(),
-  /** A file: once it is there, the elements that are left come at once. */
-  gate: z.string(),
-});
+const Settings = z.object({ out: z.string(), count: z.number(), rate: z.number() });
 const KEYS = 100;
 const PADDING = 'x'.repeat(500);
 const Count = z.object({ key: z.number(), count: z.number() });
@@ -17,21 +10,11 @@ const count = valueState('count', z.object({ count: z.number(), padding: z.strin
 
 export default defineJob('padded-counts', { settings: Settings }, (env, { settings, flink }) => {
   setupCheckpointAndRecovery(env, flink);
-  const { out, rate, gate } = settings;
-  const everyMs = 1000 / rate;
+  const { out, rate } = settings;
   env
     .fromSource(
       'numbers',
-      generate(settings.count, (n) => n),
-    )
-    .asyncMap(
-      'paced',
-      z.number(),
-      async (n) => {
-        if (!existsSync(gate)) await new Promise((resolve) => setTimeout(resolve, everyMs));
-        return n;
-      },
-      { capacity: 1 },
+      generate(settings.count, (n) => n, { rowsPerSecond: rate }),
     )
     .keyBy((n) => n % KEYS)
     .process('count', { count }, Count, (_, { key, state, out: to }) => {
