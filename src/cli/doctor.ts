@@ -99,7 +99,11 @@ const DISK_DOUBTFUL_BYTES = 2 * 2 ** 30;
 
 /** Undefined for a storage that is no disk of this machine, and for a folder that will be made. */
 function diskFinding(what: string, url: string): Finding | undefined {
-  const folder = /^file:/i.test(url) ? filePath(url) : /^[a-z]+:/i.test(url) ? undefined : url;
+  const folder = /^file:/i.test(url)
+    ? filePath(url)
+    : /^[a-z][a-z0-9+.-]*:/i.test(url)
+      ? undefined
+      : url;
   const stat = folder === undefined ? undefined : nearestDisk(folder);
   if (stat === undefined) return undefined;
   const freeBytes = stat.bavail * stat.bsize;

@@ -42,6 +42,8 @@ interface Answer {
   readonly status: number;
   readonly headers: http.IncomingHttpHeaders;
   readonly body: Buffer;
+  /** Half of the body, and then nothing more. */
+  readonly isHalf?: true;
 }
 
 export class S3Proxy {
@@ -91,44 +93,54 @@ export class S3Proxy {
     const seen = { method, url, headers };
     await this.before(seen);
     this.seen.push(seen);
-    const fault = this.rule(seen);
-    const forward = (): Promise<Answer> => this.#forward(seen, body);
-    switch (fault.kind) {
-      case 'pass':
-        return answer(response, await forward());
-      case 'ignore': {
-        const knows = headers[fault.header] === undefined;
-        return answer(response, knows ? await forward() : await this.#putAnyhow(seen, body));
-      }
-      case 'answer':
-        return answer(response, refusal(fault.status, fault.code));
-      case 'say': {
-        const { status, body: said } = fault;
-        return answer(response, { status, headers: XML, body: Buffer.from(said) });
-      }
-      case 'hang':
+    const said = await this.#said(this.rule(seen), seen, body);
+    switch (said) {
+      case 'nothing':
         return;
       case 'reset':
         request.socket.resetAndDestroy();
         return;
-      case 'lose-answer':
-        await forward();
-        request.socket.resetAndDestroy();
-        return;
-      case 'garble-answer':
-        await forward();
-        return answer(response, { status: fault.status, headers: {}, body: Buffer.from('<html>') });
-      case 'repeat':
-        await forward();
-        return answer(response, await forward());
-      case 'hold':
-        this.#held.push(async () => void (await forward()));
-        return;
-      case 'stall-body': {
-        const whole = await forward();
-        response.writeHead(whole.status, whole.headers);
-        response.write(whole.body.subarray(0, whole.body.length / 2));
+      default:
+        answer(response, said);
+    }
+  }
+
+  async #said(
+    fault: Fault,
+    seen: SeenRequest,
+    body: Buffer,
+  ): Promise<Answer | 'nothing' | 'reset'> {
+    switch (fault.kind) {
+      case 'pass':
+        return this.#forward(seen, body);
+      case 'ignore': {
+        const knows = seen.headers[fault.header] === undefined;
+        return knows ? this.#forward(seen, body) : this.#putAnyhow(seen, body);
       }
+      case 'answer':
+        return refusal(fault.status, fault.code);
+      case 'say':
+        return { status: fault.status, headers: XML, body: Buffer.from(fault.body) };
+      case 'hang':
+        return 'nothing';
+      case 'reset':
+        return 'reset';
+      case 'lose-answer':
+        await this.#forward(seen, body);
+        return 'reset';
+      case 'garble-answer':
+        await this.#forward(seen, body);
+        return { status: fault.status, headers: {}, body: Buffer.from('<html>') };
+      case 'repeat':
+        await this.#forward(seen, body);
+        return this.#forward(seen, body);
+      case 'hold':
+        this.#held.push(async () => {
+          await this.#forward(seen, body);
+        });
+        return 'nothing';
+      case 'stall-body':
+        return { ...(await this.#forward(seen, body)), isHalf: true };
     }
   }
 
@@ -182,8 +194,9 @@ function refusal(status: number, code: string): Answer {
   return { status, headers: XML, body: Buffer.from(text) };
 }
 
-function answer(response: http.ServerResponse, { status, headers, body }: Answer): void {
+function answer(response: http.ServerResponse, { status, headers, body, isHalf }: Answer): void {
   const { connection: _, 'transfer-encoding': __, ...kept } = headers;
   response.writeHead(status, kept);
-  response.end(body);
+  if (isHalf === true) response.write(body.subarray(0, body.length / 2));
+  else response.end(body);
 }

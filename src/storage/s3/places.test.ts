@@ -4,7 +4,7 @@ import { mapBounded, Places } from './places.ts';
 
 it('lets so many in at a time, first come first served, and frees a place of who fails', async () => {
   const places = new Places(2);
-  const doors = [0, 1, 2, 3].map(() => deferred<void>());
+  const doors = [0, 1, 2, 3].map(() => deferred<undefined>());
   const entered: number[] = [];
   const all = doors.map((door, index) =>
     places.run(() => {
@@ -17,7 +17,7 @@ it('lets so many in at a time, first come first served, and frees a place of who
   doors[1]?.reject(new TypeError('x'));
   await expect(all[1]).rejects.toThrow('x');
   expect(entered).toEqual([0, 1, 2]);
-  for (const door of doors) door.resolve();
+  for (const door of doors) door.resolve(undefined);
   expect((await settled).map(({ status }) => status)).toEqual([
     'fulfilled',
     'rejected',

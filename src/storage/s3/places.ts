@@ -3,7 +3,7 @@ import { deferred, type Deferred } from '../../common/deferred.ts';
 /** So many may be under way at a time; the others wait, first come first served. */
 export class Places {
   #free: number;
-  readonly #waiting: Deferred<void>[] = [];
+  readonly #waiting: Deferred<undefined>[] = [];
 
   constructor(count: number) {
     this.#free = count;
@@ -12,7 +12,7 @@ export class Places {
   async run<T>(work: () => Promise<T>): Promise<T> {
     if (this.#free > 0) this.#free -= 1;
     else {
-      const turn = deferred<void>();
+      const turn = deferred<undefined>();
       this.#waiting.push(turn);
       await turn.promise;
     }
@@ -21,7 +21,7 @@ export class Places {
     } finally {
       const next = this.#waiting.shift();
       if (next === undefined) this.#free += 1;
-      else next.resolve();
+      else next.resolve(undefined);
     }
   }
 }
