@@ -127,6 +127,18 @@ module.exports = {
       to: { path: 'node_modules/hyparquet', reachable: true },
     },
     {
+      name: 's3-library-loads-late',
+      severity: 'error',
+      comment:
+        "A job without S3 must not pay for AWS's library: it is loaded when something is asked.",
+      from: { path: '^src/' },
+      to: {
+        path: 'node_modules/@aws-sdk/',
+        dynamic: false,
+        dependencyTypesNot: ['type-only', 'type-import'],
+      },
+    },
+    {
       name: 'examples-are-users',
       severity: 'error',
       // The elements of a job need a schema, and zod is the library that the guides use.

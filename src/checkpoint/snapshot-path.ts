@@ -45,9 +45,12 @@ export function locate(
   if (inside !== undefined) {
     return { target: store, location: { storeUrl: undefined, folder: inside } };
   }
-  const cut = cutSnapshotPath(clean);
-  const target = openStore(cut.root);
-  return { target, location: { storeUrl: target.url, folder: cut.folder } };
+  const { root: around, folder } = cutSnapshotPath(clean);
+  const target = openStore(around);
+  // The job's own storage by another name, such as s3a:// for s3://, stays its own.
+  return target.url === store.url
+    ? { target: store, location: { storeUrl: undefined, folder } }
+    : { target, location: { storeUrl: target.url, folder } };
 }
 
 /**

@@ -1,6 +1,6 @@
 import pc from 'picocolors';
 import { EXIT } from './exit-codes.ts';
-import { absolute, checkpointUrl } from './open-snapshot.ts';
+import { absolute, checkpointUrl, storeOpenerOf } from './open-snapshot.ts';
 import { readAll, type SettingOptions } from './read-settings.ts';
 import { tableOf } from './table.ts';
 import { onTerminal, type JsonOption } from './terminal.ts';
@@ -16,10 +16,9 @@ export function savepointsListCommand(
     const place = { flink, folder: process.cwd() };
     const given = directory ?? flink.savepointDirectory;
     const folder = given === undefined ? checkpointUrl(place) : absolute(given, place.folder);
-    const { defaultWorld: world } = await import('../cluster/run-job.ts');
-    const { openStore } = await import('../cluster/open-store.ts');
+    const openStore = await storeOpenerOf(flink);
     const { listSnapshots } = await import('../checkpoint/snapshot-list.ts');
-    const { snapshots, unreadable } = await listSnapshots(openStore(folder, world));
+    const { snapshots, unreadable } = await listSnapshots(openStore(folder));
     const savepoints = snapshots
       .filter(({ kind }) => kind === 'savepoint')
       .map((one) => {

@@ -12,7 +12,7 @@ import type { JobEvent, JobResult } from './job-events.ts';
 import { JobMaster } from './job-master.ts';
 import { JobStore, openJob, type StartFrom } from './job-store.ts';
 import type { TaskManagerStatus } from './job-manager/remote-task-manager.ts';
-import { openStore } from './open-store.ts';
+import { storeOpener } from './open-store.ts';
 import { requireBuilt } from './require-built.ts';
 
 /** A job as those see it who run it without its code. */
@@ -107,7 +107,7 @@ export async function leadJob(options: LeadJobOptions): Promise<RunningJob> {
   options.admit?.(jobName);
   // The graph is checked before anything is taken over from whoever runs this job now.
   const first = await options.planFor(config.maxParallelism);
-  const openOther = (url: string): BlobStore => openStore(url, world);
+  const openOther = storeOpener(world, config);
   const store =
     options.store ?? openOther(config.checkpointStorage ?? `${options.dataFolder}/checkpoints`);
   const opening = {

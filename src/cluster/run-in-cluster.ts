@@ -12,6 +12,7 @@ import {
 import type { StartFrom } from './job-store.ts';
 import type { FlinkSettings } from '../settings/flink-settings.ts';
 import { leadJob, type JobLed, type RunningJob } from './lead-job.ts';
+import { storeSettingsOf } from './open-store.ts';
 import { taskSettings, thisProcess } from './run-job.ts';
 
 export interface RunInClusterOptions extends JobRequest {
@@ -76,6 +77,7 @@ export async function runInCluster(options: RunInClusterOptions): Promise<Runnin
         const slotData = {
           ...planned,
           storageUrl: store.url,
+          stores: storeSettingsOf(config),
           identity,
           tasks: taskSettings(config, options),
           debugCodegen: options.debugCodegen,

@@ -16,7 +16,7 @@ import type { JobEvent } from './job-events.ts';
 import type { StartFrom } from './job-store.ts';
 import { leadJob, type JobLed, type JobPlace, type LedJob, type RunningJob } from './lead-job.ts';
 import { LocalDeployment } from './local-deployment.ts';
-import { openStore } from './open-store.ts';
+import { storeOpener } from './open-store.ts';
 import { TaskStorage } from './task-storage.ts';
 
 export interface RunJobOptions {
@@ -71,8 +71,9 @@ export function runJob(options: RunJobOptions): Promise<RunningJob> {
     },
     placeFor: ({ identity, parentJobId, store }: LedJob): JobPlace => {
       const jobGraph = graphFor(identity.maxParallelism);
+      const openStore = storeOpener(world, job.config);
       const storage = new TaskStorage(identity, (url) =>
-        url === undefined ? store : openStore(url, world),
+        url === undefined ? store : openStore(url),
       );
       const settings = taskSettings(job.config, options);
       const { schedulingRandom, printChain } = options;

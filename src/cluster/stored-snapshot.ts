@@ -4,9 +4,8 @@ import { findSnapshot, type FoundSnapshot } from '../checkpoint/metadata.ts';
 import { readNameRecord } from '../checkpoint/name-record.ts';
 import { listSnapshots } from '../checkpoint/snapshot-list.ts';
 import { cutSnapshotPath } from '../checkpoint/snapshot-path.ts';
-import type { World } from '../contracts/source.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
-import { openStore } from './open-store.ts';
+import type { OpenStore } from './open-store.ts';
 
 /** A snapshot, with the store that its paths are relative to. */
 export interface StoredSnapshot {
@@ -23,14 +22,14 @@ export interface StoredSnapshot {
  */
 export async function snapshotAt(
   url: string,
-  world: Pick<World, 'fs' | 'random'>,
+  openStore: OpenStore,
 ): Promise<StoredSnapshot | undefined> {
   const around = /^(.*)\/(savepoint-)?latest\/*$/.exec(url);
   const at =
-    around === null ? url : await newestIn(around[1] ?? '', around[2] !== undefined, world);
+    around === null ? url : await newestIn(around[1] ?? '', around[2] !== undefined, openStore);
   if (at === undefined) return undefined;
   const { root, folder } = cutSnapshotPath(at);
-  const store = openStore(root, world);
+  const store = openStore(root);
   const found = await findSnapshot(store, folder);
   return found && { store, found };
 }
@@ -38,9 +37,9 @@ export async function snapshotAt(
 async function newestIn(
   folder: string,
   savepointsOnly: boolean,
-  world: Pick<World, 'fs' | 'random'>,
+  openStore: OpenStore,
 ): Promise<string | undefined> {
-  const { snapshots } = await listSnapshots(openStore(folder, world));
+  const { snapshots } = await listSnapshots(openStore(folder));
   const fits = snapshots.filter(
     ({ kind, complete }) => complete && (!savepointsOnly || kind === 'savepoint'),
   );
@@ -54,7 +53,7 @@ async function newestIn(
 export async function latestOfJob(
   job: string,
   store: BlobStore,
-  world: Pick<World, 'fs' | 'random'>,
+  openStore: OpenStore,
 ): Promise<StoredSnapshot | undefined> {
   const named = await readNameRecord(store, job);
   const jobId = named?.record.jobId ?? (await jobIdOf(job, store));
@@ -62,7 +61,7 @@ export async function latestOfJob(
   const latest = head?.head.checkpoints.at(-1);
   if (latest === undefined) return undefined;
   const { storeUrl } = latest.location;
-  const own = storeUrl === undefined ? store : openStore(storeUrl, world);
+  const own = storeUrl === undefined ? store : openStore(storeUrl);
   return { store: own, found: await readRetained(own, latest) };
 }
 

@@ -5,7 +5,7 @@ import { randomHex } from '../common/random.ts';
 import type { Cluster } from '../cluster/dispatcher/cluster.ts';
 import { Dispatcher, type DispatcherEntry } from '../cluster/dispatcher/dispatcher.ts';
 import { DurableJobs } from '../cluster/dispatcher/durable-jobs.ts';
-import { openStore } from '../cluster/open-store.ts';
+import { openStore, type StoreSettings } from '../cluster/open-store.ts';
 import type { World } from '../contracts/source.ts';
 import type { FlinkSettings } from '../settings/flink-settings.ts';
 import { CodeFolder } from './code-folder.ts';
@@ -100,8 +100,8 @@ function dispatcherOf(
   { world, folder, config, moduleOf }: RunServiceOptions,
   log: (entry: DispatcherEntry) => void,
 ): Dispatcher {
-  const open = (url: string) => openStore(url, world);
-  const store = open(config.highAvailabilityStorage ?? path.join(folder, 'ha'));
+  const open = (url: string, settings: StoreSettings) => openStore(url, world, settings);
+  const store = open(config.highAvailabilityStorage ?? path.join(folder, 'ha'), config);
   return new Dispatcher({
     world,
     jobs: new DurableJobs(store, config),

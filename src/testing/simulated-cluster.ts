@@ -4,6 +4,7 @@ import { TASK_MANAGER_ENTRY } from '../cluster/job-manager/remote-task-manager.t
 import { TaskManagers } from '../cluster/job-manager/task-managers.ts';
 import { leadJob, type LeadJobOptions, type RunningJob } from '../cluster/lead-job.ts';
 import { buildPlanned } from '../cluster/load-job.ts';
+import { storeSettingsOf } from '../cluster/open-store.ts';
 import { taskSettings } from '../cluster/run-job.ts';
 import { TaskManager, type TaskManagerEnd } from '../cluster/task-manager/task-manager.ts';
 import type { TaskManagerInit } from '../cluster/task-manager/task-manager-protocol.ts';
@@ -82,6 +83,7 @@ export async function runSimulatedCluster(run: ClusterRun): Promise<RunningJob> 
           parallelism,
           maxParallelism,
           storageUrl: store.url,
+          stores: storeSettingsOf(config),
           identity,
           tasks: taskSettings(config, run),
           debugCodegen: false,

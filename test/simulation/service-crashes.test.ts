@@ -95,7 +95,7 @@ class Machine {
     const process = this.simulation.process('service');
     const dispatcher = new Dispatcher({
       world: process,
-      jobs: new DurableJobs(openStore('/ha', process), FLINK),
+      jobs: new DurableJobs(openStore('/ha', process, FLINK), FLINK),
       runner: {
         bundle: ({ module }) => Promise.resolve(Buffer.from(module)),
         run: ({ code, submission: { flink, from }, emit, admit, onLed }) =>
@@ -111,7 +111,7 @@ class Machine {
             schedulingRandom: process.random.fork('scheduling'),
           }),
       },
-      openStore: (url) => openStore(url, process),
+      openStore: (url) => openStore(url, process, FLINK),
       config: FLINK,
       folder: '/service',
       log: (entry) => {
@@ -164,7 +164,8 @@ class Machine {
     return this.simulation.run(
       process.start(async () => {
         const paths: string[] = [];
-        for await (const { path } of openStore('/ha', process).list('job-store')) paths.push(path);
+        for await (const { path } of openStore('/ha', process, FLINK).list('job-store'))
+          paths.push(path);
         return paths;
       }),
     );

@@ -19,7 +19,7 @@ export class LocalCluster extends Dispatcher {
   constructor(folder: string, dynamic: Readonly<Record<string, string>> = {}) {
     const config = parseSettings({ env: {}, dynamic, cores: 1 });
     const definitions = new Map<string, JobDefinition<undefined>>();
-    const openOther = (url: string) => openStore(url, defaultWorld);
+    const openOther = (url: string) => openStore(url, defaultWorld, config);
     super({
       world: defaultWorld,
       jobs: new DurableJobs(openOther(`${folder}/jobs`), config),

@@ -9,6 +9,7 @@ import { pinnedError } from '../../checkpoint/snapshot-errors.ts';
 import type { FlinkSettings } from '../../settings/flink-settings.ts';
 import type { BlobStore } from '../../storage/blob-store.ts';
 import type { JobEvent, JobResult } from '../job-events.ts';
+import type { StoreSettings } from '../open-store.ts';
 import type { JobLed, RunningJob } from '../lead-job.ts';
 import type { Cluster, JobSubmission, JobView, TaskManagerView } from './cluster.ts';
 import { DispatchedJob, JobDiary } from './dispatched-job.ts';
@@ -55,7 +56,7 @@ export interface DispatcherOptions {
   readonly world: World;
   readonly jobs: DurableJobs;
   readonly runner: JobRunner;
-  readonly openStore: (url: string) => BlobStore;
+  readonly openStore: (url: string, settings: StoreSettings) => BlobStore;
   /** Settings of the JobManager itself. */
   readonly config: FlinkSettings;
   readonly folder: string;
@@ -160,7 +161,7 @@ export class Dispatcher implements Cluster {
     const clean = path.replace(/\/+$/, '').replace(/\/_metadata$/, '');
     const cut = clean.lastIndexOf('/');
     if (cut < 0) throw noSavepointError(path);
-    const store = this.#options.openStore(clean.slice(0, cut));
+    const store = this.#options.openStore(clean.slice(0, cut), this.config);
     const folder = clean.slice(cut + 1);
     const found = await findSnapshot(store, folder);
     if (found?.metadata.kind !== 'savepoint') throw noSavepointError(path);

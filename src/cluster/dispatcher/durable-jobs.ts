@@ -3,6 +3,7 @@ import { EngineError } from '../../common/errors.ts';
 import { readNameRecord } from '../../checkpoint/name-record.ts';
 import type { FlinkSettings } from '../../settings/flink-settings.ts';
 import type { BlobStore, Etag } from '../../storage/blob-store.ts';
+import type { StoreSettings } from '../open-store.ts';
 import { lostBundleError } from './dispatcher-errors.ts';
 import { decodeJobRecord, encodeJobRecord, type JobRecord } from './job-record.ts';
 
@@ -128,11 +129,14 @@ export class DurableJobs {
  * record was to go, or another job has its name by now.
  */
 export async function hasEnded(
-  { started }: JobRecord,
-  openStore: (url: string) => BlobStore,
+  { started, submission }: JobRecord,
+  openStore: (url: string, settings: StoreSettings) => BlobStore,
 ): Promise<boolean> {
   if (started === undefined) return false;
-  const found = await readNameRecord(openStore(started.storageUrl), started.jobName);
+  const found = await readNameRecord(
+    openStore(started.storageUrl, submission.flink),
+    started.jobName,
+  );
   return found?.record.jobId !== started.jobId || found.record.state !== 'running';
 }
 

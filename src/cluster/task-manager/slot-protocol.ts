@@ -13,6 +13,7 @@ import type { TaskSample } from '../../runtime/task-metrics.ts';
 import type { TaskSettings } from '../../runtime/task-options.ts';
 import type { RestoreProgress } from '../../common/restore-progress.ts';
 import type { PlannedSource } from '../load-job.ts';
+import type { StoreSettings } from '../open-store.ts';
 import type { WriterIdentity } from '../writer-id.ts';
 
 /*
@@ -24,6 +25,8 @@ import type { WriterIdentity } from '../writer-id.ts';
 export interface SlotData extends PlannedSource {
   /** URL of the job's checkpoint storage. */
   readonly storageUrl: string;
+  /** How that and other stores are reached. */
+  readonly stores: StoreSettings;
   readonly identity: WriterIdentity;
   readonly tasks: TaskSettings;
   readonly debugCodegen: boolean;

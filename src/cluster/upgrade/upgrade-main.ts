@@ -31,7 +31,7 @@ async function check(data: UpgradeData): Promise<UpgradeReport> {
   const schema = job.settingsSchema as SettingsSchema<unknown> | undefined;
   const given = { args: data.arguments, env: process.env };
   const built = job.build(parseJobSettings(schema, settingsPrefix(job.name), given), flink);
-  const store = openStore(storeUrl, world);
+  const store = openStore(storeUrl, world, flink);
   const found = await readSnapshot(store, snapshotFolder);
   const { maxParallelism } = found.metadata;
   const graph = buildJobGraph(built.graph, {
