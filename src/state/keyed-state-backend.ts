@@ -143,6 +143,8 @@ export interface SnapshotTarget {
 export interface RunningSnapshot {
   /** Encodes for about `budgetMs`; true when everything is encoded. Never blocks. */
   drain(budgetMs: number): boolean;
+  /** As much as may be on its way to the store is: `drain` does nothing before a file is stored. */
+  readonly isWaiting: boolean;
   /** Resolves when all files are stored; only after `drain` has said true. Rejects when storing fails. */
   readonly handles: Promise<SnapshotResult>;
   /** Gives up: nothing more is stored. */
