@@ -143,7 +143,7 @@ export const STORAGE_TABLE = {
   }),
   s3RetryTimeoutMs: setting({
     env: 'S3_RETRY_TIMEOUT_MS',
-    key: 's3.retry.timeout',
+    key: 'tidemark.s3.retry-timeout',
     type: durationMs({ least: 0 }),
     default: 60_000,
     flinkDefault: 'a number of tries',
@@ -166,7 +166,7 @@ export const STORAGE_TABLE = {
     otherKeys: ['s3.multipart.size', 'fs.s3a.multipart.size'],
     type: memoryBytes({ least: 5 * MIB, most: 1024 * MIB }),
     default: 8 * MIB,
-    flinkDefault: '5 MiB',
+    flinkDefault: '5242880',
     doc: 'Larger files go up, and come down, in parts of this size. Each part that is under way takes so much memory.',
   }),
   s3PartsMax: setting({

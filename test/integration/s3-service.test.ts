@@ -89,7 +89,7 @@ it(
         expect.objectContaining({ what: 'checkpoints', verdict: 'good' }),
       ]) as unknown,
     });
-    expect(await expectOk(run('run', '--settings', JOB))).not.toContain(server.secretKey);
+    expect(await expectOk(run('run', '--settings', ...job(1)))).not.toContain(server.secretKey);
 
     await expectOk(run('service', 'start', ...settings({ 'rest.bind-port': '0' })));
     await expectOk(run('run', '-d', ...job(200)));
