@@ -49,7 +49,7 @@ export const STORAGE_TABLE = {
     otherKeys: ['s3.access.key', 'fs.s3a.access.key'],
     type: text('an access key'),
     default: undefined,
-    doc: 'Who asks. Default: nobody.',
+    doc: "Who asks. Default: who AWS's chain says.",
     secret: true,
   }),
   s3SecretKey: setting<string | undefined>({
@@ -59,7 +59,7 @@ export const STORAGE_TABLE = {
     otherKeys: ['s3.secret.key', 'fs.s3a.secret.key'],
     type: text('a secret key'),
     default: undefined,
-    doc: 'Proves who asks. Default: nothing.',
+    doc: "Proves who asks. Default: what AWS's chain says.",
     secret: true,
   }),
   s3SessionToken: setting<string | undefined>({
