@@ -49,7 +49,7 @@ export const STORAGE_TABLE = {
     otherKeys: ['s3.access.key', 'fs.s3a.access.key'],
     type: text('an access key'),
     default: undefined,
-    doc: 'Who asks. Default: nobody.',
+    doc: "Who asks. Default: who AWS's chain says.",
     secret: true,
   }),
   s3SecretKey: setting<string | undefined>({
@@ -59,7 +59,7 @@ export const STORAGE_TABLE = {
     otherKeys: ['s3.secret.key', 'fs.s3a.secret.key'],
     type: text('a secret key'),
     default: undefined,
-    doc: 'Proves who asks. Default: nothing.',
+    doc: "Proves who asks. Default: what AWS's chain says.",
     secret: true,
   }),
   s3SessionToken: setting<string | undefined>({
@@ -143,7 +143,7 @@ export const STORAGE_TABLE = {
   }),
   s3RetryTimeoutMs: setting({
     env: 'S3_RETRY_TIMEOUT_MS',
-    key: 's3.retry.timeout',
+    key: 'tidemark.s3.retry-timeout',
     type: durationMs({ least: 0 }),
     default: 60_000,
     flinkDefault: 'a number of tries',
@@ -166,7 +166,7 @@ export const STORAGE_TABLE = {
     otherKeys: ['s3.multipart.size', 'fs.s3a.multipart.size'],
     type: memoryBytes({ least: 5 * MIB, most: 1024 * MIB }),
     default: 8 * MIB,
-    flinkDefault: '5 MiB',
+    flinkDefault: '5242880',
     doc: 'Larger files go up, and come down, in parts of this size. Each part that is under way takes so much memory.',
   }),
   s3PartsMax: setting({

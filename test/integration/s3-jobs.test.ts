@@ -146,11 +146,11 @@ it(
 );
 
 describe('a server that refuses everything for a while', () => {
-  const short = { 's3.retry.timeout': '100ms' };
+  const short = { 'tidemark.s3.retry-timeout': '100ms' };
   const busy = () => ({ kind: 'answer', status: 503, code: 'SlowDown' }) as const;
 
   it(
-    'is waited for as long as s3.retry.timeout says',
+    'is waited for as long as tidemark.s3.retry-timeout says',
     async () => {
       const job = start(engine(address));
       await until(job, 'checkpoint-completed', 2);
@@ -220,7 +220,7 @@ it(
   async () => {
     const timeouts = {
       's3.connection.request.timeout': '200ms',
-      's3.retry.timeout': '400ms',
+      'tidemark.s3.retry-timeout': '400ms',
       'execution.checkpointing.timeout': '3s',
       'execution.checkpointing.tolerable-failed-checkpoints': '0',
       'restart-strategy.type': 'fixed-delay',

@@ -133,6 +133,6 @@ function passingHint(problem: string): string {
     case 'SlowDown':
       return 'Take checkpoints less often, or lower s3.connection.maximum: the store is asked too much.';
     default:
-      return 'Check that the server at s3.endpoint is well; what was asked was tried again for s3.retry.timeout.';
+      return 'Check that the server at s3.endpoint is well; what was asked was tried again for tidemark.s3.retry-timeout.';
   }
 }
