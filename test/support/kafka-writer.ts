@@ -17,6 +17,7 @@ import {
   produceV9,
 } from '@platformatic/kafka';
 import { sleep, systemClock } from '../../src/common/clock.ts';
+import { apiErrorOf } from '../../src/connectors/kafka/client/fault.ts';
 
 export interface Written {
   readonly topic: string;
@@ -64,7 +65,7 @@ export class KafkaWriter {
   async addPartitions(topic: string, count: number): Promise<void> {
     await createPartitionsV3.api.async(
       this.#connection,
-      [{ name: topic, count, assignments: [] }],
+      [{ name: topic, count, assignments: null as unknown as [] }],
       30_000,
       false,
     );
@@ -138,12 +139,9 @@ export class KafkaTransaction {
         { transactionalId: id, producerId, producerEpoch, topics, verifyOnly: false },
       ]),
     );
-    await produce(this.#connection, batch, {
-      transactionalId: id,
-      producerId,
-      producerEpoch,
-      sequences: this.#sequences,
-    });
+    const sequences = this.#sequences;
+    const options = { transactionalId: id, producerId, producerEpoch, sequences };
+    await retried(() => produce(this.#connection, batch, options));
     const key = `${topic}:${partition}`;
     this.#sequences.set(key, (this.#sequences.get(key) ?? 0) + values.length);
   }
@@ -192,8 +190,7 @@ async function retried<R>(attempt: () => Promise<R>): Promise<R> {
     try {
       return await attempt();
     } catch (error) {
-      const text = String((error as { errors?: unknown }).errors ?? error) + JSON.stringify(error);
-      if (tried === ATTEMPTS_MAX || !NOT_YET.test(text)) throw error;
+      if (tried === ATTEMPTS_MAX || !NOT_YET.test(apiErrorOf(error) ?? '')) throw error;
       await sleep(systemClock, RETRY_MS);
     }
   }

@@ -160,7 +160,7 @@ export class Fetcher {
         const answer = byKey.get(`${leader?.topicId ?? ''}/${split.partition}`);
         partition.state = 'ready';
         const name = error ?? answer?.error;
-        if (name !== undefined) this.#run(this.#refused(partition, name, answer));
+        if (name !== undefined) this.#run(this.#refused(partition, name));
         else if (answer !== undefined) this.#take(partition, answer, offsets[i] ?? 0);
       }
     } catch (error) {
@@ -199,13 +199,9 @@ export class Fetcher {
     this.#wakeup.wake();
   }
 
-  async #refused(
-    partition: PartitionFetch,
-    name: string,
-    answer: FetchedPartition | undefined,
-  ): Promise<void> {
+  async #refused(partition: PartitionFetch, name: string): Promise<void> {
     const reason = name;
-    if (name === 'OFFSET_OUT_OF_RANGE') return this.#outOfRange(partition, answer);
+    if (name === 'OFFSET_OUT_OF_RANGE') return this.#outOfRange(partition);
     if (name === 'CORRUPT_MESSAGE') {
       throw corruptBatch(partition.id, partition.fetchOffset, 'the broker says so');
     }
@@ -236,16 +232,12 @@ export class Fetcher {
     this.pump();
   }
 
-  async #outOfRange(
-    partition: PartitionFetch,
-    answer: FetchedPartition | undefined,
-  ): Promise<void> {
+  async #outOfRange(partition: PartitionFetch): Promise<void> {
     const { split, fetchOffset, id } = partition;
     const policy = this.#settings.onOffsetOutOfRange;
     const isUntouched = split.fromEarliest === true && fetchOffset === split.offset;
     if (policy === 'fail' && !isUntouched) {
-      const earliest = answer?.logStartOffset ?? -1;
-      throw offsetOutOfRange(id, fetchOffset, earliest);
+      throw offsetOutOfRange(id, fetchOffset, await this.#offsets.edge(split, 'earliest'));
     }
     await this.#reset(partition, isUntouched || policy === 'fail' ? 'earliest' : policy);
     if (isUntouched) split.offset = partition.fetchOffset;
