@@ -345,6 +345,33 @@ describe('the group', () => {
   });
 });
 
+it('tells how far it is, under the names of Flink', async () => {
+  await kafka.createTopic('measured', { partitions: 2 });
+  await writer.write({ topic: 'measured', partition: 1, values: numbered('', 1_000) });
+  const driven = await read('measured', { groupId: 'measured' });
+  const metric = (name: string, partition?: string): number | undefined =>
+    driven.readers[0]
+      ?.metrics?.()
+      .find(
+        (one) =>
+          one.name === name && (partition === undefined || one.groups?.[2]?.[1] === partition),
+      )?.value;
+  driven.paused = true;
+  await driven.until(() => driven.values.length > 0);
+  const read1 = driven.values.length;
+  expect(metric('pendingRecords')).toBe(1_000 - read1);
+  expect(metric('records-lag', '1')).toBe(1_000 - read1);
+  expect(metric('currentOffset', '1')).toBe(read1 - 1);
+  expect(metric('commitsSucceeded')).toBe(0);
+  driven.paused = false;
+  await driven.until(() => metric('pendingRecords') === 0);
+  expect(driven.values).toHaveLength(1_000);
+  driven.snapshot(1);
+  driven.completed(1);
+  await driven.until(() => metric('commitsSucceeded') === 1);
+  expect(metric('committedOffset', '1')).toBe(1_000);
+});
+
 describe('partitions', () => {
   it('go evenly to the subtasks, and are found again by any number of them', async () => {
     await kafka.createTopic('shared', { partitions: 6 });
