@@ -98,6 +98,12 @@ export class KafkaSourceReader<T> implements SourceReader<T, KafkaSplit> {
     this.#committer?.checkpointCompleted(checkpointId);
   }
 
+  /** Where the record is that is being emitted. */
+  position(): Readonly<Record<string, string | number>> {
+    const { topic = '', partition = -1, offset = -1 } = this.#current?.cursor ?? {};
+    return { topic, partition, offset: String(offset) };
+  }
+
   /** Under Flink's names, those of Kafka's own client among them. */
   metrics(): ReaderMetric[] {
     const { partitions } = this.#fetcher;
