@@ -306,6 +306,15 @@ describe('data that is gone', () => {
     expect(second.values).toEqual(['new']);
   });
 
+  it('fails the job in the end when the topic was deleted', async () => {
+    await broker.kafka.createTopic('deleted');
+    await broker.writer.write({ topic: 'deleted', values: ['last'] });
+    const driven = await broker.read('deleted', { unavailableAfterMs: 300 });
+    await driven.until(() => driven.values.length === 1);
+    await broker.writer.deleteTopic('deleted');
+    expect(await driven.untilFailed()).toMatchObject({ code: 'KAF-007' });
+  });
+
   it('of a topic that was made anew is another topic', async () => {
     await broker.kafka.createTopic('anew');
     await broker.writer.write({ topic: 'anew', values: numbered('', 3) });
