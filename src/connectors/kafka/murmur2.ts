@@ -3,6 +3,7 @@
 const SEED = 0x9747b28c | 0;
 const MULTIPLIER = 0x5bd1e995;
 const POSITIVE = 0x7fffffff;
+const ASCII_MAX = 0x7f;
 
 export function murmur2(bytes: Uint8Array): number {
   const { length } = bytes;
@@ -32,4 +33,33 @@ export function partitionOfKey(key: Uint8Array, partitions: number): number {
 
 function byteAt(bytes: Uint8Array, at: number): number {
   return bytes[at] ?? 0;
+}
+
+/** The same for a key that is text. -1: not ASCII, take its UTF-8 bytes. */
+export function partitionOfText(key: string, partitions: number): number {
+  const { length } = key;
+  let hash = SEED ^ length;
+  let all = 0;
+  const words = length & ~3;
+  let at = 0;
+  for (; at < words; at += 4) {
+    const low = key.charCodeAt(at) | (key.charCodeAt(at + 1) << 8);
+    let word = low | (key.charCodeAt(at + 2) << 16) | (key.charCodeAt(at + 3) << 24);
+    all |= key.charCodeAt(at) | key.charCodeAt(at + 1);
+    all |= key.charCodeAt(at + 2) | key.charCodeAt(at + 3);
+    word = Math.imul(word, MULTIPLIER);
+    word ^= word >>> 24;
+    hash = Math.imul(hash, MULTIPLIER) ^ Math.imul(word, MULTIPLIER);
+  }
+  const rest = length & 3;
+  for (let i = rest - 1; i >= 0; i--) {
+    const code = key.charCodeAt(at + i);
+    all |= code;
+    hash ^= code << (8 * i);
+  }
+  if (all > ASCII_MAX) return -1;
+  if (rest > 0) hash = Math.imul(hash, MULTIPLIER);
+  hash ^= hash >>> 13;
+  hash = Math.imul(hash, MULTIPLIER);
+  return ((hash ^ (hash >>> 15)) & POSITIVE) % partitions;
 }

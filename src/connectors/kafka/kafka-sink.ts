@@ -1,0 +1,39 @@
+import type { Sink } from '../../contracts/sink.ts';
+import { KafkaCommitter } from './kafka-committer.ts';
+import { type KafkaSinkOptions, type KafkaSinkPlan, planKafkaSink } from './kafka-sink-options.ts';
+import { KafkaWriter } from './kafka-writer.ts';
+import { type OpenTransaction, openTransactions } from './open-transaction.ts';
+
+/**
+ * Writes records to Kafka topics.
+ *
+ * ```ts
+ * totals.sinkTo(
+ *   'totals',
+ *   kafkaSink({
+ *     brokers: 'localhost:9092',
+ *     topic: 'totals',
+ *     key: ({ word }) => word,
+ *     delivery: 'exactly-once',
+ *   }),
+ * );
+ * ```
+ *
+ * With `exactly-once` records become visible when their checkpoint is complete, to consumers with
+ * `isolation.level=read_committed`. Others see them at once, and also those of attempts that failed.
+ *
+ * @throws {EngineError} `KAF-001`, `KAF-002` and `KAF-050` for an option; before the job starts: `KAF-057` to
+ * `KAF-059`; when it runs: `KAF-003` to `KAF-010`, `KAF-051` to `KAF-056`.
+ */
+export function kafkaSink<T>(options: KafkaSinkOptions<T>): Sink<T, OpenTransaction> {
+  const plan = planKafkaSink(options);
+  const isTransactional = plan.delivery === 'exactly-once';
+  return {
+    kind: 'kafka',
+    committables: isTransactional ? openTransactions : undefined,
+    writer: (context) => new KafkaWriter(context, plan),
+    ...(isTransactional && {
+      committer: (context) => new KafkaCommitter(context, plan as KafkaSinkPlan<never>),
+    }),
+  };
+}
