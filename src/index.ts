@@ -205,6 +205,7 @@ export type {
   Committer,
   CommitterContext,
   Sink,
+  PreflightContext,
   SinkWriter,
   Stamped,
   WriterContext,

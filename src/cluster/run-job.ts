@@ -16,6 +16,7 @@ import type { JobEvent } from './job-events.ts';
 import type { StartFrom } from './job-store.ts';
 import { leadJob, type JobLed, type JobPlace, type LedJob, type RunningJob } from './lead-job.ts';
 import { LocalDeployment } from './local-deployment.ts';
+import { preflightOf } from './preflight.ts';
 import { openStore } from './open-store.ts';
 import { TaskStorage } from './task-storage.ts';
 
@@ -69,6 +70,7 @@ export function runJob(options: RunJobOptions): Promise<RunningJob> {
       const graph = graphFor(maxParallelism);
       return { plan: executionPlanOf(graph), planHash: planOf(graph).hash };
     },
+    preflight: () => preflightOf(graphFor(job.config.maxParallelism), job.config, world),
     placeFor: ({ identity, parentJobId, store }: LedJob): JobPlace => {
       const jobGraph = graphFor(identity.maxParallelism);
       const storage = new TaskStorage(identity, (url) =>

@@ -2,7 +2,15 @@
  * What a topic holds, for tests: fetched by hand with the rules of Java's consumer, so that neither the
  * source nor a library's consumer is trusted with the answer.
  */
-import { Connection, fetchV16, listOffsetsV8, metadataV12 } from '@platformatic/kafka';
+import { setTimeout as delay } from 'node:timers/promises';
+import {
+  Connection,
+  fetchV16,
+  listOffsetsV8,
+  metadataV12,
+  NetworkError,
+  ResponseError,
+} from '@platformatic/kafka';
 
 export interface TopicRecord {
   readonly partition: number;
@@ -16,6 +24,8 @@ export interface TopicRecord {
 export type Isolation = 'read_committed' | 'read_uncommitted';
 
 const FETCH_BYTES = 4 * 1024 * 1024;
+const TRIES_MAX = 200;
+const LOOK_MS = 50;
 const LATEST = -1n;
 const CONTROL = 0x20;
 const TRANSACTIONAL = 0x10;
@@ -27,6 +37,14 @@ export async function recordsOf(
   bootstrap: string,
   topic: string,
   isolation: Isolation = 'read_committed',
+): Promise<TopicRecord[]> {
+  return whenLed(() => readAll(bootstrap, topic, isolation));
+}
+
+async function readAll(
+  bootstrap: string,
+  topic: string,
+  isolation: Isolation,
 ): Promise<TopicRecord[]> {
   const connection = await connectTo(bootstrap);
   try {
@@ -50,6 +68,10 @@ export async function endOf(
   topic: string,
   isolation: Isolation,
 ): Promise<number> {
+  return whenLed(() => sumOfEnds(bootstrap, topic, isolation));
+}
+
+async function sumOfEnds(bootstrap: string, topic: string, isolation: Isolation): Promise<number> {
   const connection = await connectTo(bootstrap);
   try {
     const { topics } = await metadataV12.api.async(connection, [topic], false, false);
@@ -60,6 +82,19 @@ export async function endOf(
     return sum;
   } finally {
     await connection.close();
+  }
+}
+
+/** A partition that was made a moment ago, or whose broker was started, may have no leader yet. */
+async function whenLed<R>(read: () => Promise<R>): Promise<R> {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await read();
+    } catch (error) {
+      const mayPass = error instanceof ResponseError || error instanceof NetworkError;
+      if (!mayPass || tries === TRIES_MAX) throw error;
+      await delay(LOOK_MS);
+    }
   }
 }
 

@@ -2,6 +2,7 @@ import type { Sink } from '../../contracts/sink.ts';
 import { KafkaCommitter } from './kafka-committer.ts';
 import { type KafkaSinkOptions, type KafkaSinkPlan, planKafkaSink } from './kafka-sink-options.ts';
 import { KafkaWriter } from './kafka-writer.ts';
+import { preflightKafkaSink } from './sink-preflight.ts';
 import { type OpenTransaction, openTransactions } from './open-transaction.ts';
 
 /**
@@ -27,13 +28,16 @@ import { type OpenTransaction, openTransactions } from './open-transaction.ts';
  */
 export function kafkaSink<T>(options: KafkaSinkOptions<T>): Sink<T, OpenTransaction> {
   const plan = planKafkaSink(options);
+  // Neither commits nor looks at records.
+  const anyPlan = plan as KafkaSinkPlan<never>;
   const isTransactional = plan.delivery === 'exactly-once';
   return {
     kind: 'kafka',
     committables: isTransactional ? openTransactions : undefined,
     writer: (context) => new KafkaWriter(context, plan),
     ...(isTransactional && {
-      committer: (context) => new KafkaCommitter(context, plan as KafkaSinkPlan<never>),
+      committer: (context) => new KafkaCommitter(context, anyPlan),
+      preflight: (context) => preflightKafkaSink(context, anyPlan),
     }),
   };
 }

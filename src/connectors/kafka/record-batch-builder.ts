@@ -1,8 +1,7 @@
 /**
  * Records into a batch of Kafka's format 2, as they come, into one growing buffer.
  *
- * Always holds: `sizeBytes` is what `finish` returns without compression; a record that throws (a header of
- * the wrong type) leaves the batch as it was.
+ * Always holds: `sizeBytes` is how many bytes `finish` returns without compression.
  *
  * ```text
  * batch   baseOffset 8 · length 4 · leaderEpoch 4 · magic 1 · crc 4 · attributes 2 · lastOffsetDelta 4 ·
