@@ -77,8 +77,11 @@ export interface SourceReader<T, Split> {
   available(): Promise<void>;
   addSplits(splits: readonly Split[]): void;
   noMoreSplits(): void;
-  /** All unfinished splits with their progress: exactly what was emitted is behind them. */
-  snapshot(): Split[];
+  /**
+   * All unfinished splits with their progress: exactly what was emitted is behind them. `checkpointCompleted`
+   * is called with the same number, unless the checkpoint fails.
+   */
+  snapshot(checkpointId: number): Split[];
   checkpointCompleted?(checkpointId: number): void;
   close(): Promise<void>;
 }

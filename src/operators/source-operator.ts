@@ -129,9 +129,9 @@ export class SourceOperator implements Operator {
     this.#output?.watermark(MAX_WATERMARK_MS);
   }
 
-  snapshot(_barrier: CheckpointBarrier): void {
+  snapshot({ checkpointId }: CheckpointBarrier): void {
     const { generators } = this.#opened();
-    const states = (this.#reader?.snapshot() ?? []).map((split) => ({
+    const states = (this.#reader?.snapshot(checkpointId) ?? []).map((split) => ({
       split,
       maxTimestampMs: generators.get(this.#source.splitId(split))?.maxTimestampMs ?? -Infinity,
     }));

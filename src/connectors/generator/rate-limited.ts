@@ -81,8 +81,8 @@ class RateLimitedReader<T, Split> implements SourceReader<T, Split> {
     this.#inner.noMoreSplits();
   }
 
-  snapshot(): Split[] {
-    return this.#inner.snapshot();
+  snapshot(checkpointId: number): Split[] {
+    return this.#inner.snapshot(checkpointId);
   }
 
   checkpointCompleted(checkpointId: number): void {

@@ -70,6 +70,7 @@ export class KafkaClient {
   /** By lane and broker. */
   readonly #links = new Map<string, Promise<BrokerLink>>();
   readonly #coordinators = new Map<string, number>();
+  readonly #asking = new Map<string, Promise<TopicView | undefined>>();
   #closed = false;
 
   constructor(options: KafkaClientOptions) {
@@ -131,11 +132,7 @@ export class KafkaClient {
    * @throws an error of the library that `faultOf` understands; not repeated here.
    */
   async leader(topic: string, partition: number): Promise<Leader> {
-    let view = this.#view.topic(topic);
-    if (view === undefined) {
-      const { connection } = await this.#anyLink();
-      [view] = await this.#readMetadata(connection, [topic]);
-    }
+    const view = this.#view.topic(topic) ?? (await this.#ask(topic));
     if (view?.error !== undefined) {
       this.#view.forgetTopic(topic);
       throw new ProtocolError(view.error);
@@ -208,6 +205,23 @@ export class KafkaClient {
     const links = [...this.#links.values()];
     this.#links.clear();
     for (const link of links) await link.then((open) => open.close()).catch(() => undefined);
+  }
+
+  /** Those who want to know the same at the same time ask once. */
+  #ask(topic: string): Promise<TopicView | undefined> {
+    const asking = this.#asking.get(topic) ?? this.#askNow(topic);
+    this.#asking.set(topic, asking);
+    return asking;
+  }
+
+  async #askNow(topic: string): Promise<TopicView | undefined> {
+    try {
+      const { connection } = await this.#anyLink();
+      const [view] = await this.#readMetadata(connection, [topic]);
+      return view;
+    } finally {
+      this.#asking.delete(topic);
+    }
   }
 
   async #readMetadata(
