@@ -14,9 +14,9 @@ import { SERVICE_SETUP_MS } from '../../scripts/services/service.ts';
 import { sleep, systemClock } from '../../src/common/clock.ts';
 import { nodeFileSystem } from '../../src/common/node-file-system.ts';
 import { systemRandom } from '../../src/common/random.ts';
-import { kafkaSink } from '../../src/connectors/kafka/kafka-sink.ts';
-import type { KafkaSinkOptions } from '../../src/connectors/kafka/kafka-sink-options.ts';
-import type { OpenTransaction } from '../../src/connectors/kafka/open-transaction.ts';
+import { kafkaSink } from '../../src/connectors/kafka/sink/kafka-sink.ts';
+import type { KafkaSinkOptions } from '../../src/connectors/kafka/sink/sink-options.ts';
+import type { OpenTransaction } from '../../src/connectors/kafka/sink/open-transaction.ts';
 import type { Committer, CommitResult, SinkWriter } from '../../src/contracts/sink.ts';
 import { endOf, recordsOf } from '../support/kafka-records.ts';
 

@@ -518,7 +518,11 @@ describe('what cannot be read', () => {
     expect(driven.values).toMatchObject([
       { id: 1 },
       { topic: 'bad-dlq', partition: 0, offset: 1, reason: expect.stringContaining('JSON') },
-      { offset: 2, reason: expect.stringContaining('id: '), value: new Uint8Array(Buffer.from('{"id":"x"}')) },
+      {
+        offset: 2,
+        reason: expect.stringContaining('id: '),
+        value: new Uint8Array(Buffer.from('{"id":"x"}')),
+      },
       { id: 4 },
     ]);
   });

@@ -1,8 +1,8 @@
-import type { Random } from '../../common/random.ts';
+import type { Random } from '../../../common/random.ts';
 import { partitionOfKey, partitionOfText } from './murmur2.ts';
 import type { Lane } from './producer-transaction.ts';
 import type { KafkaBytes } from './record-batch-builder.ts';
-import { badPartition } from './sink-errors.ts';
+import { badPartition } from './errors.ts';
 
 /** A topic that is written to, and which partition takes which record. */
 export class SinkTopic {

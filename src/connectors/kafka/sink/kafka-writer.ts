@@ -1,13 +1,13 @@
 import { ProtocolError } from '@platformatic/kafka';
-import type { SinkWriter, WriterContext } from '../../contracts/sink.ts';
-import { KafkaClient } from './client/kafka-client.ts';
+import type { SinkWriter, WriterContext } from '../../../contracts/sink.ts';
+import { KafkaClient } from '../client/kafka-client.ts';
 import { KafkaProducer } from './kafka-producer.ts';
-import type { KafkaSinkPlan } from './kafka-sink-options.ts';
-import { isTopicName } from './kafka-sink-options.ts';
+import type { KafkaSinkPlan } from './sink-options.ts';
+import { isTopicName } from './sink-options.ts';
 import type { OpenTransaction } from './open-transaction.ts';
 import type { ProducerTransaction } from './producer-transaction.ts';
 import type { KafkaBytes, KafkaHeaders } from './record-batch-builder.ts';
-import { badSinkOption, cannotEncode } from './sink-errors.ts';
+import { badSinkOption, cannotEncode } from './errors.ts';
 import { SinkTopic } from './sink-topic.ts';
 import { fenceTransactionalId } from './transaction-requests.ts';
 import { scopeOf, transactionalIdOf } from './transactional-id.ts';

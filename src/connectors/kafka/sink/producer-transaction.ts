@@ -1,4 +1,4 @@
-import type { Backoff } from './client/backoff.ts';
+import type { Backoff } from '../client/backoff.ts';
 import type { WrittenRange } from './open-transaction.ts';
 import { PartitionQueue } from './partition-queue.ts';
 import type { RecordBatchBuilder } from './record-batch-builder.ts';

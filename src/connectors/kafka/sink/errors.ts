@@ -1,4 +1,4 @@
-import { EngineError } from '../../common/errors.ts';
+import { EngineError } from '../../../common/errors.ts';
 
 export function badSinkOption(option: string, value: unknown, good: string) {
   return new EngineError('KAF-050', 'invalid', 'an option of the Kafka sink cannot be used', {

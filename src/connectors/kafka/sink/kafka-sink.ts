@@ -1,8 +1,8 @@
-import type { Sink } from '../../contracts/sink.ts';
+import type { Sink } from '../../../contracts/sink.ts';
 import { KafkaCommitter } from './kafka-committer.ts';
-import { type KafkaSinkOptions, type KafkaSinkPlan, planKafkaSink } from './kafka-sink-options.ts';
+import { type KafkaSinkOptions, type KafkaSinkPlan, planKafkaSink } from './sink-options.ts';
 import { KafkaWriter } from './kafka-writer.ts';
-import { preflightKafkaSink } from './sink-preflight.ts';
+import { preflightKafkaSink } from './preflight.ts';
 import { type OpenTransaction, openTransactions } from './open-transaction.ts';
 
 /**

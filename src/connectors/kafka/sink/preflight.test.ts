@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { checkTimeout } from './sink-preflight.ts';
+import { checkTimeout } from './preflight.ts';
 
 const TIMES = {
   checkpointIntervalMs: 60_000,

@@ -9,7 +9,7 @@
  * Always holds: `prepared` is reached only when every record is at the broker, and is never left: a
  * checkpoint may hold the handle, so the writer must neither abort it nor use its id again.
  */
-import { assert } from '../../common/assert.ts';
+import { assert } from '../../../common/assert.ts';
 
 export type TransactionState =
   | { readonly kind: 'empty' }

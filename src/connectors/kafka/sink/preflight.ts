@@ -6,11 +6,11 @@
  * checkpoint itself, and however long the job is down in between.
  */
 import { ConfigResourceTypes, describeConfigsV4 } from '@platformatic/kafka';
-import { sleep } from '../../common/clock.ts';
-import type { PreflightContext } from '../../contracts/sink.ts';
-import { KafkaClient } from './client/kafka-client.ts';
-import type { KafkaSinkPlan } from './kafka-sink-options.ts';
-import { noCheckpoints, timeoutAboveBroker, timeoutBelowCheckpoints } from './sink-errors.ts';
+import { sleep } from '../../../common/clock.ts';
+import type { PreflightContext } from '../../../contracts/sink.ts';
+import { KafkaClient } from '../client/kafka-client.ts';
+import type { KafkaSinkPlan } from './sink-options.ts';
+import { noCheckpoints, timeoutAboveBroker, timeoutBelowCheckpoints } from './errors.ts';
 
 const MAX_TIMEOUT = 'transaction.max.timeout.ms';
 /** A job must not wait long for a broker that does not answer. */

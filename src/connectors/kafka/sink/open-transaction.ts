@@ -1,5 +1,5 @@
-import type { Serializer } from '../../serde/serializer.ts';
-import { serializerOf } from '../../serde/structural-serializer.ts';
+import type { Serializer } from '../../../serde/serializer.ts';
+import { serializerOf } from '../../../serde/structural-serializer.ts';
 
 /** A transaction whose records are all at the brokers, and whom only its commit makes visible. */
 export interface OpenTransaction {

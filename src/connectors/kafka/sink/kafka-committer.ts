@@ -1,7 +1,12 @@
-import type { Committer, CommitResult, CommitterContext, Stamped } from '../../contracts/sink.ts';
-import { apiErrorOf } from './client/fault.ts';
-import { KafkaClient } from './client/kafka-client.ts';
-import type { KafkaSinkPlan } from './kafka-sink-options.ts';
+import type {
+  Committer,
+  CommitResult,
+  CommitterContext,
+  Stamped,
+} from '../../../contracts/sink.ts';
+import { apiErrorOf } from '../client/fault.ts';
+import { KafkaClient } from '../client/kafka-client.ts';
+import type { KafkaSinkPlan } from './sink-options.ts';
 import type { OpenTransaction } from './open-transaction.ts';
 import {
   describeTransaction,

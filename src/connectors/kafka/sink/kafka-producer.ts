@@ -9,11 +9,11 @@
  * `append` says when its caller must wait.
  */
 import { ProtocolError, protocolErrors } from '@platformatic/kafka';
-import type { Cancel } from '../../common/clock.ts';
-import { deferred, type Deferred } from '../../common/deferred.ts';
-import type { World } from '../../contracts/source.ts';
-import { faultOf, isRetriable } from './client/fault.ts';
-import type { KafkaClient, Target } from './client/kafka-client.ts';
+import type { Cancel } from '../../../common/clock.ts';
+import { deferred, type Deferred } from '../../../common/deferred.ts';
+import type { World } from '../../../contracts/source.ts';
+import { faultOf, isRetriable } from '../client/fault.ts';
+import type { KafkaClient, Target } from '../client/kafka-client.ts';
 import { type ProduceAnswer, type ProduceRequest } from './produce-request.ts';
 import { NodeSender } from './node-sender.ts';
 import { type Batch, Lane, ProducerTransaction } from './producer-transaction.ts';
@@ -25,7 +25,7 @@ import {
   type KafkaHeaders,
   RecordBatchBuilder,
 } from './record-batch-builder.ts';
-import { batchTooLarge, recordTooLarge, sequenceBroken, transactionGone } from './sink-errors.ts';
+import { batchTooLarge, recordTooLarge, sequenceBroken, transactionGone } from './errors.ts';
 
 export interface ProducerOptions {
   readonly client: KafkaClient;

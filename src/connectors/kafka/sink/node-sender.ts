@@ -1,4 +1,4 @@
-import type { KafkaClient } from './client/kafka-client.ts';
+import type { KafkaClient } from '../client/kafka-client.ts';
 import { produce, type ProduceAnswer, type ProduceRequest } from './produce-request.ts';
 import type { Batch } from './producer-transaction.ts';
 

@@ -6,7 +6,7 @@ import {
   initProducerIdV4,
   listTransactionsV1,
 } from '@platformatic/kafka';
-import type { KafkaClient, Target } from './client/kafka-client.ts';
+import type { KafkaClient, Target } from '../client/kafka-client.ts';
 
 export interface TransactionHandle {
   readonly transactionalId: string;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type KafkaSinkOptions, planKafkaSink } from './kafka-sink-options.ts';
+import { type KafkaSinkOptions, planKafkaSink } from './sink-options.ts';
 
 const OPTIONS: KafkaSinkOptions<string> = {
   brokers: 'localhost:9092',

@@ -1,9 +1,9 @@
 import { compressionsAlgorithms } from '@platformatic/kafka';
-import { BrokerAccess } from './client/broker-access.ts';
-import { CONNECTION_PROPERTIES } from './client/connection-properties.ts';
-import { count, type KafkaProperties, oneOf, readProperties } from './client/properties.ts';
+import { BrokerAccess } from '../client/broker-access.ts';
+import { CONNECTION_PROPERTIES } from '../client/connection-properties.ts';
+import { count, type KafkaProperties, oneOf, readProperties } from '../client/properties.ts';
 import type { BatchCompression, KafkaBytes, KafkaHeaders } from './record-batch-builder.ts';
-import { badSinkOption } from './sink-errors.ts';
+import { badSinkOption } from './errors.ts';
 
 /**
  * What a reader of the topic sees after failures. `exactly-once`: each record once, when the checkpoint it
