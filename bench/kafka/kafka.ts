@@ -22,7 +22,7 @@ import { rateOf } from './topic-rate.ts';
 const PARTITIONS = 4;
 const INPUT = 'bench-in';
 /** Of the records: what is written before is warming up. */
-const FROM = 0.35;
+const FROM = 0.5;
 const UNTIL = 0.95;
 
 interface Load {
@@ -172,7 +172,7 @@ export async function kafkaMain(args: readonly string[]): Promise<void> {
   const { values } = parseArgs({
     args: [...args],
     options: {
-      records: { type: 'string', default: '4000000' },
+      records: { type: 'string', default: '6000000' },
       keys: { type: 'string', default: '100000' },
       parallelism: { type: 'string', default: '2' },
       rounds: { type: 'string', default: '3' },
