@@ -195,6 +195,7 @@ export type {
   ReaderContext,
   Source,
   SourceOutput,
+  ReaderMetric,
   SourceReader,
   SplitEnumerator,
   World,

@@ -57,6 +57,18 @@ export interface ReaderContext {
   requestSplit(): void;
 }
 
+/** A number that a reader tells about itself, under the name that Flink has for it. */
+export interface ReaderMetric {
+  /** Such as `pendingRecords`. */
+  readonly name: string;
+  readonly value: number;
+  /**
+   * What it is about, from the outside in: a name alone, or a name with its value, such as
+   * `[['KafkaSourceReader'], ['topic', 'orders'], ['partition', '0']]`.
+   */
+  readonly groups?: readonly (readonly [name: string, value?: string])[];
+}
+
 /** Gets what a reader reads. `splitId` gives each split its own watermark. */
 export interface SourceOutput<T> {
   /** Returns false when the task should stop reading for now; the value was taken all the same. */
@@ -83,5 +95,7 @@ export interface SourceReader<T, Split> {
    */
   snapshot(checkpointId: number): Split[];
   checkpointCompleted?(checkpointId: number): void;
+  /** For monitoring; asked for about once a second. */
+  metrics?(): ReaderMetric[];
   close(): Promise<void>;
 }

@@ -5,7 +5,7 @@
  */
 import { assert } from '../common/assert.ts';
 import type { CheckpointBarrier } from '../contracts/snapshots.ts';
-import type { Source, SourceReader } from '../contracts/source.ts';
+import type { ReaderMetric, Source, SourceReader } from '../contracts/source.ts';
 import type { ListState } from '../contracts/state.ts';
 import type { WatermarkStrategy } from '../contracts/watermark-strategy.ts';
 import { MAX_WATERMARK_MS } from '../runtime/element.ts';
@@ -98,6 +98,10 @@ export class SourceOperator implements Operator {
     const out = this.#output?.source;
     assert(out !== undefined && this.#reader !== undefined, 'a source is polled before open');
     return this.#reader.poll(out, limit);
+  }
+
+  metrics(): ReaderMetric[] {
+    return this.#reader?.metrics?.() ?? [];
   }
 
   available(): Promise<void> {

@@ -26,7 +26,7 @@ import {
   restoreOperators,
   type TaskOperator,
 } from './task-operators.ts';
-import type { TaskMetrics } from './task-metrics.ts';
+import { readBy, type TaskMetrics } from './task-metrics.ts';
 import type { TaskOptions } from './task-options.ts';
 import { TaskSnapshots } from './task-snapshots.ts';
 import { isTerminal, nextTaskState, type TaskEvent, type TaskState } from './task-state.ts';
@@ -105,11 +105,9 @@ export class Task implements TaskGateway {
   }
 
   metrics(): TaskMetrics {
-    const head = this.#operators[0]?.operator.inline;
-    const recordsRead = head?.kind === 'source' ? head.splits.recordsRead : 0;
     return {
       recordsIn: this.#recordsIn,
-      recordsRead,
+      ...readBy(this.#operators[0]),
       recordsOut: this.#chain?.recordsWritten() ?? 0,
       lateDropped: this.#lateDropped,
       watermarkMs: this.#chain?.watermarkMs(0) ?? -Infinity,

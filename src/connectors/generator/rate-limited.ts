@@ -1,5 +1,5 @@
 import type { Cancel, Clock } from '../../common/clock.ts';
-import type { Source, SourceOutput, SourceReader } from '../../contracts/source.ts';
+import type { ReaderMetric, Source, SourceOutput, SourceReader } from '../../contracts/source.ts';
 import { badRate } from './errors.ts';
 
 /** After a pause (backpressure, a checkpoint) at most so much of it is caught up. */
@@ -87,6 +87,10 @@ class RateLimitedReader<T, Split> implements SourceReader<T, Split> {
 
   checkpointCompleted(checkpointId: number): void {
     this.#inner.checkpointCompleted?.(checkpointId);
+  }
+
+  metrics(): ReaderMetric[] {
+    return this.#inner.metrics?.() ?? [];
   }
 
   close(): Promise<void> {

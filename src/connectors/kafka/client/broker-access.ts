@@ -3,6 +3,7 @@
  * the job is defined. Nothing of it that is secret is visible from outside: neither printing this object nor
  * turning it into JSON shows more than the addresses.
  */
+import { isIP } from 'node:net';
 import type { ConnectionOptions } from '@platformatic/kafka';
 import type { FileSystem } from '../../../common/file-system.ts';
 import type { ConnectionProperties } from './connection-properties.ts';
@@ -54,7 +55,7 @@ export class BrokerAccess {
   }
 
   /** For the library; reads certificates from their files. */
-  async connectionOptions(fs: FileSystem): Promise<ConnectionOptions> {
+  async connectionOptions(fs: FileSystem, host: string): Promise<ConnectionOptions> {
     const properties = this.#properties;
     const isTls = properties['security.protocol'].endsWith('SSL');
     return {
@@ -62,7 +63,8 @@ export class BrokerAccess {
       requestTimeout: properties['request.timeout.ms'],
       // Several may be under way: the broker answers in their order, the caller bounds how many.
       maxInflights: 64,
-      tlsServerName: isTls,
+      // A name for the broker to choose its certificate by; an address is none.
+      tlsServerName: isTls && isIP(host) === 0,
       ...(isTls ? { tls: await this.#tls(fs) } : {}),
       ...(this.#sasl === undefined ? {} : { sasl: this.#sasl }),
     };

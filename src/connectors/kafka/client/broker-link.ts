@@ -47,7 +47,7 @@ export class BrokerLink {
 
   static async open(options: BrokerLinkOptions): Promise<BrokerLink> {
     const { access, fs, address, clientId } = options;
-    const connection = new Connection(clientId, await access.connectionOptions(fs));
+    const connection = new Connection(clientId, await access.connectionOptions(fs, address.host));
     const link = new BrokerLink(connection, address);
     try {
       await connection.connect(address.host, address.port);

@@ -1,6 +1,11 @@
 import type { Clock } from '../../../common/clock.ts';
 import { Wakeup } from '../../../common/wakeup.ts';
-import type { ReaderContext, SourceOutput, SourceReader } from '../../../contracts/source.ts';
+import type {
+  ReaderContext,
+  ReaderMetric,
+  SourceOutput,
+  SourceReader,
+} from '../../../contracts/source.ts';
 import type { KafkaClient } from '../client/kafka-client.ts';
 import { Fetcher } from './fetcher.ts';
 import { type KafkaSplit } from './kafka-split.ts';
@@ -93,10 +98,60 @@ export class KafkaSourceReader<T> implements SourceReader<T, KafkaSplit> {
     this.#committer?.checkpointCompleted(checkpointId);
   }
 
+  /** Where the record is that is being emitted. */
+  position(): Readonly<Record<string, string | number>> {
+    const { topic = '', partition = -1, offset = -1 } = this.#current?.cursor ?? {};
+    return { topic, partition, offset: String(offset) };
+  }
+
+  /** Under Flink's names, those of Kafka's own client among them. */
+  metrics(): ReaderMetric[] {
+    const { partitions } = this.#fetcher;
+    const lags = partitions.flatMap(({ pendingRecords }) => pendingRecords ?? []);
+    const total = (name: string, value: number, ...groups: [string][]): ReaderMetric => ({
+      name,
+      value,
+      ...(groups.length === 0 ? {} : { groups }),
+    });
+    return [
+      total(
+        'pendingRecords',
+        lags.reduce((sum, lag) => sum + lag, 0),
+      ),
+      total('numRecordsInErrors', this.#records.errors),
+      total('records-lag-max', Math.max(0, ...lags), ['KafkaSourceReader'], ['KafkaConsumer']),
+      ...(this.#committer === undefined
+        ? []
+        : [
+            total('commitsSucceeded', this.#committer.succeeded, ['KafkaSourceReader']),
+            total('commitsFailed', this.#committer.failed, ['KafkaSourceReader']),
+          ]),
+      ...partitions.flatMap((partition) => this.#metricsOf(partition)),
+    ];
+  }
+
   async close(): Promise<void> {
     this.#fetcher.close();
     await this.#committer?.close();
     await this.#client.close();
+  }
+
+  #metricsOf({ split, cursor, id, pendingRecords }: PartitionFetch): ReaderMetric[] {
+    const groups: ReaderMetric['groups'] = [
+      ['KafkaSourceReader'],
+      ['topic', split.topic],
+      ['partition', String(split.partition)],
+    ];
+    // As Flink has it: the last one that was read, not the next.
+    const currentOffset = { name: 'currentOffset', value: cursor.position - 1, groups };
+    const committed = this.#committer?.committed(id);
+    return [
+      currentOffset,
+      ...(committed === undefined ? [] : [{ name: 'committedOffset', value: committed, groups }]),
+      ...(pendingRecords === undefined
+        ? []
+        : [{ name: 'records-lag', value: pendingRecords, groups }]),
+    ];
   }
 
   /** The next one, in turns, that has something to read. */
