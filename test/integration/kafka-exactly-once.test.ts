@@ -17,6 +17,7 @@ import { sleep, systemClock } from '../../src/common/clock.ts';
 import { type Random, randomInt, systemRandom } from '../../src/common/random.ts';
 import { seededRandom } from '../../src/testing/simulation/seeded-random.ts';
 import { endOf, recordsOf } from '../support/kafka-records.ts';
+import { KafkaProxy } from '../support/kafka-proxy.ts';
 import { KafkaWriter } from '../support/kafka-writer.ts';
 import { type NodeProcess, settings, startTidemark } from '../support/tidemark-process.ts';
 
@@ -27,6 +28,7 @@ const JOB_KILLS = 8;
 const TASK_MANAGER_KILLS = 5;
 const BROKER_KILLS = 3;
 const CHECKPOINTS_MAX = 4;
+const END_TRANSACTION = 26;
 const SETTLE_MS = 60_000;
 const TEST_MS = 300_000;
 
@@ -34,14 +36,28 @@ const seed = Number(process.env['SEED'] ?? randomInt(systemRandom, 2 ** 31));
 
 let folder: string;
 let kafka: Kafka;
+let proxy: KafkaProxy;
 let tests = 0;
 const running: NodeProcess[] = [];
 
 beforeAll(async () => {
   folder = fs.mkdtempSync(path.join(os.tmpdir(), 'kafka-exactly-once-'));
   const properties = { 'transaction.abort.timed.out.transaction.cleanup.interval.ms': '500' };
-  kafka = await startKafka({ folder: `${folder}/broker`, properties });
+  const listeners = { PROXIED: 'PLAINTEXT' };
+  kafka = await startKafka({ folder: `${folder}/broker`, properties, listeners });
+  // Who comes by the proxy is sent to the proxy again.
+  proxy = await KafkaProxy.start(() => Number(kafka.listeners['PROXIED']?.split(':')[1]));
+  await kafka.stop();
+  const advertised = `PLAINTEXT://${kafka.bootstrap},PROXIED://${viaProxy()}`;
+  kafka = await startKafka({
+    folder: `${folder}/broker`,
+    properties: { 'advertised.listeners': advertised },
+  });
 }, SERVICE_SETUP_MS);
+
+function viaProxy(): string {
+  return `127.0.0.1:${proxy.port}`;
+}
 
 afterEach(async () => {
   for (const job of running.splice(0)) await job.kill('SIGKILL');
@@ -49,6 +65,7 @@ afterEach(async () => {
 
 afterAll(async () => {
   await kafka.stop();
+  await proxy.close();
   fs.rmSync(folder, { recursive: true, force: true });
 });
 
@@ -241,13 +258,41 @@ describe('output that was lost', () => {
   test('fails the job, which says of which checkpoints', async () => {
     const counts = await Counts.make();
     await counts.write(RECORDS_PER_LIFE);
-    const job = counts.start(1, {
-      job: { transactionTimeoutMs: '12000' },
-      engine: { 'execution.checkpointing.interval': '1s' },
-    });
-    expect(await job.until(() => job.count('checkpoint-completed') >= 1)).toBe(true);
+    const options = { job: { brokers: viaProxy(), transactionTimeoutMs: '11000' } };
+    // No commit arrives: checkpoints are complete, their output is not committed.
+    proxy.swallowed.add(END_TRANSACTION);
+    const job = counts.start(1, options);
+    const isSwallowed = (): boolean => proxy.swallows > 0;
+    expect(await job.until(isSwallowed), JSON.stringify(job.events.slice(-3))).toBe(true);
     await job.kill('SIGKILL');
-    expect(await counts.expectPart('before')).toBeGreaterThanOrEqual(0);
+    proxy.swallowed.clear();
+    expect(await counts.seen()).toEqual([]);
+    const ends = (isolation: 'read_committed' | 'read_uncommitted'): Promise<number> =>
+      endOf(kafka.bootstrap, counts.output, isolation);
+    const until = performance.now() + SETTLE_MS;
+    while ((await ends('read_committed')) < (await ends('read_uncommitted'))) {
+      expect(performance.now()).toBeLessThan(until);
+      await sleep(systemClock, 200);
+    }
+    const ended = await counts.start(1, options).ended;
+    expect(ended.code).not.toBe(0);
+    expect(`${ended.stdout}${ended.stderr}`).toContain('CHK-010');
+    expect(await counts.seen()).toEqual([]);
+  });
+
+  test('does not happen while the transaction lives: the next start commits it', async () => {
+    const counts = await Counts.make();
+    await counts.write(RECORDS_PER_LIFE);
+    const options = { job: { brokers: viaProxy() } };
+    proxy.swallowed.add(END_TRANSACTION);
+    const before = proxy.swallows;
+    const job = counts.start(2, options);
+    expect(await job.until(() => proxy.swallows > before)).toBe(true);
+    await job.kill('SIGKILL');
+    expect(await counts.seen()).toEqual([]);
+    proxy.swallowed.clear();
+    const next = counts.start(1, options);
+    await counts.expectAll('committed by the next start', next);
   });
 
   test('cannot happen by a timeout that is too short: the job does not start', async () => {

@@ -9,15 +9,12 @@ import { type OpenTransaction, openTransactions } from './open-transaction.ts';
  * Writes records to Kafka topics.
  *
  * ```ts
- * totals.sinkTo(
- *   'totals',
- *   kafkaSink({
- *     brokers: 'localhost:9092',
- *     topic: 'totals',
- *     key: ({ word }) => word,
- *     delivery: 'exactly-once',
- *   }),
- * );
+ * const totals = kafkaSink<{ word: string; count: number }>({
+ *   brokers: 'localhost:9092',
+ *   topic: 'totals',
+ *   key: ({ word }) => word,
+ *   delivery: 'exactly-once',
+ * });
  * ```
  *
  * With `exactly-once` records become visible when their checkpoint is complete, to consumers with
