@@ -206,6 +206,7 @@ export type {
   Committer,
   CommitterContext,
   Sink,
+  PreflightContext,
   SinkWriter,
   Stamped,
   WriterContext,

@@ -49,6 +49,8 @@ export interface LeadJobOptions {
   readonly keepCheckpoints?: boolean | undefined;
   /** Builds the job for the number of key groups that its snapshot has. */
   readonly planFor: (maxParallelism: number) => PlannedJob | Promise<PlannedJob>;
+  /** Looks at what surrounds the job, before anything is taken over. Returns warnings. */
+  readonly preflight?: (() => Promise<readonly string[]>) | undefined;
   /** Called before anything is taken over. If it throws, nothing is. */
   readonly admit?: ((jobName: string) => void) | undefined;
   /**
@@ -107,6 +109,7 @@ export async function leadJob(options: LeadJobOptions): Promise<RunningJob> {
   options.admit?.(jobName);
   // The graph is checked before anything is taken over from whoever runs this job now.
   const first = await options.planFor(config.maxParallelism);
+  for (const message of (await options.preflight?.()) ?? []) emit({ kind: 'warning', message });
   const openOther = storeOpener(world, config);
   const store =
     options.store ?? openOther(config.checkpointStorage ?? `${options.dataFolder}/checkpoints`);

@@ -70,6 +70,7 @@ export async function runInCluster(options: RunInClusterOptions): Promise<Runnin
       config,
       owner: thisProcess,
       planFor: (maxParallelism) => coordinators.plan(maxParallelism),
+      preflight: () => coordinators.preflight(),
       placeFor: async ({ plan, planHash, identity, parentJobId, store }) => {
         const { maxParallelism } = identity;
         const planned = { job, planHash, parallelism, maxParallelism };

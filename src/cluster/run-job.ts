@@ -17,6 +17,7 @@ import type { StartFrom } from './job-store.ts';
 import { leadJob, type JobLed, type JobPlace, type LedJob, type RunningJob } from './lead-job.ts';
 import { LocalDeployment } from './local-deployment.ts';
 import { storeOpener } from './open-store.ts';
+import { preflightOf } from './preflight.ts';
 import { TaskStorage } from './task-storage.ts';
 
 export interface RunJobOptions {
@@ -69,6 +70,7 @@ export function runJob(options: RunJobOptions): Promise<RunningJob> {
       const graph = graphFor(maxParallelism);
       return { plan: executionPlanOf(graph), planHash: planOf(graph).hash };
     },
+    preflight: () => preflightOf(graphFor(job.config.maxParallelism), job.config, world),
     placeFor: ({ identity, parentJobId, store }: LedJob): JobPlace => {
       const jobGraph = graphFor(identity.maxParallelism);
       const openStore = storeOpener(world, job.config);

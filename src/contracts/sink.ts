@@ -13,6 +13,12 @@ export interface Sink<T, C = unknown> {
   readonly committables: Serializer<C> | undefined;
   writer(context: WriterContext): SinkWriter<T, C>;
   committer?(context: CommitterContext): Committer<C>;
+  /**
+   * Called before the job starts, on the machine that leads it. Throws what must keep the job from starting:
+   * options that cannot work together or with the other system. Returns warnings, for people. A system
+   * that does not answer is no reason to refuse: the job may be one that another process has just lost.
+   */
+  preflight?(context: PreflightContext): Promise<readonly string[]>;
 }
 
 export interface WriterContext {
@@ -22,6 +28,16 @@ export interface WriterContext {
   readonly parallelism: number;
   /** Who writes: unique per lineage, attempt (each restart) and subtask; safe in file names. */
   readonly writerId: string;
+}
+
+/** What a sink can know of its job before it starts. */
+export interface PreflightContext {
+  readonly world: World;
+  readonly uid: string;
+  /** 0: the job takes no checkpoints. */
+  readonly checkpointIntervalMs: number;
+  readonly checkpointTimeoutMs: number;
+  readonly minPauseBetweenCheckpointsMs: number;
 }
 
 export type CommitReason = 'checkpoint' | 'savepoint' | 'end';

@@ -49,6 +49,8 @@ export interface CoordinatorCalls {
     readonly call: { readonly maxParallelism: number };
     readonly answer: PlannedJob;
   };
+  /** Warnings of the sinks; refused with what one of them cannot start with. */
+  readonly preflight: { readonly call: undefined; readonly answer: readonly string[] };
   /** Before any of the following. */
   readonly lead: { readonly call: CoordinatedJob; readonly answer: undefined };
   readonly 'stop-sources': {

@@ -7,3 +7,7 @@ export type { InvalidKafkaRecord, OnInvalidRecord } from './source/record-handle
 export type { Isolation, OffsetsByPartition, StartFrom, StopAt } from './source/offsets.ts';
 export type { KafkaEnumeratorState, KafkaSplit } from './source/kafka-split.ts';
 export type { KafkaProperties } from './client/properties.ts';
+export { kafkaSink } from './sink/kafka-sink.ts';
+export type { KafkaCompression, KafkaDelivery, KafkaSinkOptions } from './sink/sink-options.ts';
+export type { KafkaBytes, KafkaHeaders } from './sink/record-batch-builder.ts';
+export type { OpenTransaction, WrittenRange } from './sink/open-transaction.ts';
