@@ -103,6 +103,7 @@ export type {
   TimerService,
   WritableBroadcasts,
 } from './contracts/functions.ts';
+export type { DeadLetter, OnError, RecordPosition } from './contracts/dead-letter.ts';
 export type { Output, OutputTag, SideOutput } from './contracts/output.ts';
 export type {
   AggregatingState,

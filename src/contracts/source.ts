@@ -2,6 +2,7 @@ import type { Random } from '../common/random.ts';
 import type { Clock } from '../common/clock.ts';
 import type { FileSystem } from '../common/file-system.ts';
 import type { Serializer } from '../serde/serializer.ts';
+import type { RecordPosition } from './dead-letter.ts';
 
 /** What sources and sinks get of the world; never the globals. */
 export interface World {
@@ -80,5 +81,7 @@ export interface SourceReader<T, Split> {
   /** All unfinished splits with their progress: exactly what was emitted is behind them. */
   snapshot(): Split[];
   checkpointCompleted?(checkpointId: number): void;
+  /** The place of the element that `emit` was last called with; only asked for while it is being processed. */
+  position?(): RecordPosition | undefined;
   close(): Promise<void>;
 }
