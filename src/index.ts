@@ -175,6 +175,10 @@ export type {
 } from './serde/standard-schema.ts';
 
 export { files, type FilesOptions, type WatchOptions } from './connectors/file/file-source.ts';
+export {
+  replayedLetters,
+  type ReplayedLettersOptions,
+} from './connectors/file/replayed-letters.ts';
 export { fileSink, type FileEncoder, type FileSinkOptions } from './connectors/file/file-sink.ts';
 export type { FileEnumeratorState, FileIdentity, FileSplit } from './connectors/file/file-split.ts';
 export type { PendingFile } from './connectors/file/pending-file.ts';

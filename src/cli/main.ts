@@ -6,6 +6,7 @@ import { Command, CommanderError, Option } from 'commander';
 import { addClientCommands } from './client-commands.ts';
 import { bashCompletion, toShell } from './completion.ts';
 import { EXIT } from './exit-codes.ts';
+import { addDeadLetterCommands } from './dlq-commands.ts';
 import { withFlinkSpellings } from './flink-spellings.ts';
 import type { InitArguments } from './init.ts';
 import type { RunArguments } from './run-arguments.ts';
@@ -69,6 +70,7 @@ program
 
 addClientCommands(program);
 addSnapshotCommands(program);
+addDeadLetterCommands(program);
 addServiceCommands();
 
 function addServiceCommands(): void {
