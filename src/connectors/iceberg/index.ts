@@ -1,0 +1,30 @@
+/** `tidemark/iceberg`: an entry of its own, so that a job without Iceberg does not load its libraries. */
+export {
+  hadoop,
+  icebergSink,
+  type IcebergSinkOptions,
+  type IcebergColumns,
+  type IcebergRow,
+} from './iceberg-sink.ts';
+export {
+  icebergSchema,
+  t,
+  type Column,
+  type ColumnType,
+  type Columns,
+  type IcebergSchema,
+  type RowOf,
+  type TimeValue,
+} from './columns.ts';
+export {
+  bucket,
+  day,
+  hour,
+  identity,
+  month,
+  truncate,
+  year,
+  type PartitionBy,
+} from './partition-fields.ts';
+export type { IcebergCatalog } from './catalog.ts';
+export type { PendingManifest, PendingPartition } from './committable.ts';
