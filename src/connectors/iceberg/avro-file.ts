@@ -86,26 +86,33 @@ export function decodeAvroFile(bytes: Uint8Array, what: string): AvroFile {
   }
 }
 
+interface Decoded<T> {
+  readonly value: T;
+  /** Behind it; negative if the bytes end before it does. */
+  readonly offset: number;
+}
+
 function decode(bytes: Buffer): AvroFile {
   if (!bytes.subarray(0, MAGIC.length).equals(MAGIC)) throw new RangeError('no Avro file');
-  const { value, offset } = headerType.decode(bytes, MAGIC.length);
-  if (offset < 0) throw new RangeError('the header is cut');
-  const header = new Map(Object.entries(value).map(([name, text]) => [name, text.toString()]));
+  const head: Decoded<Record<string, Buffer>> = headerType.decode(bytes, MAGIC.length);
+  if (head.offset < 0) throw new RangeError('the header is cut');
+  const header = new Map(Object.entries(head.value).map(([name, text]) => [name, text.toString()]));
   const schema = parseJson(header.get('avro.schema') ?? '');
   const codec = header.get('avro.codec') ?? 'null';
   header.delete('avro.schema');
   header.delete('avro.codec');
-  const sync = bytes.subarray(offset, offset + SYNC_BYTES);
+  const bodyStart = head.offset + SYNC_BYTES;
+  const sync = bytes.subarray(head.offset, bodyStart);
   const type = typeOf(schema);
   const records: AvroRecord[] = [];
-  for (let at = offset + SYNC_BYTES; at < bytes.length;) {
-    const count = countType.decode(bytes, at);
-    const size = countType.decode(bytes, count.offset);
+  for (let at = bodyStart; at < bytes.length;) {
+    const count: Decoded<number> = countType.decode(bytes, at);
+    const size: Decoded<number> = countType.decode(bytes, count.offset);
     const end = size.offset + size.value;
     if (!bytes.subarray(end, end + SYNC_BYTES).equals(sync)) throw new RangeError('a block is cut');
     const body = inflated(bytes.subarray(size.offset, end), codec);
     for (let from = 0, left = count.value; left > 0; left--) {
-      const next = type.decode(body, from);
+      const next: Decoded<AvroRecord> = type.decode(body, from);
       if (next.offset < 0) throw new RangeError('a record is cut');
       records.push(next.value);
       from = next.offset;
