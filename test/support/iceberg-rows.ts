@@ -1,6 +1,7 @@
 /** What is in an Iceberg table, read through its files as a reader of another make would. */
 import type { LoadedTable } from '../../src/connectors/iceberg/catalog.ts';
-import { hadoop, tableName } from '../../src/connectors/iceberg/iceberg-sink.ts';
+import { hadoop } from '../../src/connectors/iceberg/hadoop-catalog.ts';
+import { tableName } from '../../src/connectors/iceberg/table-name.ts';
 import { liveDataFiles, listedManifests } from '../../src/connectors/iceberg/live-files.ts';
 import { currentSnapshot } from '../../src/connectors/iceberg/table-metadata.ts';
 import type { World } from '../../src/contracts/source.ts';

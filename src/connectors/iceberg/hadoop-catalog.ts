@@ -5,6 +5,7 @@
  *
  * `version-hint.text` helps others to find the highest; it may be old, or missing.
  */
+import { isAbsolute, resolve } from 'node:path';
 import { randomHex } from '../../common/random.ts';
 import { EngineError } from '../../common/errors.ts';
 import type { World } from '../../contracts/source.ts';
@@ -12,10 +13,13 @@ import { REFUSED_WRITE } from '../../storage/storage-errors.ts';
 import {
   type Catalog,
   type CommitOutcome,
+  type IcebergCatalog,
   type LoadedTable,
   type NewTable,
   type TableName,
 } from './catalog.ts';
+import { badIcebergOption } from './errors.ts';
+import { FileTableIo, localPath } from './file-table-io.ts';
 import { printJson } from './lossless-json.ts';
 import { changed, type TableChange } from './table-change.ts';
 import type { TableIo } from './table-io.ts';
@@ -23,6 +27,25 @@ import { flagOf, parseMetadata, type TableMetadata } from './table-metadata.ts';
 
 const NO_SNAPSHOT = -1;
 const FIRST_PARTITION_ID = 1000;
+
+/**
+ * A folder as a catalog: `<warehouse>/<namespace>/<table>`, as Hadoop's catalog has it. One process or
+ * many may write to it.
+ *
+ * @throws {EngineError} `ICE-001` (`invalid`).
+ */
+export function hadoop({ warehouse }: { readonly warehouse: string }): IcebergCatalog {
+  const scheme = /^([a-z][a-z0-9+.-]*):/.exec(warehouse)?.[1];
+  if (warehouse === '' || (scheme !== undefined && scheme !== 'file')) {
+    throw badIcebergOption('warehouse', warehouse, 'a folder of this machine, "/var/lake"');
+  }
+  const path = localPath(warehouse) ?? warehouse;
+  const folder = isAbsolute(path) ? path : resolve(path);
+  return {
+    url: `file://${folder}`,
+    connect: (world) => new HadoopCatalog(world, new FileTableIo(world.fs, folder, world.random)),
+  };
+}
 
 export class HadoopCatalog implements Catalog {
   readonly url: string;

@@ -1,21 +1,19 @@
-import { isAbsolute, resolve } from 'node:path';
 import type { Sink } from '../../contracts/sink.ts';
 import type { World } from '../../contracts/source.ts';
 import { CODECS, type ParquetCompression } from '../../formats/parquet/codecs.ts';
 import { typeSchemaFrom } from '../../serde/schema-structure.ts';
 import type { InferOutput, StandardSchema } from '../../serde/standard-schema.ts';
-import type { IcebergCatalog, TableName } from './catalog.ts';
+import type { IcebergCatalog } from './catalog.ts';
 import { columnsOf, type Columns, type IcebergSchema, type RowOf } from './columns.ts';
 import { pendingManifests, type PendingManifest } from './committable.ts';
 import { badIcebergOption } from './errors.ts';
 import { expireSnapshots } from './expire-snapshots.ts';
-import { FileTableIo, localPath } from './file-table-io.ts';
-import { HadoopCatalog } from './hadoop-catalog.ts';
 import { IcebergCommitter } from './iceberg-committer.ts';
 import { type FileLimits, IcebergWriter } from './iceberg-writer.ts';
 import type { PartitionBy } from './partition-fields.ts';
 import { newTable, type WantedTable } from './prepare-table.ts';
 import type { CommitTarget } from './table-commit.ts';
+import { tableName } from './table-name.ts';
 
 /** What the columns are: of the values' own schema, or said in Iceberg's types. */
 export type IcebergColumns = StandardSchema | IcebergSchema;
@@ -132,34 +130,6 @@ export function icebergSink<T, const S extends IcebergColumns>(
       });
     },
   };
-}
-
-/**
- * A folder as a catalog: `<warehouse>/<namespace>/<table>`, as Hadoop's catalog has it. One process or
- * many may write to it.
- *
- * @throws {EngineError} `ICE-001` (`invalid`).
- */
-export function hadoop({ warehouse }: { readonly warehouse: string }): IcebergCatalog {
-  const scheme = /^([a-z][a-z0-9+.-]*):/.exec(warehouse)?.[1];
-  if (warehouse === '' || (scheme !== undefined && scheme !== 'file')) {
-    throw badIcebergOption('warehouse', warehouse, 'a folder of this machine, "/var/lake"');
-  }
-  const path = localPath(warehouse) ?? warehouse;
-  const folder = isAbsolute(path) ? path : resolve(path);
-  return {
-    url: `file://${folder}`,
-    connect: (world) => new HadoopCatalog(world, new FileTableIo(world.fs, folder, world.random)),
-  };
-}
-
-/** @throws {EngineError} `ICE-001` (`invalid`). */
-export function tableName(text: string): TableName {
-  const parts = text.split('.');
-  const name = parts.at(-1);
-  const isGood = parts.every((part) => /^[^\s/\\:*?"<>|.]+$/.test(part)) && parts.length >= 2;
-  if (name === undefined || !isGood) throw badIcebergOption('table', text, '"health.vitals"');
-  return { namespace: parts.slice(0, -1), name };
 }
 
 function wantedTable<T, S extends IcebergColumns>(options: IcebergSinkOptions<T, S>): WantedTable {

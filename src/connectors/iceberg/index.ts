@@ -1,10 +1,9 @@
 /** `tidemark/iceberg`: an entry of its own, so that a job without Iceberg does not load its libraries. */
 export {
-  hadoop,
   icebergSink,
-  type IcebergSinkOptions,
   type IcebergColumns,
   type IcebergRow,
+  type IcebergSinkOptions,
 } from './iceberg-sink.ts';
 export {
   icebergSchema,
@@ -26,5 +25,8 @@ export {
   year,
   type PartitionBy,
 } from './partition-fields.ts';
+export { hadoop } from './hadoop-catalog.ts';
+export { rest, type RestCatalogOptions } from './rest-catalog.ts';
+export type { RestAccess } from './rest-client.ts';
 export type { IcebergCatalog } from './catalog.ts';
 export type { PendingManifest, PendingPartition } from './committable.ts';
