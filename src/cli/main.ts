@@ -7,6 +7,7 @@ import { addClientCommands } from './client-commands.ts';
 import { bashCompletion, toShell } from './completion.ts';
 import { EXIT } from './exit-codes.ts';
 import { withFlinkSpellings } from './flink-spellings.ts';
+import { addIcebergCommands } from './iceberg-commands.ts';
 import type { InitArguments } from './init.ts';
 import type { RunArguments } from './run-arguments.ts';
 import { addSnapshotCommands, collect } from './snapshot-commands.ts';
@@ -69,6 +70,7 @@ program
 
 addClientCommands(program);
 addSnapshotCommands(program);
+addIcebergCommands(program);
 addServiceCommands();
 
 function addServiceCommands(): void {

@@ -98,7 +98,7 @@ export interface TakenBack {
 
 /**
  * Makes an older snapshot the current one. Nothing is deleted, and it can be undone by going to the newer
- * one again, as long as that is not expired.
+ * one again, as long as nothing else was committed and that one is not expired.
  *
  * Stop jobs that write to the table first, and start them from the checkpoint that the snapshot is of: a
  * job that goes on from a newer one does not write again what was taken back.
@@ -262,21 +262,34 @@ export function planRollback(
   };
 }
 
+/** Whether a snapshot has another one among its ancestors. */
+function isMadeOf(infos: readonly SnapshotInfo[], snapshot: SnapshotInfo, id: bigint): boolean {
+  return lineOf(infos, snapshot).some((each) => each.id === id);
+}
+
+/** A snapshot and its ancestors, as far as they are known. */
+function lineOf(infos: readonly SnapshotInfo[], snapshot: SnapshotInfo): SnapshotInfo[] {
+  const byId = new Map(infos.map((info) => [info.id, info]));
+  const line: SnapshotInfo[] = [];
+  let at: SnapshotInfo | undefined = snapshot;
+  while (at !== undefined) {
+    line.push(at);
+    byId.delete(at.id);
+    at = at.parentId === undefined ? undefined : byId.get(at.parentId);
+  }
+  return line;
+}
+
 function takenBack(
   infos: readonly SnapshotInfo[],
   from: SnapshotInfo,
   to: SnapshotInfo,
 ): TakenBack[] {
-  const byId = new Map(infos.map((info) => [info.id, info]));
   const newest = (of: SnapshotInfo): Map<string, JobOfSnapshot> => {
     const found = new Map<string, JobOfSnapshot>();
-    const seen = new Set<bigint>();
-    let at: SnapshotInfo | undefined = of;
-    while (at !== undefined && !seen.has(at.id)) {
-      seen.add(at.id);
-      const key = JSON.stringify([at.job?.lineage, at.job?.uid]);
-      if (at.job !== undefined && !found.has(key)) found.set(key, at.job);
-      at = at.parentId === undefined ? undefined : byId.get(at.parentId);
+    for (const { job } of lineOf(infos, of)) {
+      const key = JSON.stringify([job?.lineage, job?.uid]);
+      if (job !== undefined && !found.has(key)) found.set(key, job);
     }
     return found;
   };
