@@ -250,8 +250,9 @@ export function planRollback(
       target.kind === 'snapshot' ? 'it has no such snapshot' : 'it has no snapshot of before',
     );
   }
-  if (!to.isAncestor)
+  if (!to.isAncestor && !isMadeOf(infos, to, from.id)) {
     throw cannotRollBack(table, `${to.id} is no ancestor of the current snapshot`);
+  }
   const { totalRows } = from;
   const left = to.totalRows;
   return {
