@@ -127,6 +127,14 @@ module.exports = {
       to: { path: 'node_modules/hyparquet', reachable: true },
     },
     {
+      name: 'iceberg-loads-late',
+      severity: 'error',
+      comment:
+        "A job without Iceberg must not pay for its libraries: they are behind 'tidemark/iceberg'.",
+      from: { path: '^src/(index|cli/main)\\.ts$' },
+      to: { path: 'node_modules/avsc', reachable: true },
+    },
+    {
       name: 'examples-are-users',
       severity: 'error',
       // The elements of a job need a schema, and zod is the library that the guides use.
@@ -135,8 +143,8 @@ module.exports = {
       to: {
         pathNot: [
           '^examples/',
-          '^src/((testing/)?index|config|connectors/file/parquet)\\.ts$',
-          '^dist/((testing/)?index|config|connectors/file/parquet)\\.',
+          '^src/((testing/|connectors/iceberg/)?index|config|connectors/file/parquet)\\.ts$',
+          '^dist/((testing/|connectors/iceberg/)?index|config|connectors/file/parquet)\\.',
           '(^|/)node_modules/zod/',
         ],
       },

@@ -8,6 +8,7 @@ import { bashCompletion, toShell } from './completion.ts';
 import { EXIT } from './exit-codes.ts';
 import { addDeadLetterCommands } from './dlq-commands.ts';
 import { withFlinkSpellings } from './flink-spellings.ts';
+import { addIcebergCommands } from './iceberg-commands.ts';
 import type { InitArguments } from './init.ts';
 import type { RunArguments } from './run-arguments.ts';
 import { addSnapshotCommands, collect } from './snapshot-commands.ts';
@@ -71,6 +72,7 @@ program
 addClientCommands(program);
 addSnapshotCommands(program);
 addDeadLetterCommands(program);
+addIcebergCommands(program);
 addServiceCommands();
 
 function addServiceCommands(): void {
