@@ -135,6 +135,13 @@ module.exports = {
       to: { path: 'node_modules/avsc', reachable: true },
     },
     {
+      name: 'kafka-loads-late',
+      severity: 'error',
+      comment: "A job without Kafka must not pay for its library: it is behind 'tidemark/kafka'.",
+      from: { path: '^src/(index|cli/main)\\.ts$' },
+      to: { path: 'node_modules/@platformatic/kafka', reachable: true },
+    },
+    {
       name: 'examples-are-users',
       severity: 'error',
       // The elements of a job need a schema, and zod is the library that the guides use.
@@ -143,8 +150,8 @@ module.exports = {
       to: {
         pathNot: [
           '^examples/',
-          '^src/((testing/|connectors/iceberg/)?index|config|connectors/file/parquet)\\.ts$',
-          '^dist/((testing/|connectors/iceberg/)?index|config|connectors/file/parquet)\\.',
+          '^src/((testing/|connectors/iceberg/)?index|config|connectors/(file/parquet|kafka/kafka))\\.ts$',
+          '^dist/((testing/|connectors/iceberg/)?index|config|connectors/(file/parquet|kafka/kafka))\\.',
           '(^|/)node_modules/zod/',
         ],
       },

@@ -8,6 +8,10 @@ const FROM_SOURCE = [
     replacement: new URL('src/connectors/iceberg/index.ts', import.meta.url).pathname,
   },
   {
+    find: /^tidemark\/kafka$/,
+    replacement: new URL('src/connectors/kafka/kafka.ts', import.meta.url).pathname,
+  },
+  {
     find: /^tidemark\/parquet$/,
     replacement: new URL('src/connectors/file/parquet.ts', import.meta.url).pathname,
   },

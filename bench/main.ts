@@ -1,10 +1,12 @@
 /** Runs a benchmark by name: `npm run bench -- keyed-count [options]`. */
 import { deltaMain } from './delta.ts';
+import { kafkaSourceMain } from './kafka-source.ts';
 import { keyedCountMain } from './keyed-count.ts';
 import { recoveryMain } from './recovery/recovery.ts';
 
 const BENCHMARKS: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
   delta: deltaMain,
+  'kafka-source': kafkaSourceMain,
   'keyed-count': keyedCountMain,
   recovery: recoveryMain,
 };

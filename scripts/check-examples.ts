@@ -36,6 +36,7 @@ const PACKAGES = {
   tidemark: 'src/index.ts',
   'tidemark/config': 'src/config.ts',
   'tidemark/iceberg': 'src/connectors/iceberg/index.ts',
+  'tidemark/kafka': 'src/connectors/kafka/kafka.ts',
   'tidemark/parquet': 'src/connectors/file/parquet.ts',
   'tidemark/testing': 'src/testing/index.ts',
 };

@@ -200,6 +200,7 @@ export type {
   ReaderContext,
   Source,
   SourceOutput,
+  ReaderMetric,
   SourceReader,
   SplitEnumerator,
   World,

@@ -5,7 +5,7 @@
  */
 import { assert } from '../common/assert.ts';
 import type { CheckpointBarrier } from '../contracts/snapshots.ts';
-import type { Source, SourceReader } from '../contracts/source.ts';
+import type { ReaderMetric, Source, SourceReader } from '../contracts/source.ts';
 import type { ListState } from '../contracts/state.ts';
 import type { WatermarkStrategy } from '../contracts/watermark-strategy.ts';
 import { MAX_WATERMARK_MS } from '../runtime/element.ts';
@@ -103,6 +103,10 @@ export class SourceOperator implements Operator {
     return this.#reader.poll(out, limit);
   }
 
+  metrics(): ReaderMetric[] {
+    return this.#reader?.metrics?.() ?? [];
+  }
+
   available(): Promise<void> {
     return this.#reader?.available() ?? Promise.resolve();
   }
@@ -132,9 +136,9 @@ export class SourceOperator implements Operator {
     this.#output?.watermark(MAX_WATERMARK_MS);
   }
 
-  snapshot(_barrier: CheckpointBarrier): void {
+  snapshot({ checkpointId }: CheckpointBarrier): void {
     const { generators } = this.#opened();
-    const states = (this.#reader?.snapshot() ?? []).map((split) => ({
+    const states = (this.#reader?.snapshot(checkpointId) ?? []).map((split) => ({
       split,
       maxTimestampMs: generators.get(this.#source.splitId(split))?.maxTimestampMs ?? -Infinity,
     }));

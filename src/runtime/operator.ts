@@ -1,7 +1,7 @@
 import type { RecordPosition } from '../contracts/dead-letter.ts';
 import type { Output, SideOutput } from '../contracts/output.ts';
 import type { CheckpointBarrier, SerializedCommittable } from '../contracts/snapshots.ts';
-import type { SourceOutput, World } from '../contracts/source.ts';
+import type { ReaderMetric, SourceOutput, World } from '../contracts/source.ts';
 import type { KeyedStateBackend } from '../state/keyed-state-backend.ts';
 import type { OperatorStateBackend } from '../state/operator-state.ts';
 import type { Inline, Moment } from './inline.ts';
@@ -101,6 +101,8 @@ export interface Operator {
   resume?(): boolean;
   /** A source's turn: emits about `limit` elements. */
   poll?(limit: number): 'more' | 'later' | 'end';
+  /** What a source's reader tells about itself. */
+  metrics?(): ReaderMetric[];
   /** Resolves when `poll` may have something. */
   available?(): Promise<void>;
   /**

@@ -1,3 +1,11 @@
+import type { ReaderMetric } from '../contracts/source.ts';
+
+/** What the reader at the head of a chain tells about itself. */
+export interface ReaderSample {
+  readonly uid: string;
+  readonly metrics: readonly ReaderMetric[];
+}
+
 /** What a task has done since it started. */
 export interface TaskMetrics {
   /** Through channels, counted by the batch. */
@@ -13,6 +21,7 @@ export interface TaskMetrics {
   readonly busyMs: number;
   /** For how long it took no input because a channel behind it was full. */
   readonly backPressuredMs: number;
+  readonly reader: ReaderSample | undefined;
 }
 
 /** What others see of a task: plain data. Shares are of the time since the sample before, 0 to 1. */
@@ -23,6 +32,7 @@ export interface TaskSample {
   readonly busy: number;
   readonly backPressured: number;
   readonly idle: number;
+  readonly reader: ReaderSample | undefined;
 }
 
 /** Makes samples of a task's counters. */
@@ -51,6 +61,7 @@ export class TaskMeter {
       busy,
       backPressured,
       idle: 1 - busy - backPressured,
+      reader: metrics.reader,
     };
   }
 }

@@ -105,8 +105,10 @@ export class Task implements TaskGateway {
   }
 
   metrics(): TaskMetrics {
-    const head = this.#operators[0]?.operator.inline;
+    const [first] = this.#operators;
+    const head = first?.operator.inline;
     const recordsRead = head?.kind === 'source' ? head.splits.recordsRead : 0;
+    const reader = first?.operator.metrics?.() ?? [];
     return {
       recordsIn: this.#recordsIn,
       recordsRead,
@@ -115,6 +117,7 @@ export class Task implements TaskGateway {
       watermarkMs: this.#chain?.watermarkMs(0) ?? -Infinity,
       busyMs: this.busyMs,
       backPressuredMs: this.#outputBlocked.totalMs(),
+      reader: reader.length === 0 ? undefined : { uid: first?.node.uid ?? '', metrics: reader },
     };
   }
 

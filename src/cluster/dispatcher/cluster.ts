@@ -2,6 +2,7 @@ import type { CheckpointStatistics } from '../../checkpoint/checkpoint-history.t
 import type { CoordinatorSettings, TriggerOutcome } from '../../checkpoint/coordinator-types.ts';
 import type { SnapshotNotes } from '../../checkpoint/metadata.ts';
 import type { ExecutionPlan } from '../../graph/execution-plan.ts';
+import type { ReaderSample } from '../../runtime/task-metrics.ts';
 import type { FlinkSettings } from '../../settings/flink-settings.ts';
 import type { JobResult, JobStatus } from '../job-events.ts';
 import type { StartFrom } from '../job-store.ts';
@@ -50,6 +51,8 @@ export interface SubtaskView {
   readonly busy: number;
   readonly backPressured: number;
   readonly idle: number;
+  /** What the source's reader tells about itself, if the subtask has one. */
+  readonly reader: ReaderSample | undefined;
 }
 
 export interface JobFailure {

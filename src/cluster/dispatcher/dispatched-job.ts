@@ -156,6 +156,7 @@ export class DispatchedJob implements JobView {
         busy: isOver ? 0 : (sample?.busy ?? 0),
         backPressured: isOver ? 0 : (sample?.backPressured ?? 0),
         idle: isOver ? 0 : (sample?.idle ?? 0),
+        reader: isOver ? undefined : sample?.reader,
       };
     });
   }
