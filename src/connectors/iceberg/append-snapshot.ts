@@ -4,7 +4,8 @@ import type { LoadedTable } from './catalog.ts';
 import type { PendingManifest } from './committable.ts';
 import { corruptTable } from './errors.ts';
 import { type JobStamp, lookUpStamp, stampProperties } from './job-stamp.ts';
-import { decodeManifestList, encodeManifestList, type ManifestFile } from './manifest-list.ts';
+import { encodeManifestList } from './manifest-list.ts';
+import { manifestsOf } from './read-manifests.ts';
 import { mergeManifests } from './merge-manifests.ts';
 import { addedManifest, newSnapshot, planSnapshot } from './new-snapshot.ts';
 import { unchangedSnapshots } from './table-change.ts';
@@ -112,17 +113,6 @@ async function attempt(
     isIn: (now) => snapshotById(now.metadata, plan.id) !== undefined,
     undo: () => io.delete([list, ...made]),
   };
-}
-
-/** @throws {EngineError} `ICE-007` (`corrupt`). */
-export async function manifestsOf(io: TableIo, snapshot: Snapshot): Promise<ManifestFile[]> {
-  const list = snapshot['manifest-list'];
-  if (list === undefined) {
-    throw corruptTable(io.root, `the snapshot ${snapshot['snapshot-id']} has no manifest list`);
-  }
-  const bytes = await io.read(list);
-  if (bytes === undefined) throw corruptTable(list, 'it is not there');
-  return decodeManifestList(bytes, list);
 }
 
 /** Positive, 63 bits, and not one of the table's. */

@@ -102,6 +102,7 @@ function decode(bytes: Buffer): AvroFile {
   header.delete('avro.schema');
   header.delete('avro.codec');
   const bodyStart = head.offset + SYNC_BYTES;
+  if (bytes.length < bodyStart) throw new RangeError('the header is cut');
   const sync = bytes.subarray(head.offset, bodyStart);
   const type = typeOf(schema);
   const records: AvroRecord[] = [];

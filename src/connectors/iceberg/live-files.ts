@@ -1,8 +1,7 @@
 /** All files that any snapshot of a table needs. */
 import type { LoadedTable } from './catalog.ts';
-import { manifestsOf } from './append-snapshot.ts';
-import { corruptTable } from './errors.ts';
-import { type ManifestEntry, readManifest, STATUS } from './manifest.ts';
+import { entriesOf, manifestsOf } from './read-manifests.ts';
+import { STATUS } from './manifest.ts';
 import type { ManifestFile } from './manifest-list.ts';
 import type { Snapshot } from './table-metadata.ts';
 import type { TableIo } from './table-io.ts';
@@ -26,15 +25,6 @@ export async function listedManifests(
     if (snapshot['manifest-list'] !== undefined) lists.add(snapshot['manifest-list']);
   }
   return { lists, manifests };
-}
-
-export async function entriesOf(io: TableIo, manifest: ManifestFile): Promise<ManifestEntry[]> {
-  const bytes = await io.read(manifest.location);
-  if (bytes === undefined) throw corruptTable(manifest.location, 'it is not there');
-  return readManifest(bytes, manifest.location, {
-    snapshotId: manifest.addedSnapshotId,
-    sequenceNumber: manifest.sequenceNumber,
-  });
 }
 
 /** @param isNeeded Which manifests have to be looked into; by default all. */

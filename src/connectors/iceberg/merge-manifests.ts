@@ -7,15 +7,10 @@
 import { randomHex, type Random } from '../../common/random.ts';
 import type { LoadedTable } from './catalog.ts';
 import { corruptTable } from './errors.ts';
-import {
-  type ManifestEntry,
-  type ManifestKind,
-  mergedManifest,
-  readManifest,
-  STATUS,
-} from './manifest.ts';
+import { type ManifestEntry, type ManifestKind, mergedManifest, STATUS } from './manifest.ts';
 import type { FieldSummary, ManifestFile } from './manifest-list.ts';
 import type { SnapshotPlan } from './new-snapshot.ts';
+import { entriesOf } from './read-manifests.ts';
 import { compareDatum } from './single-value.ts';
 import { mergedLocation } from './table-layout.ts';
 import { currentSchema, flagOf, propertyOf, specOf, type TableMetadata } from './table-metadata.ts';
@@ -84,17 +79,8 @@ export async function mergeManifests(
   const kind = kindOf(metadata, chosen[0]?.specId ?? 0);
   const entries: ManifestEntry[] = [];
   for (const manifest of chosen) {
-    const bytes = await io.read(manifest.location);
-    if (bytes === undefined) throw corruptTable(manifest.location, 'it is not there');
-    const inherited = {
-      snapshotId: manifest.addedSnapshotId,
-      sequenceNumber: manifest.sequenceNumber,
-    };
-    entries.push(
-      ...readManifest(bytes, manifest.location, inherited).filter(
-        ({ status }) => status !== STATUS.deleted,
-      ),
-    );
+    const all = await entriesOf(io, manifest);
+    entries.push(...all.filter(({ status }) => status !== STATUS.deleted));
   }
   const bytes = mergedManifest(kind, entries, random);
   const location = mergedLocation(metadata.location, uid, plan.id, randomHex(random, 8));
