@@ -11,6 +11,7 @@ import { withFlinkSpellings } from './flink-spellings.ts';
 import { addIcebergCommands } from './iceberg-commands.ts';
 import type { InitArguments } from './init.ts';
 import type { RunArguments } from './run-arguments.ts';
+import { addRollbackCommand } from './rollback-command.ts';
 import { addSnapshotCommands, collect } from './snapshot-commands.ts';
 import type { ServiceArguments } from './service.ts';
 
@@ -72,6 +73,7 @@ program
 addClientCommands(program);
 addSnapshotCommands(program);
 addDeadLetterCommands(program);
+addRollbackCommand(program);
 addIcebergCommands(program);
 addServiceCommands();
 

@@ -13,6 +13,30 @@ export interface Sink<T, C = unknown> {
   readonly committables: Serializer<C> | undefined;
   writer(context: WriterContext): SinkWriter<T, C>;
   committer?(context: CommitterContext): Committer<C>;
+  /**
+   * Says what the sink has shown after a checkpoint, and takes it back: for `tidemark rollback`. The job
+   * does not run. Absent: what was shown cannot be taken back.
+   */
+  rollback?(context: SinkRollbackContext): Promise<SinkRollback>;
+}
+
+export interface SinkRollbackContext {
+  readonly world: World;
+  readonly uid: string;
+  readonly lineage: string;
+  /** All output up to this checkpoint stays. */
+  readonly checkpointId: number;
+}
+
+export interface SinkRollback {
+  /** For people: the table, the folder. */
+  readonly place: string;
+  /** Undefined: there is nothing to take back. */
+  readonly change:
+    | { readonly from: string; readonly to: string; readonly rows: number | undefined }
+    | undefined;
+  /** May be called again, also by another process: what is done already is left as it is. */
+  apply(): Promise<void>;
 }
 
 export interface WriterContext {

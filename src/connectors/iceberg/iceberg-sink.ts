@@ -12,6 +12,7 @@ import { IcebergCommitter } from './iceberg-committer.ts';
 import { type FileLimits, IcebergWriter } from './iceberg-writer.ts';
 import type { PartitionBy } from './partition-fields.ts';
 import { newTable, type WantedTable } from './prepare-table.ts';
+import { rollBackSink } from './roll-back-sink.ts';
 import type { CommitTarget } from './table-commit.ts';
 import { tableName } from './table-name.ts';
 
@@ -116,6 +117,7 @@ export function icebergSink<T, const S extends IcebergColumns>(
   return {
     kind: 'iceberg',
     committables: pendingManifests,
+    rollback: (context) => rollBackSink(targetOf(context.world), context),
     writer: (context) =>
       new IcebergWriter<T>(context, { target: targetOf(context.world), wanted, toRow, limits }),
     committer: (context) => {

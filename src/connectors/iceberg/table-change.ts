@@ -20,6 +20,8 @@ export type TableUpdate =
       readonly type: 'branch';
       readonly 'snapshot-id': bigint;
     }
+  /** Of `main`: the table is empty again. */
+  | { readonly action: 'remove-snapshot-ref'; readonly 'ref-name': string }
   | { readonly action: 'remove-snapshots'; readonly 'snapshot-ids': readonly bigint[] }
   | {
       readonly action: 'add-schema';
@@ -64,6 +66,8 @@ function sameTable(metadata: TableMetadata): JsonObject {
 }
 
 const PREVIOUS_VERSIONS_MAX = 100;
+/** What the metadata has for: none. */
+const NO_SNAPSHOT = -1;
 
 /**
  * The metadata after a change, for a catalog that makes changes itself.
@@ -111,6 +115,8 @@ function applied(metadata: TableMetadata, update: TableUpdate, atMs: number): Ta
     }
     case 'set-snapshot-ref':
       return withRef(metadata, update['ref-name'], update['snapshot-id'], atMs);
+    case 'remove-snapshot-ref':
+      return withoutRef(metadata, update['ref-name']);
     case 'remove-snapshots':
       return withoutSnapshots(metadata, new Set(update['snapshot-ids']));
     case 'add-schema':
@@ -139,6 +145,11 @@ function withRef(metadata: TableMetadata, name: string, id: bigint, atMs: number
     'current-snapshot-id': id,
     'snapshot-log': [...(metadata['snapshot-log'] ?? []), entry],
   };
+}
+
+function withoutRef(metadata: TableMetadata, name: string): TableMetadata {
+  const { [name]: _gone, ...refs } = metadata.refs ?? {};
+  return { ...metadata, refs, ...(name === MAIN && { 'current-snapshot-id': NO_SNAPSHOT }) };
 }
 
 function withoutSnapshots(metadata: TableMetadata, gone: ReadonlySet<bigint>): TableMetadata {
