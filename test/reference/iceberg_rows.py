@@ -85,12 +85,12 @@ def entries_of(table):
             "snapshot": str(entry.snapshot_id),
             "path": entry.data_file.file_path,
             "rows": entry.data_file.record_count,
-            "values": dict(entry.data_file.value_counts.items()),
-            "nulls": dict(entry.data_file.null_value_counts.items()),
-            "nans": dict(entry.data_file.nan_value_counts.items()),
-            "lower": {id: value.hex() for id, value in entry.data_file.lower_bounds.items()},
-            "upper": {id: value.hex() for id, value in entry.data_file.upper_bounds.items()},
-            "splits": list(entry.data_file.split_offsets),
+            "values": dict((entry.data_file.value_counts or {}).items()),
+            "nulls": dict((entry.data_file.null_value_counts or {}).items()),
+            "nans": dict((entry.data_file.nan_value_counts or {}).items()),
+            "lower": {id: value.hex() for id, value in (entry.data_file.lower_bounds or {}).items()},
+            "upper": {id: value.hex() for id, value in (entry.data_file.upper_bounds or {}).items()},
+            "splits": list(entry.data_file.split_offsets or []),
         }
         for manifest in snapshot.manifests(table.io)
         for entry in manifest.fetch_manifest_entry(table.io)
