@@ -5,7 +5,6 @@
  * be made to fail on their way: a proxy loses them, or their answers.
  */
 import fs from 'node:fs';
-import http from 'node:http';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -31,6 +30,7 @@ import {
 } from '../../src/connectors/iceberg/index.ts';
 import { listSnapshots, rollBackTable } from '../../src/connectors/iceberg/table-operations.ts';
 import type { Stamped } from '../../src/contracts/sink.ts';
+import { startCatalogProxy, type CatalogFault } from '../support/catalog-proxy.ts';
 import { ICEBERG_PACKAGES, pythonWith, run } from '../support/python.ts';
 
 const world = { fs: nodeFileSystem, clock: systemClock, random: systemRandom };
@@ -395,12 +395,11 @@ describe('a REST catalog', () => {
     };
     const put = async (schema: typeof old | typeof wide, checkpointId: number, row: object) => {
       const { sink, writer } = await open(schema, true, `${LINEAGE}-${checkpointId}`);
-      await writer.write(row as never, undefined);
+      await writer.write(row, undefined);
       const [committable] = await writer.prepareCommit(checkpointId, 'checkpoint');
+      if (committable === undefined) expect.unreachable();
       const context = { world, uid: 'e', lineage: LINEAGE, isLeftover: () => false };
-      return sink
-        .committer?.(context)
-        .commit([{ checkpointId, subtask: 0, committable: committable as never }]);
+      return sink.committer?.(context).commit([{ checkpointId, subtask: 0, committable }]);
     };
     await put(old, 1, { id: 1, f: 0.5 });
     await expect(open(wide, false, 'x')).rejects.toThrow(
@@ -421,11 +420,11 @@ describe('a REST catalog', () => {
   });
 
   it('has each checkpoint once, whatever gets lost on the way', async () => {
-    const proxy = await startProxy(server.uri);
+    const proxy = await startCatalogProxy(server.uri);
     try {
       const table = { catalog: rest({ uri: proxy.uri, timeoutMs: 2_000 }), table: 'db.lossy' };
       await commit(table, await written(table, 1, [1]));
-      const faults: Fault[][] = [
+      const faults: CatalogFault[][] = [
         ['answer'],
         ['request'],
         ['504 behind'],
@@ -462,7 +461,7 @@ describe('a REST catalog', () => {
   });
 
   it('is asked with a token, a new one when the old one is refused', async () => {
-    const proxy = await startProxy(server.uri, { credential: 'me:secret' });
+    const proxy = await startCatalogProxy(server.uri, { credential: 'me:secret' });
     try {
       const catalog = rest({ uri: proxy.uri, credential: 'me:secret' });
       const table = { catalog, table: 'db.secured' };
@@ -479,74 +478,3 @@ describe('a REST catalog', () => {
     }
   });
 });
-
-/** What happens to a commit: `request` never arrives; `answer` gets lost; `hang` arrives and is never answered. */
-type Fault = 'request' | 'answer' | '504 behind' | '503 before' | 'hang';
-
-interface Proxy {
-  readonly uri: string;
-  /** What goes wrong with the next commits. */
-  plan(...faults: readonly Fault[]): void;
-  left(): number;
-  forgetTokens(): void;
-  close(): Promise<void>;
-}
-
-/** Passes requests on to a server, or not. */
-async function startProxy(target: string, secured?: { credential: string }): Promise<Proxy> {
-  const faults: Fault[] = [];
-  const tokens = new Set<string>();
-  const proxy = http.createServer((request, response) => {
-    void answer(request, response);
-  });
-  const answer = async (request: http.IncomingMessage, response: http.ServerResponse) => {
-    const chunks: Buffer[] = [];
-    for await (const chunk of request) chunks.push(chunk as Buffer);
-    const body = Buffer.concat(chunks);
-    const path_ = request.url ?? '';
-    if (secured !== undefined) {
-      if (path_ === '/v1/oauth/tokens') {
-        const form = new URLSearchParams(body.toString());
-        const isKnown =
-          `${form.get('client_id')}:${form.get('client_secret')}` === secured.credential;
-        const token = `token-${tokens.size}-${Math.floor(performance.now())}`;
-        if (isKnown) tokens.add(token);
-        response.writeHead(isKnown ? 200 : 401).end(JSON.stringify({ access_token: token }));
-        return;
-      }
-      const token = request.headers.authorization?.replace('Bearer ', '') ?? '';
-      if (!tokens.has(token)) {
-        response.writeHead(401).end('{"error":{"message":"who are you?"}}');
-        return;
-      }
-    }
-    const isCommit = request.method === 'POST' && /\/tables\/[^/]+$/.test(path_);
-    const fault = isCommit ? faults.shift() : undefined;
-    if (fault === 'request') return void request.socket.destroy();
-    if (fault === '503 before') return void response.writeHead(503).end('busy');
-    const passed = await fetch(target + path_, {
-      method: request.method ?? 'GET',
-      headers: { 'content-type': 'application/json' },
-      ...(body.length > 0 ? { body: new Uint8Array(body) } : {}),
-    });
-    const text = await passed.text();
-    if (fault === 'answer') return void request.socket.destroy();
-    if (fault === '504 behind') return void response.writeHead(504).end('late');
-    if (fault === 'hang') return;
-    response.writeHead(passed.status, { 'content-type': 'application/json' }).end(text);
-  };
-  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
-  const address = proxy.address();
-  if (address === null || typeof address === 'string') throw new TypeError('no port');
-  return {
-    uri: `http://127.0.0.1:${address.port}`,
-    plan: (...planned) => void faults.push(...planned),
-    left: () => faults.length,
-    forgetTokens: () => tokens.clear(),
-    close: () =>
-      new Promise((resolve) => {
-        proxy.closeAllConnections();
-        proxy.close(() => resolve());
-      }),
-  };
-}

@@ -79,7 +79,9 @@ function watchTable(folder: string): { stop(): Promise<Look[]>; looks(): number 
   const errors: string[] = [];
   let isOver = false;
   const ended = new Promise<void>((resolve) => child.on('close', () => resolve()));
-  const ask = () => void (isOver || child.stdin.write('\n'));
+  const ask = (): void => {
+    if (!isOver) child.stdin.write('\n');
+  };
   createInterface({ input: child.stdout }).on('line', (line) => {
     const look = JSON.parse(line) as Look | { error: string };
     if ('rows' in look) looks.push(look);

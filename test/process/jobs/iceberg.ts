@@ -8,10 +8,14 @@ const IcebergSettings = z.object({
   count: z.number().default(10_000),
   rate: z.number().default(1_000_000),
 });
-const Reading = z.object({ id: z.int32(), atMs: z.number(), text: z.string().nullable() });
+interface Reading {
+  readonly id: number;
+  readonly atMs: number;
+  readonly text: string | null;
+}
 const HOUR_MS = 3_600_000;
 
-function readingOf(n: number): z.infer<typeof Reading> {
+function readingOf(n: number): Reading {
   return {
     id: n,
     atMs: Date.UTC(2026, 0, 1) + (n % 48) * HOUR_MS,
@@ -33,7 +37,7 @@ export default defineJob('iceberg', { settings: IcebergSettings }, (env, { setti
           at: t.timestamptz(),
           text: t.string().optional(),
         }),
-        toRow: ({ id, atMs, text }: z.infer<typeof Reading>) => ({ id, at: atMs, text }),
+        toRow: ({ id, atMs, text }: Reading) => ({ id, at: atMs, text }),
         partitionBy: [day('at')],
         rowGroupRows: 50,
         properties: { 'commit.manifest.min-count-to-merge': '10' },
