@@ -2,7 +2,7 @@
 
 read hadoop LOCATION METADATA          rows by both, entries and files behind filters by PyIceberg
 read rest URI TABLE
-watch LOCATION                         rows of DuckDB, a line each time standard input has one
+watch LOCATION                         counts by DuckDB, a line each time standard input has one
 append rest URI TABLE JSON             PyIceberg appends rows
 insert rest URI TABLE SQL              DuckDB runs INSERT INTO lake.TABLE …
 """
@@ -59,6 +59,11 @@ def attach(connection, uri):
     )
 
 
+def quoted(table):
+    namespace, name = table.rsplit(".", 1)
+    return f'lake."{namespace}"."{name}"'
+
+
 def rows_of_duckdb(connection, source):
     cursor = connection.execute(f"SELECT * FROM {source}")
     names = [column[0] for column in cursor.description]
@@ -85,12 +90,12 @@ def entries_of(table):
             "snapshot": str(entry.snapshot_id),
             "path": entry.data_file.file_path,
             "rows": entry.data_file.record_count,
-            "values": dict(entry.data_file.value_counts.items()),
-            "nulls": dict(entry.data_file.null_value_counts.items()),
-            "nans": dict(entry.data_file.nan_value_counts.items()),
-            "lower": {id: value.hex() for id, value in entry.data_file.lower_bounds.items()},
-            "upper": {id: value.hex() for id, value in entry.data_file.upper_bounds.items()},
-            "splits": list(entry.data_file.split_offsets),
+            "values": dict((entry.data_file.value_counts or {}).items()),
+            "nulls": dict((entry.data_file.null_value_counts or {}).items()),
+            "nans": dict((entry.data_file.nan_value_counts or {}).items()),
+            "lower": {id: value.hex() for id, value in (entry.data_file.lower_bounds or {}).items()},
+            "upper": {id: value.hex() for id, value in (entry.data_file.upper_bounds or {}).items()},
+            "splits": list(entry.data_file.split_offsets or []),
         }
         for manifest in snapshot.manifests(table.io)
         for entry in manifest.fetch_manifest_entry(table.io)
@@ -104,7 +109,7 @@ def read(arguments):
         source = f"iceberg_scan('{arguments[1]}')"
     else:
         attach(connection, arguments[1])
-        source = f"lake.{arguments[2]}"
+        source = quoted(arguments[2])
     json.dump(
         {
             "rows": [plain(row) for row in table.scan().to_arrow().to_pylist()],
@@ -133,10 +138,13 @@ def read(arguments):
 
 def watch(arguments):
     connection = connect()
-    for _ in sys.stdin:
+    counts = "count(*), count(DISTINCT id), coalesce(sum(id), 0)"
+    # Python takes the lines of standard input one by one only so.
+    for _ in iter(sys.stdin.readline, ""):
         try:
-            rows = rows_of_duckdb(connection, f"iceberg_scan('{arguments[0]}')")
-            print(json.dumps({"rows": rows}), flush=True)
+            cursor = connection.execute(f"SELECT {counts} FROM iceberg_scan('{arguments[0]}')")
+            [rows, ids, total] = cursor.fetchone()
+            print(json.dumps({"rows": rows, "ids": ids, "sum": int(total)}), flush=True)
         except duckdb.Error as error:
             print(json.dumps({"error": str(error)}), flush=True)
 
@@ -152,7 +160,7 @@ def append(arguments):
 def insert(arguments):
     connection = connect()
     attach(connection, arguments[1])
-    connection.execute(f"INSERT INTO lake.{arguments[2]} {arguments[3]}")
+    connection.execute(f"INSERT INTO {quoted(arguments[2])} {arguments[3]}")
 
 
 COMMANDS = {"read": read, "watch": watch, "append": append, "insert": insert}

@@ -135,7 +135,10 @@ export class HadoopCatalog implements Catalog {
    */
   async #isStale(folder: string, version: number): Promise<boolean> {
     const hinted = await this.#hinted(folder);
-    return hinted > version && !(await this.#io.exists(fileOf(folder, version + 1)));
+    if (hinted <= version) return false;
+    // A next one has been made of this one; or the hint is wrong.
+    if (await this.#io.exists(fileOf(folder, version + 1))) return false;
+    return this.#io.exists(fileOf(folder, hinted));
   }
 
   async #latest(folder: string): Promise<number> {
@@ -164,7 +167,8 @@ export class HadoopCatalog implements Catalog {
   /** Others look at the hint first; without it, or with an old one, the table is right all the same. */
   async #hint(folder: string, version: number): Promise<void> {
     try {
-      if ((await this.#hinted(folder)) >= version) return;
+      const hinted = await this.#hinted(folder);
+      if (hinted >= version && (await this.#io.exists(fileOf(folder, hinted)))) return;
       await this.#io.replace(hintOf(folder), new TextEncoder().encode(String(version)));
     } catch {
       // The next commit writes it again.

@@ -5,7 +5,7 @@
  * double, date (days); `bigint` for long, time, timestamp, timestamptz (microseconds), decimal
  * (unscaled); `string` for string; `Uint8Array` for uuid (16 bytes), fixed, binary; `boolean`.
  */
-import type { Json, JsonObject } from './lossless-json.ts';
+import type { JsonObject } from './lossless-json.ts';
 
 export type IcebergType = string | StructType | ListType | MapType;
 
@@ -107,26 +107,9 @@ export function isMap(type: IcebergType): type is MapType {
   return typeof type !== 'string' && type.type === 'map';
 }
 
-/** The primitive fields of a struct, with those of the structs in it, by their ids; not those of lists and maps. */
-export function fieldsById(struct: StructType): ReadonlyMap<number, StructField> {
-  const found = new Map<number, StructField>();
-  const visit = (type: StructType): void => {
-    for (const field of type.fields) {
-      found.set(field.id, field);
-      if (isStruct(field.type)) visit(field.type);
-    }
-  };
-  visit(struct);
-  return found;
-}
-
 /** Bytes that hold every decimal of a precision, in two's complement. */
 export function decimalBytes(precision: number): number {
   let bytes = 1;
   while (2n ** BigInt(8 * bytes - 1) < 10n ** BigInt(precision)) bytes++;
   return bytes;
-}
-
-export function asJson(type: StructType): Json {
-  return type;
 }

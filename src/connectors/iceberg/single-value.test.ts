@@ -50,7 +50,7 @@ describe('a value as bytes', () => {
 describe('bounds', () => {
   test('of texts are in the order of UTF-8, which is not that of UTF-16', () => {
     // By UTF-16 units the wave (d83c …) comes before the full-width letter (ff21).
-    expect('🌊' < 'Ａ').toBe(true);
+    expect(['Ａ', '🌊'].sort()).toEqual(['🌊', 'Ａ']);
     const stats = new ColumnStats(1, primitive('string'));
     for (const value of ['Ａ', '🌊']) stats.add(value);
     expect([text(stats.lower), text(stats.upper)]).toEqual(['Ａ', '🌊']);
@@ -59,7 +59,7 @@ describe('bounds', () => {
   test('of long texts are cut at 16 code points, and the upper one goes up', () => {
     const long = '🌊'.repeat(20);
     expect(text(lowerBound(primitive('string'), long))).toBe('🌊'.repeat(16));
-    const next = String.fromCodePoint('🌊'.codePointAt(0)! + 1);
+    const next = String.fromCodePoint(0x1f30a + 1);
     expect(text(upperBound(primitive('string'), long))).toBe('🌊'.repeat(15) + next);
     const last = `a${'\u{10ffff}'.repeat(20)}`;
     expect(text(upperBound(primitive('string'), last))).toBe('b');
