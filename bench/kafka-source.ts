@@ -103,11 +103,11 @@ async function readOnce(
 }
 
 export async function kafkaSourceMain(args: readonly string[]): Promise<void> {
-  const options = Object.fromEntries(args.map((one) => one.split('=')));
-  const records = Number(options['records'] ?? 2_000_000);
-  const bytes = Number(options['bytes'] ?? 100);
-  const codec = options['codec'] ?? 'none';
-  const deserializer = DESERIALIZERS[options['as'] ?? 'length'] ?? fromString();
+  const options = new Map(args.map((one) => [one.split('=')[0], one.split('=')[1]]));
+  const records = Number(options.get('records') ?? 2_000_000);
+  const bytes = Number(options.get('bytes') ?? 100);
+  const codec = options.get('codec') ?? 'none';
+  const deserializer = DESERIALIZERS[options.get('as') ?? 'length'] ?? fromString();
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tidemark-bench-kafka-'));
   const kafka = await startKafka({ folder, jit: 'throughput', heap: '512m' });
   try {

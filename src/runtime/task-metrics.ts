@@ -1,9 +1,21 @@
 import type { ReaderMetric } from '../contracts/source.ts';
+import type { Operator } from './operator.ts';
 
 /** What the reader at the head of a chain tells about itself. */
 export interface ReaderSample {
   readonly uid: string;
   readonly metrics: readonly ReaderMetric[];
+}
+
+/** Of the first operator of a chain, which may be a source. */
+export function readBy(
+  first: { readonly node: { readonly uid: string }; readonly operator: Operator } | undefined,
+): Pick<TaskMetrics, 'recordsRead' | 'reader'> {
+  const head = first?.operator.inline;
+  const recordsRead = head?.kind === 'source' ? head.splits.recordsRead : 0;
+  const metrics = first?.operator.metrics?.() ?? [];
+  const uid = first?.node.uid ?? '';
+  return { recordsRead, reader: metrics.length === 0 ? undefined : { uid, metrics } };
 }
 
 /** What a task has done since it started. */

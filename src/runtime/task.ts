@@ -26,7 +26,7 @@ import {
   restoreOperators,
   type TaskOperator,
 } from './task-operators.ts';
-import type { TaskMetrics } from './task-metrics.ts';
+import { readBy, type TaskMetrics } from './task-metrics.ts';
 import type { TaskOptions } from './task-options.ts';
 import { TaskSnapshots } from './task-snapshots.ts';
 import { isTerminal, nextTaskState, type TaskEvent, type TaskState } from './task-state.ts';
@@ -105,19 +105,14 @@ export class Task implements TaskGateway {
   }
 
   metrics(): TaskMetrics {
-    const [first] = this.#operators;
-    const head = first?.operator.inline;
-    const recordsRead = head?.kind === 'source' ? head.splits.recordsRead : 0;
-    const reader = first?.operator.metrics?.() ?? [];
     return {
       recordsIn: this.#recordsIn,
-      recordsRead,
+      ...readBy(this.#operators[0]),
       recordsOut: this.#chain?.recordsWritten() ?? 0,
       lateDropped: this.#lateDropped,
       watermarkMs: this.#chain?.watermarkMs(0) ?? -Infinity,
       busyMs: this.busyMs,
       backPressuredMs: this.#outputBlocked.totalMs(),
-      reader: reader.length === 0 ? undefined : { uid: first?.node.uid ?? '', metrics: reader },
     };
   }
 

@@ -31,6 +31,8 @@ export class DrivenSource<T, Split, Enum> {
   readonly readers: SourceReader<T, Split>[] = [];
   /** While it is true, no reader is polled: as if the job behind were blocked. */
   paused = false;
+  /** Pauses itself when so many elements are out. */
+  pauseAt = Infinity;
   failure: unknown;
   readonly #source: Source<T, Split, Enum>;
   readonly #enumerator;
@@ -134,6 +136,7 @@ export class DrivenSource<T, Split, Enum> {
     const output: SourceOutput<T> = {
       emit: (value, splitId, timestampMs) => {
         this.elements.push({ value, splitId, timestampMs, subtask });
+        if (this.elements.length === this.pauseAt) this.paused = true;
         return !this.paused;
       },
       splitFinished: (splitId) => this.finished.push(splitId),

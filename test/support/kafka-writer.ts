@@ -65,7 +65,7 @@ export class KafkaWriter {
   async addPartitions(topic: string, count: number): Promise<void> {
     await createPartitionsV3.api.async(
       this.#connection,
-      [{ name: topic, count, assignments: null as unknown as [] }],
+      [{ name: topic, count, assignments: null }],
       30_000,
       false,
     );

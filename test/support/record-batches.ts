@@ -27,7 +27,7 @@ const CONTROL = 0x20;
 
 export function batchOf(parts: BatchParts): Buffer {
   const { baseOffset, records, attributes = 0, producerId = -1n, magic = 2 } = parts;
-  const { baseTimestampMs = 0, maxTimestampMs = 0, compress = (bytes) => bytes } = parts;
+  const { baseTimestampMs = 0, maxTimestampMs = 0, compress = (bytes: Buffer) => bytes } = parts;
   const { lastOffsetDelta = records.at(-1)?.offsetDelta ?? 0 } = parts;
   const body = compress(Buffer.concat(records.map(recordOf)));
   const covered = Buffer.alloc(40);

@@ -17,7 +17,7 @@ class UnfitValue extends Error {
  * The value as JSON that fits a schema. Tombstones (records without a value) are left out.
  *
  * ```ts
- * kafkaSource({ brokers, topics: ['orders'], deserializer: fromJson(z.object({ id: z.string() })) });
+ * const deserializer = fromJson(z.object({ id: z.string(), amount: z.number() }));
  * ```
  */
 export function fromJson<S extends StandardSchema>(schema: S): KafkaDeserializer<InferOutput<S>> {

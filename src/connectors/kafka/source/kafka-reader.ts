@@ -99,11 +99,10 @@ export class KafkaSourceReader<T> implements SourceReader<T, KafkaSplit> {
     this.#committer?.checkpointCompleted(checkpointId);
   }
 
-  position(): RecordPosition | undefined {
-    const current = this.#current;
-    if (current === undefined) return undefined;
-    const { topic, partition } = current.split;
-    return { topic, partition, offset: current.cursor.offset };
+  /** Where the record is that is being emitted. */
+  position(): RecordPosition {
+    const { topic = '', partition = -1, offset = -1 } = this.#current?.cursor ?? {};
+    return { topic, partition, offset: String(offset) };
   }
 
   /** Under Flink's names, those of Kafka's own client among them. */

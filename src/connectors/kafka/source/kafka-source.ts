@@ -17,8 +17,6 @@ import { checkSourceOptions, type KafkaSourceOptions } from './source-options.ts
  * A partition is a split: it has its own offset in the checkpoint, its own watermark and idleness.
  *
  * ```ts
- * import { fromJson, kafkaSource } from 'tidemark/kafka';
- *
  * const Order = z.object({ id: z.string(), amount: z.number() });
  * env.fromSource(
  *   'orders',
