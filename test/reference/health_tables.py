@@ -1,10 +1,12 @@
 """The tables of the health pipeline as the JSON lines that health_pipeline.py checks, read by PyIceberg.
 
     python health_tables.py WAREHOUSE OUT    WAREHOUSE/health/NAME → OUT/NAME/rows.jsonl
+    python health_tables.py http://… OUT     the tables of a REST catalog; DuckDB must see the same rows
 
 Prints how many rows each table has.
 """
 
+import collections
 import datetime
 import json
 import pathlib
@@ -28,13 +30,45 @@ def newest(table):
     return max(files, key=lambda file: int(re.match(r"v(\d+)", file.name)[1]))
 
 
-def main(warehouse, out):
+def of_folder(warehouse, name):
+    table = pathlib.Path(warehouse, "health", name)
+    if not table.exists():
+        return []
+    return StaticTable.from_metadata(str(newest(table))).scan().to_arrow().to_pylist()
+
+
+def of_catalog(uri, name):
+    from pyiceberg.catalog import load_catalog
+    from pyiceberg.exceptions import NoSuchTableError
+
+    import iceberg_rows
+
+    try:
+        table = load_catalog("rest", type="rest", uri=uri).load_table(f"health.{name}")
+    except NoSuchTableError:
+        return []
+    if table.current_snapshot() is None:
+        return []
+    connection = iceberg_rows.connect()
+    iceberg_rows.attach(connection, uri)
+    # Each reader sees a snapshot of its own, so the one that looks later may see more.
+    rows = table.scan().to_arrow().to_pylist()
+    later = iceberg_rows.rows_of_duckdb(connection, iceberg_rows.quoted(f"health.{name}"))
+    mine = collections.Counter(text(iceberg_rows.plain(row)) for row in rows)
+    theirs = collections.Counter(text(row) for row in later)
+    if mine - theirs or any(count > 1 for count in theirs.values()):
+        raise SystemExit(f"DuckDB sees other rows in {name}, or one twice")
+    return rows
+
+
+def text(row):
+    return json.dumps(row, sort_keys=True)
+
+
+def main(place, out):
     counts = {}
     for name in ("vitals", "vitals_hourly", "dlq"):
-        table = pathlib.Path(warehouse, "health", name)
-        rows = []
-        if table.exists():
-            rows = StaticTable.from_metadata(str(newest(table))).scan().to_arrow().to_pylist()
+        rows = of_catalog(place, name) if place.startswith("http") else of_folder(place, name)
         counts[name] = len(rows)
         folder = pathlib.Path(out, name)
         folder.mkdir(parents=True, exist_ok=True)
