@@ -123,7 +123,8 @@ module.exports = {
       severity: 'error',
       comment:
         "A job without Parquet must not pay for its libraries: they are behind 'tidemark/parquet'.",
-      from: { path: '^src/(index|cli/main)\\.ts$' },
+      // Commands load what they need when they run: see commands-load-late.
+      from: { path: '^src/index\\.ts$' },
       to: { path: 'node_modules/hyparquet', reachable: true },
     },
     {
@@ -137,6 +138,15 @@ module.exports = {
         dynamic: false,
         dependencyTypesNot: ['type-only', 'type-import'],
       },
+    },
+    {
+      name: 'iceberg-loads-late',
+      severity: 'error',
+      comment:
+        "A job without Iceberg must not pay for its libraries: they are behind 'tidemark/iceberg'.",
+      // Commands load what they need when they run: see commands-load-late.
+      from: { path: '^src/index\\.ts$' },
+      to: { path: 'node_modules/avsc', reachable: true },
     },
     {
       name: 'kafka-loads-late',
@@ -154,8 +164,8 @@ module.exports = {
       to: {
         pathNot: [
           '^examples/',
-          '^src/((testing/)?index|config|connectors/(file/parquet|kafka/kafka))\\.ts$',
-          '^dist/((testing/)?index|config|connectors/(file/parquet|kafka/kafka))\\.',
+          '^src/((testing/|connectors/iceberg/)?index|config|connectors/(file/parquet|kafka/kafka))\\.ts$',
+          '^dist/((testing/|connectors/iceberg/)?index|config|connectors/(file/parquet|kafka/kafka))\\.',
           '(^|/)node_modules/zod/',
         ],
       },

@@ -280,6 +280,20 @@ export class CheckpointStore {
     }));
   }
 
+  /**
+   * Makes an older checkpoint the latest one: later ones are not retained any more. Their ids are never
+   * used again.
+   *
+   * @throws {EngineError} `CHK-003` (`fenced`), `CHK-007` (`unavailable`).
+   */
+  async rollBack(checkpointId: CheckpointId): Promise<void> {
+    await this.#change((before) => ({
+      ...before,
+      checkpoints: before.checkpoints.filter((retained) => retained.checkpointId <= checkpointId),
+    }));
+    this.#retained = this.#head.checkpoints.map((retained) => retained.checkpointId);
+  }
+
   /** Snapshots that were taken over, and are not retained any more. */
   get forgotten(): readonly Claim[] {
     const { claims = [], checkpoints } = this.#head;

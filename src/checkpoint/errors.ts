@@ -166,3 +166,11 @@ export function commitStuckError(batches: number, waiting: number, message: stri
     hint: 'Check that the system the sink writes to answers; the output stays in the checkpoints until then.',
   });
 }
+
+/** A process died in the middle of a rollback: tables may be behind the checkpoints, or not yet. */
+export function rollbackPendingError(jobName: string, url: string): EngineError {
+  return new EngineError('CHK-030', 'invalid', 'a rollback of the job is not done', {
+    details: { job: jobName, to: url },
+    hint: 'Run the same tidemark rollback again: it goes on where it was. Or start anew with --fresh.',
+  });
+}

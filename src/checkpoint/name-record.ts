@@ -22,9 +22,18 @@ export interface NameRecord {
   readonly state: 'running' | JobEnd;
   /** The savepoint that it was stopped with. */
   readonly savepointUrl?: string;
+  /** A rollback that has begun and is not done: until then nothing may start from what is there. */
+  readonly rollback?: RollbackMark;
   /** Wall time of the last change. */
   readonly atMs: number;
   readonly nonce: string;
+}
+
+/** What a rollback goes back to. */
+export interface RollbackMark {
+  readonly checkpointId: number;
+  /** Of the checkpoint, for people. */
+  readonly url: string;
 }
 
 const NAME_FORMAT = 1;
@@ -98,6 +107,29 @@ export async function endName(
   await moveNameRecord(options, end.jobName, (before) =>
     before?.jobId === end.jobId && before.epoch === end.epoch ? end : undefined,
   );
+}
+
+/**
+ * The job is being rolled back, or, without a mark, has been: then it goes on from its latest checkpoint
+ * like one that failed.
+ *
+ * @throws {EngineError} `CHK-013` (`fenced`) if the name is another job's by now.
+ * @throws {EngineError} `CHK-007` (`unavailable`).
+ */
+export async function markRollback(
+  options: NameRecordOptions,
+  job: Pick<NameRecord, 'jobName' | 'jobId' | 'epoch' | 'atMs'>,
+  rollback: RollbackMark | undefined,
+): Promise<void> {
+  await moveNameRecord(options, job.jobName, (before) => {
+    if (before?.jobId !== job.jobId) {
+      const path = `${options.store.url}/${nameRecordPath(job.jobName)}`;
+      throw submittedTwiceError(path, before?.jobId ?? 'none');
+    }
+    const { rollback: _done, savepointUrl: _left, ...kept } = before;
+    const { epoch, atMs } = job;
+    return { ...kept, epoch, atMs, state: 'failed', ...(rollback && { rollback }) };
+  });
 }
 
 async function moveNameRecord(

@@ -6,9 +6,12 @@ import { Argument, Command, CommanderError, Option } from 'commander';
 import { addClientCommands } from './client-commands.ts';
 import { completionScript, SHELLS, type Shell } from './completion.ts';
 import { EXIT } from './exit-codes.ts';
+import { addDeadLetterCommands } from './dlq-commands.ts';
 import { withFlinkSpellings } from './flink-spellings.ts';
+import { addIcebergCommands } from './iceberg-commands.ts';
 import type { InitArguments } from './init.ts';
 import type { RunArguments } from './run-arguments.ts';
+import { addRollbackCommand } from './rollback-command.ts';
 import { addSnapshotCommands, collect } from './snapshot-commands.ts';
 import type { ServiceArguments } from './service.ts';
 
@@ -69,6 +72,9 @@ program
 
 addClientCommands(program);
 addSnapshotCommands(program);
+addDeadLetterCommands(program);
+addRollbackCommand(program);
+addIcebergCommands(program);
 addServiceCommands();
 
 function addServiceCommands(): void {

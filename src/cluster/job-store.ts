@@ -30,6 +30,7 @@ import { planRestore, type RestorePlan } from '../checkpoint/restore-plan.ts';
 import { resumeDecision, type ResumeDecision } from '../checkpoint/resume-decision.ts';
 import type { JobEnd } from '../checkpoint/retention.ts';
 import { forgetClaimed, requireClaimable, type ClaimMode } from '../checkpoint/claim.ts';
+import { rollbackPendingError } from '../checkpoint/errors.ts';
 import { noSnapshotError } from '../checkpoint/snapshot-errors.ts';
 import { newestSavepoint, type SnapshotSummary } from '../checkpoint/snapshot-list.ts';
 import {
@@ -84,6 +85,10 @@ export async function openJob(options: OpenJobOptions): Promise<OpenedJob> {
   const { store, jobName, world, from } = options;
   const named = from.kind === 'snapshot' ? await findNamed(options, from.path) : undefined;
   const known = await readNameRecord(store, jobName);
+  const rollback = known?.record.rollback;
+  if (rollback !== undefined && from.kind !== 'fresh') {
+    throw rollbackPendingError(jobName, rollback.url);
+  }
   const head = known && (await readHead(store, known.record.jobId))?.head;
   const claim = from.kind === 'snapshot' && from.claimMode === 'CLAIM';
   if (claim && named !== undefined) await requireClaimable(store, named, known?.record);

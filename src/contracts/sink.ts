@@ -19,6 +19,29 @@ export interface Sink<T, C = unknown> {
    * that does not answer is no reason to refuse: the job may be one that another process has just lost.
    */
   preflight?(context: PreflightContext): Promise<readonly string[]>;
+  /**
+   * Says what the sink has shown after a checkpoint, and takes it back: for `tidemark rollback`. The job
+   * does not run. Absent: what was shown cannot be taken back.
+   */
+  rollback?(context: SinkRollbackContext): Promise<SinkRollback>;
+}
+
+export interface SinkRollbackContext {
+  readonly world: World;
+  readonly uid: string;
+  readonly lineage: string;
+  /** All output up to this checkpoint stays. */
+  readonly checkpointId: number;
+}
+
+export interface SinkRollback {
+  /** For people: the table, the folder. */
+  readonly place: string;
+  /** Undefined: there is nothing to take back. */
+  readonly change:
+    { readonly from: string; readonly to: string; readonly rows: number | undefined } | undefined;
+  /** May be called again, also by another process: what is done already is left as it is. */
+  apply(): Promise<void>;
 }
 
 export interface WriterContext {

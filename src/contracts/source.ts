@@ -2,6 +2,7 @@ import type { Random } from '../common/random.ts';
 import type { Clock } from '../common/clock.ts';
 import type { FileSystem } from '../common/file-system.ts';
 import type { Serializer } from '../serde/serializer.ts';
+import type { RecordPosition } from './dead-letter.ts';
 
 /** What sources and sinks get of the world; never the globals. */
 export interface World {
@@ -95,6 +96,8 @@ export interface SourceReader<T, Split> {
    */
   snapshot(checkpointId: number): Split[];
   checkpointCompleted?(checkpointId: number): void;
+  /** The place of the element that `emit` was last called with; only asked for while it is being processed. */
+  position?(): RecordPosition | undefined;
   /** For monitoring; asked for about once a second. */
   metrics?(): ReaderMetric[];
   close(): Promise<void>;

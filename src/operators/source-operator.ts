@@ -15,6 +15,7 @@ import type {
   OperatorContext,
   OperatorEvent,
   OperatorOutput,
+  SourcePosition,
 } from '../runtime/operator.ts';
 import { ByteReader } from '../serde/bytes.ts';
 import { splitStateSerializer, type SplitState } from './split-state.ts';
@@ -30,6 +31,7 @@ export class SourceOperator implements Operator {
   #reader: SourceReader<unknown, unknown> | undefined;
   #output: OperatorOutput | undefined;
   #ticker: Ticker | undefined;
+  #uid = '';
 
   constructor(source: Source<unknown>, strategy: WatermarkStrategy<unknown>) {
     this.#source = source;
@@ -65,6 +67,7 @@ export class SourceOperator implements Operator {
   async open(context: OperatorContext): Promise<void> {
     const { output, world, uid, subtask, parallelism, autoWatermarkIntervalMs } = context;
     this.#output = output;
+    this.#uid = uid;
     const reader = this.#source.reader({
       world,
       uid,
@@ -144,6 +147,10 @@ export class SourceOperator implements Operator {
 
   confirmed(checkpointId: number): void {
     this.#reader?.checkpointCompleted?.(checkpointId);
+  }
+
+  position(): SourcePosition {
+    return { ...this.#reader?.position?.(), source: this.#uid };
   }
 
   async close(): Promise<void> {

@@ -263,6 +263,7 @@ export class Task implements TaskGateway {
       lateDropped: () => {
         this.#lateDropped++;
       },
+      position: () => this.#operators[0]?.operator.position?.(),
     });
     const operators = this.#operators;
     this.#backends = operators.flatMap(({ keyed }) => keyed ?? []);

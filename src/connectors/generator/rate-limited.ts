@@ -1,4 +1,5 @@
 import type { Cancel, Clock } from '../../common/clock.ts';
+import type { RecordPosition } from '../../contracts/dead-letter.ts';
 import type { ReaderMetric, Source, SourceOutput, SourceReader } from '../../contracts/source.ts';
 import { badRate } from './errors.ts';
 
@@ -87,6 +88,10 @@ class RateLimitedReader<T, Split> implements SourceReader<T, Split> {
 
   checkpointCompleted(checkpointId: number): void {
     this.#inner.checkpointCompleted?.(checkpointId);
+  }
+
+  position(): RecordPosition | undefined {
+    return this.#inner.position?.();
   }
 
   metrics(): ReaderMetric[] {

@@ -1,5 +1,6 @@
 import type { Clock } from '../../../common/clock.ts';
 import { Wakeup } from '../../../common/wakeup.ts';
+import type { RecordPosition } from '../../../contracts/dead-letter.ts';
 import type {
   ReaderContext,
   ReaderMetric,
@@ -99,7 +100,7 @@ export class KafkaSourceReader<T> implements SourceReader<T, KafkaSplit> {
   }
 
   /** Where the record is that is being emitted. */
-  position(): Readonly<Record<string, string | number>> {
+  position(): RecordPosition {
     const { topic = '', partition = -1, offset = -1 } = this.#current?.cursor ?? {};
     return { topic, partition, offset: String(offset) };
   }
