@@ -6,7 +6,8 @@ import { Probe, type ProbeLine } from '../recovery/probe.ts';
 import { settingsFor, type SavepointRound } from './savepoint.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
-const LOOK_MS = 5;
+/** Each look is a request, which takes time of the two cores that the savepoint could have. */
+const LOOK_MS = 50;
 const SECOND_MS = 1_000;
 const WAIT_MS_MAX = 300_000;
 

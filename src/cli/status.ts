@@ -51,8 +51,9 @@ interface Checkpoints {
   };
 }
 
+/** What only this service answers; of another one everything may be missing. */
 interface Own {
-  readonly restore: RestoreProgress | null;
+  readonly restore?: RestoreProgress | null;
 }
 
 /** `tidemark status`: how a job is, its operators, its last checkpoint and its last failure. */
@@ -60,12 +61,12 @@ export function statusCommand(job: string, options: ServiceOption & JsonOption):
   return onTerminal(options, async (terminal) => {
     const client = await RestClient.open(options);
     const { jid } = await findJob(client, job);
-    const [details, checkpoints, exceptions, { restore }] = await Promise.all([
+    const [details, checkpoints, exceptions, { restore = null }] = await Promise.all([
       client.get<Job>(`/jobs/${jid}`),
       client.get<Checkpoints>(`/jobs/${jid}/checkpoints`),
       client.get<Exceptions>(`/jobs/${jid}/exceptions?maxExceptions=1`),
       // A Flink cluster has no such thing.
-      client.get<Own>(`/jobs/${jid}/tidemark`).catch((): Own => ({ restore: null })),
+      client.get<Own>(`/jobs/${jid}/tidemark`).catch((): Own => ({})),
     ]);
     terminal.answer({ job: details, checkpoints, exceptions, restore });
     print(terminal, { job: details, checkpoints, exceptions, restore });
@@ -73,7 +74,8 @@ export function statusCommand(job: string, options: ServiceOption & JsonOption):
   });
 }
 
-interface Shown extends Own {
+interface Shown {
+  readonly restore: RestoreProgress | null;
   readonly job: Job;
   readonly checkpoints: Checkpoints;
   readonly exceptions: Exceptions;
