@@ -23,6 +23,16 @@ const SERVICES: Readonly<Record<string, (folder: string) => Promise<Running>>> =
     const { endpoint, accessKey, secretKey, region } = service;
     return { service, facts: { endpoint, accessKey, secretKey, region, bucket: BUCKET } };
   },
+  kafka: async (folder) => {
+    const { startKafka } = await import('./services/kafka.ts');
+    const service = await startKafka({ folder });
+    return { service, facts: { bootstrap: service.bootstrap } };
+  },
+  'iceberg-rest': async (folder) => {
+    const { startIcebergRest } = await import('./services/iceberg-rest.ts');
+    const service = await startIcebergRest(folder);
+    return { service, facts: { uri: service.uri } };
+  },
 };
 
 /** There for trying things out. */
