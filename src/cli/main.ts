@@ -8,6 +8,7 @@ import { bashCompletion, toShell } from './completion.ts';
 import { EXIT } from './exit-codes.ts';
 import { withFlinkSpellings } from './flink-spellings.ts';
 import type { InitArguments } from './init.ts';
+import { addOperatingCommands } from './operating-commands.ts';
 import type { RunArguments } from './run-arguments.ts';
 import { addSnapshotCommands, collect } from './snapshot-commands.ts';
 import type { ServiceArguments } from './service.ts';
@@ -37,6 +38,7 @@ program
     ).choices(['CLAIM', 'NO_CLAIM']),
   )
   .option('--fresh', 'start without state, whatever is there')
+  .option('--name <name>', "the job's name, instead of that in its code")
   .option('-n, --allowNonRestoredState', 'drop state that no operator of the job takes')
   .option(
     '-D <key=value>',
@@ -69,6 +71,7 @@ program
 
 addClientCommands(program);
 addSnapshotCommands(program);
+addOperatingCommands(program);
 addServiceCommands();
 
 function addServiceCommands(): void {

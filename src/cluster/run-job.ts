@@ -13,7 +13,7 @@ import type { FlinkSettings } from '../settings/flink-settings.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 import { LocalCoordinators } from './coordinator/local-coordinators.ts';
 import type { JobEvent } from './job-events.ts';
-import type { StartFrom } from './job-store.ts';
+import { jobNameFor, type StartFrom } from './start-from.ts';
 import { leadJob, type JobLed, type JobPlace, type LedJob, type RunningJob } from './lead-job.ts';
 import { LocalDeployment } from './local-deployment.ts';
 import { openStore } from './open-store.ts';
@@ -25,6 +25,8 @@ export interface RunJobOptions {
   /** Where checkpoints are, unless the settings say so. Absolute. */
   readonly dataFolder: string;
   readonly from: StartFrom;
+  /** Instead of the job's own name. */
+  readonly name?: string | undefined;
   readonly allowNonRestoredState: boolean;
   readonly emit: (event: JobEvent) => void;
   /** Instead of what the settings name. For tests. */
@@ -35,7 +37,7 @@ export interface RunJobOptions {
   readonly checkMode?: boolean;
   readonly printChain?: (text: string) => void;
   /** Keeps the checkpoints of a job that finishes, to look into them. */
-  readonly keepCheckpoints?: boolean;
+  readonly keepCheckpoints?: boolean | (() => boolean);
   /** See `LeadJobOptions`, as the next one. */
   readonly admit?: (jobName: string) => void;
   readonly onLed?: (job: JobLed) => Promise<void>;
@@ -62,14 +64,14 @@ export function runJob(options: RunJobOptions): Promise<RunningJob> {
     buildJobGraph(job.graph, { parallelism: job.config.parallelism, maxParallelism });
   return leadJob({
     ...options,
-    jobName: job.graph.jobName,
+    jobName: jobNameFor(options.from, options.name, job.graph.jobName),
     config: job.config,
     owner: thisProcess,
     planFor: (maxParallelism) => {
       const graph = graphFor(maxParallelism);
       return { plan: executionPlanOf(graph), planHash: planOf(graph).hash };
     },
-    placeFor: ({ identity, parentJobId, store }: LedJob): JobPlace => {
+    placeFor: ({ identity, ancestry, store }: LedJob): JobPlace => {
       const jobGraph = graphFor(identity.maxParallelism);
       const storage = new TaskStorage(identity, (url) =>
         url === undefined ? store : openStore(url, world),
@@ -79,7 +81,7 @@ export function runJob(options: RunJobOptions): Promise<RunningJob> {
       const local = { jobGraph, world, storage, settings, schedulingRandom, printChain };
       return {
         makeDeployment: () => new LocalDeployment(local),
-        coordinators: new LocalCoordinators({ jobGraph, world, identity, parentJobId }),
+        coordinators: new LocalCoordinators({ jobGraph, world, identity, ancestry }),
         close: () => Promise.resolve(),
       };
     },

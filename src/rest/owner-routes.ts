@@ -3,7 +3,7 @@
  * That user is known by a token that stands in a file which nobody else can read.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { StartFrom } from '../cluster/job-store.ts';
+import type { StartFrom } from '../cluster/start-from.ts';
 import { SETTING_NAMES, type FlinkSettings } from '../settings/flink-settings.ts';
 import { Body } from './parameters.ts';
 import { badRequestError, tokenError } from './rest-error.ts';
@@ -31,6 +31,7 @@ export function addOwnerRoutes({ app, cluster }: RouteContext, token: string): v
       arguments: body.texts('arguments') ?? [],
       flink: withSent(cluster.config, body.record('flink')),
       from: startFrom(body),
+      name: body.text('name'),
       allowNonRestoredState: body.flag('allowNonRestoredState') ?? false,
     });
     return reply.code(202).send({ jobId, jobName, startMessages });
@@ -39,6 +40,8 @@ export function addOwnerRoutes({ app, cluster }: RouteContext, token: string): v
 
 function startFrom(body: Body): StartFrom {
   if (body.flag('fresh') === true) return { kind: 'fresh' };
+  const of = body.text('forkOf');
+  if (of !== undefined) return { kind: 'fork', of };
   const path = body.text('savepointPath');
   if (path === undefined) return { kind: 'resume' };
   const claimMode = body.word('claimMode', ['CLAIM', 'NO_CLAIM']);

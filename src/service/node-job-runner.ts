@@ -39,7 +39,7 @@ export class NodeJobRunner implements JobRunner {
   async run(job: JobToRun): Promise<RunningJob> {
     const { world, code, logFolder, moduleOf } = this.#options;
     const { submission, submissionId, bundle, emit, admit } = job;
-    const { arguments: args, flink, from, allowNonRestoredState, folder } = submission;
+    const { arguments: args, flink, from, name, allowNonRestoredState, folder } = submission;
     const output = new RotatedLog(path.join(logFolder, `job-${submissionId}.log`));
     keepNewest(logFolder, 'job-', JOB_LOGS_MAX);
     const release = (): void => {
@@ -55,6 +55,7 @@ export class NodeJobRunner implements JobRunner {
         folder,
         dataFolder: path.join(folder, '.tidemark'),
         from,
+        name,
         allowNonRestoredState,
         emit,
         admit,

@@ -4,7 +4,7 @@ import type { SnapshotNotes } from '../../checkpoint/metadata.ts';
 import type { ExecutionPlan } from '../../graph/execution-plan.ts';
 import type { FlinkSettings } from '../../settings/flink-settings.ts';
 import type { JobResult, JobStatus } from '../job-events.ts';
-import type { StartFrom } from '../job-store.ts';
+import type { StartFrom } from '../start-from.ts';
 
 /*
  * What a JobManager that leads several jobs offers to those who ask it from outside: REST, the
@@ -19,6 +19,8 @@ export interface JobSubmission {
   readonly arguments: readonly string[];
   readonly flink: FlinkSettings;
   readonly from: StartFrom;
+  /** Instead of the name that the job's code gives it. */
+  readonly name?: string | undefined;
   readonly allowNonRestoredState: boolean;
   /** Working folder of whoever submitted it: what relative paths begin at. */
   readonly folder: string;

@@ -233,7 +233,7 @@ export class Dispatcher implements Cluster {
     const submission: JobSubmission =
       started === undefined
         ? record.submission
-        : { ...record.submission, from: { kind: 'resume' } };
+        : { ...record.submission, name: started.jobName, from: { kind: 'resume' } };
     try {
       const running = await this.#options.runner.run({
         submissionId,

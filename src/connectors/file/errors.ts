@@ -117,3 +117,11 @@ export function foreignFile(path: string, expectedBytes: number, foundBytes: num
 function printable(value: unknown): string {
   return typeof value === 'number' ? String(value) : JSON.stringify(value);
 }
+
+/** A fork whose settings name the output of the original. */
+export function sharedFolder(uid: string, path: string) {
+  return new EngineError('FIL-060', 'invalid', 'a fork would write into the folder of the original', {
+    details: { uid, path },
+    hint: 'Give the fork another folder by its own settings, behind --, such as -- --out other.',
+  });
+}
