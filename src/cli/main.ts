@@ -70,8 +70,7 @@ program
   });
 
 addClientCommands(program);
-addSnapshotCommands(program);
-addOperatingCommands(program);
+addOperatingCommands(program, addSnapshotCommands(program));
 addServiceCommands();
 
 function addServiceCommands(): void {

@@ -2,9 +2,41 @@
 import { Option, type Command } from 'commander';
 import type { RunArguments } from './run-arguments.ts';
 import { collect } from './snapshot-commands.ts';
+import type { UpgradeOptions } from './upgrade.ts';
 
-export function addOperatingCommands(program: Command): void {
+export function addOperatingCommands(
+  program: Command,
+  { upgrade }: { readonly upgrade: Command },
+): void {
+  addUpgrade(upgrade);
   addFork(program);
+}
+
+function addUpgrade(upgrade: Command): void {
+  // What stands behind `check` is for that.
+  withJob(upgrade.enablePositionalOptions())
+    .description('put a new version of a running job in its place, or the old one back')
+    .argument('[file]', "the new version's module, such as job.ts")
+    .argument('[job]', "the running job's id, the beginning of its id, or its name")
+    .argument('[arguments...]', "the job's own settings, after --")
+    .option('--within <duration>', 'so long it may take until its first checkpoint', '60s')
+    .option('--dry-run', 'only check; the running job is not touched')
+    .option('--savepointPath <directory>', 'where the savepoint goes; default: by the settings')
+    .option('--drain', 'end all input before the savepoint: all timers fire, all windows close')
+    .option('--label <text>', 'a word for the savepoint; default: upgrade')
+    .option('--why <text>', 'a sentence to keep with it')
+    .option('--attach <upgrade>', 'follow one that an earlier command began')
+    .action(
+      async (
+        file: string | undefined,
+        job: string | undefined,
+        rest: readonly string[],
+        options: UpgradeOptions,
+      ) => {
+        const { upgradeCommand } = await import('./upgrade.ts');
+        process.exitCode = await upgradeCommand(file, job, rest, options);
+      },
+    );
 }
 
 function addFork(program: Command): void {

@@ -7,7 +7,8 @@ import type { UpgradeCheckOptions } from './upgrade-check.ts';
 
 const SNAPSHOT = "its folder or URL, or a job's name or id for its latest checkpoint";
 
-export function addSnapshotCommands(program: Command): void {
+/** Returns the group that other commands join. */
+export function addSnapshotCommands(program: Command): { readonly upgrade: Command } {
   withSettings(program.command('inspect'))
     .description('show what a checkpoint or savepoint holds')
     .argument('<snapshot>', SNAPSHOT)
@@ -28,7 +29,8 @@ export function addSnapshotCommands(program: Command): void {
       const { savepointsListCommand } = await import('./savepoints-list.ts');
       process.exitCode = await savepointsListCommand(directory, options);
     });
-  withSettings(program.command('upgrade').command('check'))
+  const upgrade = program.command('upgrade');
+  withSettings(upgrade.command('check'))
     .description('tell whether a job can go on from a snapshot; changes nothing')
     .argument('<file>', "the new job's module, such as job.ts")
     .argument('<snapshot>', SNAPSHOT)
@@ -55,10 +57,11 @@ export function addSnapshotCommands(program: Command): void {
       process.exitCode = await doctorCommand(options);
     });
   describeGroups(program);
+  return { upgrade };
 }
 
 function describeGroups(program: Command): void {
-  const about = { savepoints: 'list savepoints', upgrade: 'check an upgrade before it is made' };
+  const about = { savepoints: 'list savepoints, and remove what the rules let go' };
   for (const command of program.commands) {
     const text = (about as Readonly<Record<string, string>>)[command.name()];
     if (text !== undefined) command.description(text);

@@ -27,7 +27,7 @@ export function upgradeCheckCommand(
     const { flink } = await readAll(options);
     const url = await jobUrl(file);
     const { store, found } = await openSnapshot(snapshot, { flink, folder: process.cwd() });
-    const report = await checkUpgradeInThread({
+    const { report } = await checkUpgradeInThread({
       module: jobModule(url),
       arguments: jobArguments,
       flink,
@@ -36,7 +36,7 @@ export function upgradeCheckCommand(
       allowNonRestoredState: options.allowNonRestoredState === true,
     });
     terminal.answer({ snapshot: found.url, ...report });
-    print(terminal, report, found.url);
+    printReport(terminal, report, found.url);
     return report.fits ? EXIT.done : EXIT.doesNotFit;
   });
 }
@@ -48,7 +48,7 @@ const COLUMNS = [
   { title: '' },
 ];
 
-function print(terminal: Terminal, report: UpgradeReport, url: string): void {
+export function printReport(terminal: Terminal, report: UpgradeReport, url: string): void {
   const { jobName, fits, operators, problems, warnings } = report;
   terminal.say(`${pc.bold(jobName)} on ${url}`);
   terminal.say('');

@@ -49,7 +49,7 @@ export interface LeadJobOptions {
   /** Instead of what the settings name. For tests. */
   readonly store?: BlobStore | undefined;
   /** Keeps the checkpoints of a job that ends, whatever the settings say; asked at its end. */
-  readonly keepCheckpoints?: boolean | (() => boolean) | undefined;
+  readonly keepCheckpoints?: boolean | ((end: JobEnd) => boolean) | undefined;
   /** Builds the job for the number of key groups that its snapshot has. */
   readonly planFor: (maxParallelism: number) => PlannedJob | Promise<PlannedJob>;
   /** Called before anything is taken over. If it throws, nothing is. */
@@ -120,7 +120,7 @@ export async function leadJob(options: LeadJobOptions): Promise<RunningJob> {
     savepointDirectory: config.savepointDirectory,
     owner: options.owner,
     discards: (end: JobEnd) =>
-      !keepsAll(options) && discardsCheckpoints(config.externalizedCheckpointRetention, end),
+      !keepsAll(options, end) && discardsCheckpoints(config.externalizedCheckpointRetention, end),
   };
   const { from } = options;
   const opened =
@@ -156,8 +156,8 @@ export async function leadJob(options: LeadJobOptions): Promise<RunningJob> {
   return startMaster({ options, planned, place, jobStore, storageUrl: store.url });
 }
 
-function keepsAll({ keepCheckpoints = false }: LeadJobOptions): boolean {
-  return typeof keepCheckpoints === 'function' ? keepCheckpoints() : keepCheckpoints;
+function keepsAll({ keepCheckpoints = false }: LeadJobOptions, end: JobEnd): boolean {
+  return typeof keepCheckpoints === 'function' ? keepCheckpoints(end) : keepCheckpoints;
 }
 
 interface Prepared {

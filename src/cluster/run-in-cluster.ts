@@ -11,7 +11,7 @@ import {
 } from './job-manager/start-task-managers.ts';
 import { jobNameFor, type StartFrom } from './start-from.ts';
 import type { FlinkSettings } from '../settings/flink-settings.ts';
-import { leadJob, type JobLed, type RunningJob } from './lead-job.ts';
+import { leadJob, type JobLed, type LeadJobOptions, type RunningJob } from './lead-job.ts';
 import { taskSettings, thisProcess } from './run-job.ts';
 
 export interface RunInClusterOptions extends JobRequest {
@@ -34,7 +34,7 @@ export interface RunInClusterOptions extends JobRequest {
   /** See `LeadJobOptions`, as the next one. */
   readonly admit?: (jobName: string) => void;
   readonly onLed?: (job: JobLed) => Promise<void>;
-  readonly keepCheckpoints?: boolean | (() => boolean) | undefined;
+  readonly keepCheckpoints?: LeadJobOptions['keepCheckpoints'];
 }
 
 /** A job that this process leads. */

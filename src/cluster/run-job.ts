@@ -14,7 +14,14 @@ import type { BlobStore } from '../storage/blob-store.ts';
 import { LocalCoordinators } from './coordinator/local-coordinators.ts';
 import type { JobEvent } from './job-events.ts';
 import { jobNameFor, type StartFrom } from './start-from.ts';
-import { leadJob, type JobLed, type JobPlace, type LedJob, type RunningJob } from './lead-job.ts';
+import {
+  leadJob,
+  type JobLed,
+  type JobPlace,
+  type LeadJobOptions,
+  type LedJob,
+  type RunningJob,
+} from './lead-job.ts';
 import { LocalDeployment } from './local-deployment.ts';
 import { openStore } from './open-store.ts';
 import { TaskStorage } from './task-storage.ts';
@@ -37,7 +44,7 @@ export interface RunJobOptions {
   readonly checkMode?: boolean;
   readonly printChain?: (text: string) => void;
   /** Keeps the checkpoints of a job that finishes, to look into them. */
-  readonly keepCheckpoints?: boolean | (() => boolean);
+  readonly keepCheckpoints?: LeadJobOptions['keepCheckpoints'];
   /** See `LeadJobOptions`, as the next one. */
   readonly admit?: (jobName: string) => void;
   readonly onLed?: (job: JobLed) => Promise<void>;

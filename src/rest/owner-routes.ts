@@ -10,7 +10,7 @@ import { badRequestError, tokenError } from './rest-error.ts';
 import type { RouteContext } from './route-context.ts';
 
 /** Whether a request carries the owner's token. The same time for every wrong one. */
-function isOwner(authorization: string | undefined, token: string): boolean {
+export function isOwner(authorization: string | undefined, token: string): boolean {
   const got = /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1] ?? '';
   const digest = (text: string) => createHash('sha256').update(text).digest();
   return timingSafeEqual(digest(got), digest(token));
@@ -52,7 +52,7 @@ function startFrom(body: Body): StartFrom {
  * The settings that a command has read, as they came: its user and the service's are the same. What guards
  * the service is not the job's.
  */
-function withSent(config: FlinkSettings, sent: Readonly<Record<string, unknown>>): FlinkSettings {
+export function withSent(config: FlinkSettings, sent: Readonly<Record<string, unknown>>): FlinkSettings {
   const origins = (sent['origins'] ?? {}) as FlinkSettings['origins'];
   // JSON leaves out what is undefined; that it was sent is known by its origin.
   const names = SETTING_NAMES.filter((name) => name in origins);

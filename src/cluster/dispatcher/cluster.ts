@@ -4,6 +4,7 @@ import type { SnapshotNotes } from '../../checkpoint/metadata.ts';
 import type { ExecutionPlan } from '../../graph/execution-plan.ts';
 import type { FlinkSettings } from '../../settings/flink-settings.ts';
 import type { JobResult, JobStatus } from '../job-events.ts';
+import type { Upgrades } from './upgrades.ts';
 import type { StartFrom } from '../start-from.ts';
 
 /*
@@ -132,6 +133,8 @@ export interface Cluster {
   taskManagers(): readonly TaskManagerView[];
   /** Removes a savepoint that no job is restoring. @throws {EngineError} if there is none. */
   disposeSavepoint(path: string): Promise<void>;
+  /** Puts new versions of running jobs in their place. */
+  readonly upgrades: Pick<Upgrades, 'start' | 'find'>;
   readonly startMs: number;
   /** Settings of the JobManager itself. */
   readonly config: FlinkSettings;

@@ -41,16 +41,27 @@ const SECRETS: readonly SettingName[] = SETTING_NAMES.filter(
 );
 
 export function encodeJobRecord(record: JobRecord): Uint8Array {
-  const { submission } = record;
   const versions = { formatVersion: RECORD_FORMAT, minReader: RECORD_FORMAT };
-  const flink = Object.fromEntries(
-    Object.entries(submission.flink).filter(([name]) => !isSecret(name)),
-  );
   return encodeFramed(KIND, {
     ...versions,
     ...record,
-    submission: { ...submission, flink },
+    submission: withoutSecrets(record.submission),
   } as Versioned);
+}
+
+/** As it is written down. */
+export function withoutSecrets(submission: JobSubmission): JobSubmission {
+  const flink = Object.fromEntries(
+    Object.entries(submission.flink).filter(([name]) => !isSecret(name)),
+  ) as unknown as FlinkSettings;
+  return { ...submission, flink };
+}
+
+/** What was written down, with the secrets of whoever reads it, and what its writer did not know yet. */
+export function withSecretsOf(submission: JobSubmission, own: FlinkSettings): JobSubmission {
+  const { flink } = submission;
+  const origins = { ...own.origins, ...flink.origins };
+  return { ...submission, flink: { ...own, ...flink, origins } };
 }
 
 /**
@@ -62,12 +73,7 @@ export function decodeJobRecord(bytes: Uint8Array, path: string, own: FlinkSetti
   const record = decodeFramed(bytes, { kind: KIND, path, reader: RECORD_FORMAT }) as Versioned &
     JobRecord;
   const { submissionId, submission, bundle, atMs, started } = record;
-  const flink: FlinkSettings = {
-    ...own,
-    ...submission.flink,
-    origins: { ...own.origins, ...submission.flink.origins },
-  };
-  return { submissionId, submission: { ...submission, flink }, bundle, atMs, started };
+  return { submissionId, submission: withSecretsOf(submission, own), bundle, atMs, started };
 }
 
 function isSecret(name: string): boolean {

@@ -14,8 +14,8 @@ import { parseJobSettings, settingsPrefix } from '../../settings/job-settings.ts
 import { importJob } from '../load-job.ts';
 import { openStore } from '../open-store.ts';
 import { readSnapshot } from '../../checkpoint/metadata.ts';
-import { checkUpgrade, type UpgradeReport } from './check-upgrade.ts';
-import type { UpgradeAnswer, UpgradeData } from './upgrade-thread.ts';
+import { checkUpgrade } from './check-upgrade.ts';
+import type { CheckedUpgrade, UpgradeAnswer, UpgradeData } from './upgrade-thread.ts';
 
 assert(parentPort !== null, 'an upgrade is checked in a worker thread');
 const port = parentPort;
@@ -25,8 +25,11 @@ function say(answer: UpgradeAnswer): void {
   port.postMessage(answer);
 }
 
-async function check(data: UpgradeData): Promise<UpgradeReport> {
+async function check(data: UpgradeData): Promise<CheckedUpgrade> {
   const { module, storeUrl, snapshotFolder, allowNonRestoredState, flink } = data;
+  const { folder } = data;
+  // A thread has no working folder of its own, but the functions of node:path ask this one.
+  if (folder !== undefined) process.cwd = () => folder;
   const job = await importJob(module);
   const schema = job.settingsSchema as SettingsSchema<unknown> | undefined;
   const given = { args: data.arguments, env: process.env };
@@ -38,12 +41,13 @@ async function check(data: UpgradeData): Promise<UpgradeReport> {
     parallelism: built.config.parallelism,
     maxParallelism,
   });
-  return checkUpgrade({ graph, found, store, allowNonRestoredState });
+  const report = await checkUpgrade({ graph, found, store, allowNonRestoredState });
+  return { report, checkpointStorage: built.config.checkpointStorage };
 }
 
 check(workerData as UpgradeData).then(
-  (report) => {
-    say({ kind: 'report', report });
+  (checked) => {
+    say({ kind: 'report', ...checked });
   },
   (error: unknown) => {
     say({ kind: 'refusal', error: transferError(error) });
