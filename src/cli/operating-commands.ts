@@ -1,15 +1,56 @@
 /** The commands that go on from jobs and look after what they leave, as commander knows them. */
 import { Option, type Command } from 'commander';
+import type { LogsOptions } from './logs.ts';
 import type { RunArguments } from './run-arguments.ts';
-import { collect } from './snapshot-commands.ts';
+import type { PruneOptions } from './savepoints-prune.ts';
+import { collect, withSettings, type SharedGroups } from './snapshot-commands.ts';
+import type { StorageOptions } from './storage.ts';
 import type { UpgradeOptions } from './upgrade.ts';
 
 export function addOperatingCommands(
   program: Command,
-  { upgrade }: { readonly upgrade: Command },
+  { upgrade, savepoints }: SharedGroups,
 ): void {
   addUpgrade(upgrade);
   addFork(program);
+  addLogs(program);
+  addPrune(program, savepoints);
+}
+
+function addPrune(program: Command, savepoints: Command): void {
+  withSettings(savepoints.command('prune'))
+    .description('remove savepoints, and checkpoints of jobs that are over, by the retention rules')
+    .argument('[directory]', 'where the savepoints are; default: by the settings')
+    .option('--dry-run', 'only show what would go, and why')
+    .option('--all', 'show what is kept, too')
+    .action(async (directory: string | undefined, options: PruneOptions) => {
+      const { pruneCommand } = await import('./savepoints-prune.ts');
+      process.exitCode = await pruneCommand(directory, options);
+    });
+  withSettings(program.command('storage'))
+    .description('show how much the checkpoints and savepoints of each job take')
+    .action(async (options: StorageOptions) => {
+      const { storageCommand } = await import('./storage.ts');
+      process.exitCode = await storageCommand(options);
+    });
+}
+
+function addLogs(program: Command): void {
+  program
+    .command('logs')
+    .description('show what a job of the service has printed')
+    .argument('<job>', "the job's id, the beginning of its id, or its name")
+    .option('-f, --follow', 'go on until the job is over; the exit code says how it ended')
+    .option('-n, --lines <n>', 'how many of the last lines at first', '200')
+    .option(
+      '-m, --jobmanager <host:port>',
+      'the service; default: TIDEMARK_SERVICE, else localhost:8081',
+    )
+    .option('--json', 'print each line as a JSON line, for programs')
+    .action(async (job: string, options: LogsOptions) => {
+      const { logsCommand } = await import('./logs.ts');
+      process.exitCode = await logsCommand(job, options);
+    });
 }
 
 function addUpgrade(upgrade: Command): void {
@@ -23,7 +64,7 @@ function addUpgrade(upgrade: Command): void {
     .option('--dry-run', 'only check; the running job is not touched')
     .option('--savepointPath <directory>', 'where the savepoint goes; default: by the settings')
     .option('--drain', 'end all input before the savepoint: all timers fire, all windows close')
-    .option('--label <text>', 'a word for the savepoint; default: upgrade')
+    .option('--label <text>', 'a word for the savepoint; default: pre-deploy')
     .option('--why <text>', 'a sentence to keep with it')
     .option('--attach <upgrade>', 'follow one that an earlier command began')
     .action(

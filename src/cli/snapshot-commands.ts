@@ -7,8 +7,13 @@ import type { UpgradeCheckOptions } from './upgrade-check.ts';
 
 const SNAPSHOT = "its folder or URL, or a job's name or id for its latest checkpoint";
 
-/** Returns the group that other commands join. */
-export function addSnapshotCommands(program: Command): { readonly upgrade: Command } {
+export interface SharedGroups {
+  readonly upgrade: Command;
+  readonly savepoints: Command;
+}
+
+/** Returns the groups that other commands join. */
+export function addSnapshotCommands(program: Command): SharedGroups {
   withSettings(program.command('inspect'))
     .description('show what a checkpoint or savepoint holds')
     .argument('<snapshot>', SNAPSHOT)
@@ -22,7 +27,8 @@ export function addSnapshotCommands(program: Command): { readonly upgrade: Comma
       const { inspectCommand } = await import('./inspect.ts');
       process.exitCode = await inspectCommand(snapshot, options);
     });
-  withSettings(program.command('savepoints').command('list'))
+  const savepoints = program.command('savepoints');
+  withSettings(savepoints.command('list'))
     .description('list the savepoints in a folder')
     .argument('[directory]', 'default: by the settings')
     .action(async (directory: string | undefined, options: SettingOptions & JsonOption) => {
@@ -57,7 +63,7 @@ export function addSnapshotCommands(program: Command): { readonly upgrade: Comma
       process.exitCode = await doctorCommand(options);
     });
   describeGroups(program);
-  return { upgrade };
+  return { upgrade, savepoints };
 }
 
 function describeGroups(program: Command): void {
@@ -68,7 +74,7 @@ function describeGroups(program: Command): void {
   }
 }
 
-function withSettings(command: Command): Command {
+export function withSettings(command: Command): Command {
   return command
     .option(
       '-D <key=value>',

@@ -50,7 +50,8 @@ interface Upgrade {
 const LOOK_MS = 200;
 /** How long a service that does not answer may take to be started again. */
 const AWAY_MS_MAX = 60_000;
-const LABEL = 'upgrade';
+/** What it is, for the retention rules. */
+const LABEL = 'pre-deploy';
 
 /** `tidemark upgrade`: puts a new version of a running job in its place, or the old one back. */
 export function upgradeCommand(

@@ -186,7 +186,7 @@ function defaultStore({
   store,
   openStore,
   savepointDirectory,
-}: Omit<OpenJobOptions, "from">): BlobStore {
+}: Omit<OpenJobOptions, 'from'>): BlobStore {
   return savepointDirectory === undefined ? store : openStore(savepointDirectory);
 }
 

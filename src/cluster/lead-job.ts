@@ -124,9 +124,7 @@ export async function leadJob(options: LeadJobOptions): Promise<RunningJob> {
   };
   const { from } = options;
   const opened =
-    from.kind === 'fork'
-      ? await openFork(opening, from.of)
-      : await openJob({ ...opening, from });
+    from.kind === 'fork' ? await openFork(opening, from.of) : await openJob({ ...opening, from });
   const { restored, checkpoints, lineage } = opened;
   const maxParallelism = restored?.metadata.maxParallelism ?? config.maxParallelism;
   const planned =

@@ -52,7 +52,10 @@ function startFrom(body: Body): StartFrom {
  * The settings that a command has read, as they came: its user and the service's are the same. What guards
  * the service is not the job's.
  */
-export function withSent(config: FlinkSettings, sent: Readonly<Record<string, unknown>>): FlinkSettings {
+export function withSent(
+  config: FlinkSettings,
+  sent: Readonly<Record<string, unknown>>,
+): FlinkSettings {
   const origins = (sent['origins'] ?? {}) as FlinkSettings['origins'];
   // JSON leaves out what is undefined; that it was sent is known by its origin.
   const names = SETTING_NAMES.filter((name) => name in origins);

@@ -69,7 +69,8 @@ function jobOf(version: Version, process: SimulatedProcess): JobDefinition<undef
       return;
     }
     const lines = numbers.process('count', { seen }, Line, (n, { state, out: output }) => {
-      if (version === 'broken' || (version === 'poisoned' && n === 50)) throw new RangeError('planned by the test');
+      if (version === 'broken' || (version === 'poisoned' && n === 50))
+        throw new RangeError('planned by the test');
       const next = (state.seen.value() ?? 0) + 1;
       state.seen.update(next);
       output.emit({ n, seen: next, version });
@@ -331,6 +332,7 @@ describe(`an upgrade, SEED=${SEED}`, () => {
 
   it.for(['well', 'broken'] as const)(
     'to one that is %s ends right wherever the service dies',
+    { timeout: 240_000 },
     async (version, { annotate }) => {
       const { machine } = await upgraded(version);
       const writePoints = machine.simulation.disk.writePoints();
@@ -342,6 +344,5 @@ describe(`an upgrade, SEED=${SEED}`, () => {
       expect(phases.get(version === 'well' ? 'upgraded' : 'gone-back')).toBeGreaterThan(100);
       await annotate(`${writePoints} crash points: ${JSON.stringify([...phases])}`);
     },
-    240_000,
   );
 });

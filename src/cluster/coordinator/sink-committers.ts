@@ -23,7 +23,8 @@ export class SinkCommitters {
     const { world, identity, ancestry } = options;
     const { lineage } = identity;
     const { forkedFrom } = ancestry;
-    const isLeftover = (writerId: string): boolean => isLeftoverOf(identity, ancestry.jobIds, writerId);
+    const isLeftover = (writerId: string): boolean =>
+      isLeftoverOf(identity, ancestry.jobIds, writerId);
     for (const [uid, sink] of options.sinks) {
       const committer = sink.committer?.({ world, uid, lineage, forkedFrom, isLeftover });
       if (committer !== undefined) this.#committers.set(uid, { sink, committer });

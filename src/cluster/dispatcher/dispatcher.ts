@@ -23,7 +23,12 @@ import {
 import { hasEnded, type DurableJobs, type StoredJob } from './durable-jobs.ts';
 import { stillShown } from './ended-jobs.ts';
 import type { UpgradeRecords, UpgradeSide } from './upgrade-records.ts';
-import { Upgrades, type CheckedVersion, type UpgradesHost, type VersionToCheck } from './upgrades.ts';
+import {
+  Upgrades,
+  type CheckedVersion,
+  type UpgradesHost,
+  type VersionToCheck,
+} from './upgrades.ts';
 
 /** How long a storage that does not answer is left alone before it is asked again. */
 const RETRY_MS = 5_000;

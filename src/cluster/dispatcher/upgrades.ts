@@ -12,7 +12,12 @@ import {
   storageChangedError,
   upgradeUnderWayError,
 } from './upgrade-errors.ts';
-import type { StoredUpgrade, UpgradeRecord, UpgradeRecords, UpgradeSide } from './upgrade-records.ts';
+import type {
+  StoredUpgrade,
+  UpgradeRecord,
+  UpgradeRecords,
+  UpgradeSide,
+} from './upgrade-records.ts';
 import { UpgradeRun, type UpgradeHost } from './upgrade-run.ts';
 import { isUpgradeOver, stepUpgrade, type UpgradeState } from './upgrade-state.ts';
 
