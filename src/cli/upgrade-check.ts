@@ -32,7 +32,7 @@ export function upgradeCheckCommand(
       arguments: jobArguments,
       flink,
       storeUrl: store.url,
-      snapshotFolder: found.folder,
+      snapshot: { folder: found.folder },
       allowNonRestoredState: options.allowNonRestoredState === true,
     });
     terminal.answer({ snapshot: found.url, ...report });

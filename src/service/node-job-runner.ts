@@ -40,10 +40,10 @@ export class NodeJobRunner implements JobRunner {
 
   async check(version: VersionToCheck): Promise<CheckedVersion> {
     const { code, moduleOf } = this.#options;
-    const { submission, bundle, storeUrl, snapshotFolder } = version;
+    const { submission, bundle, storeUrl, snapshot } = version;
     const { arguments: args, flink, allowNonRestoredState, folder } = submission;
     const module = moduleOf(code.use(bundle, version.code));
-    const request = { module, arguments: args, flink, storeUrl, snapshotFolder, folder };
+    const request = { module, arguments: args, flink, storeUrl, snapshot, folder };
     const env = variablesOf(flink, folder, process.env);
     try {
       return await checkUpgradeInThread({ ...request, allowNonRestoredState }, env);

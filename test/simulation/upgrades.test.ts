@@ -11,13 +11,13 @@
  */
 import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { readSnapshot } from '../../src/checkpoint/metadata.ts';
 import { Dispatcher, type DispatcherEntry } from '../../src/cluster/dispatcher/dispatcher.ts';
 import { DurableJobs } from '../../src/cluster/dispatcher/durable-jobs.ts';
 import { UpgradeRecords } from '../../src/cluster/dispatcher/upgrade-records.ts';
 import type { UpgradeView } from '../../src/cluster/dispatcher/upgrades.ts';
 import { openStore } from '../../src/cluster/open-store.ts';
 import { runJob } from '../../src/cluster/run-job.ts';
+import { checkOnLatest } from '../../src/cluster/upgrade/check-on-latest.ts';
 import { checkUpgrade } from '../../src/cluster/upgrade/check-upgrade.ts';
 import { sleep } from '../../src/common/clock.ts';
 import type { Sink } from '../../src/contracts/sink.ts';
@@ -134,15 +134,16 @@ class Machine {
       upgrades: new UpgradeRecords(store, FLINK),
       runner: {
         bundle: ({ module }) => Promise.resolve(Buffer.from(module)),
-        check: async ({ code, storeUrl, snapshotFolder }) => {
+        check: async ({ code, storeUrl, snapshot }) => {
           const built = jobFor(code).build(undefined, FLINK);
           const from = openStore(storeUrl, process);
-          const found = await readSnapshot(from, snapshotFolder);
-          const { maxParallelism } = found.metadata;
-          const graph = buildJobGraph(built.graph, { parallelism: 1, maxParallelism });
-          const request = { graph, found, store: from, allowNonRestoredState: false };
           const { checkpointStorage } = built.config;
-          return { report: await checkUpgrade(request), checkpointStorage };
+          return checkOnLatest(from, snapshot, async (found) => {
+            const { maxParallelism } = found.metadata;
+            const graph = buildJobGraph(built.graph, { parallelism: 1, maxParallelism });
+            const request = { graph, found, store: from, allowNonRestoredState: false };
+            return { report: await checkUpgrade(request), snapshot: found.url, checkpointStorage };
+          });
         },
         run: ({ code, submission: { flink, from, name }, emit, admit, onLed, keepCheckpoints }) =>
           runJob({

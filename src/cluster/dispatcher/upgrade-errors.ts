@@ -29,3 +29,10 @@ export function upgradeUnderWayError(jobName: string, upgradeId: string): Engine
     hint: 'Wait for its end with tidemark upgrade --attach <upgrade>.',
   });
 }
+
+export function noCheckpointError(jobId: string, why: string): EngineError {
+  return new EngineError('JOB-061', 'invalid', 'the job cannot be upgraded', {
+    details: { jobId, why: `it has no checkpoint, and takes none: ${why}` },
+    hint: 'Wait until the job runs and has a checkpoint; tidemark status shows what keeps it.',
+  });
+}

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
+import path from 'node:path';
 import type { SnapshotNotes } from '../../checkpoint/metadata.ts';
-import { EngineError } from '../../common/errors.ts';
 import { randomHex } from '../../common/random.ts';
 import { snapshotAt } from '../stored-snapshot.ts';
 import type { UpgradeReport } from '../upgrade/check-upgrade.ts';
@@ -8,6 +8,7 @@ import type { JobSubmission } from './cluster.ts';
 import type { DispatchedJob } from './dispatched-job.ts';
 import {
   nameChangedError,
+  noCheckpointError,
   noRunningJobError,
   storageChangedError,
   upgradeUnderWayError,
@@ -57,6 +58,8 @@ export interface UpgradeView {
 /** What the new version comes to, before it runs. */
 export interface CheckedVersion {
   readonly report: UpgradeReport;
+  /** URL of what it was checked on. */
+  readonly snapshot: string;
   readonly checkpointStorage: string | undefined;
 }
 
@@ -65,8 +68,7 @@ export interface VersionToCheck {
   readonly code: Uint8Array;
   readonly bundle: string;
   readonly storeUrl: string;
-  /** In the store. */
-  readonly snapshotFolder: string;
+  readonly snapshot: { readonly folder: string } | { readonly jobId: string };
 }
 
 /** What this needs of the dispatcher, beside what one upgrade needs. */
@@ -198,15 +200,11 @@ export class Upgrades {
     job: DispatchedJob,
     code: Uint8Array,
   ): Promise<void> {
-    const snapshot = await latestOf(job);
-    const stored = await snapshotAt(snapshot, this.#host.world);
-    if (stored === undefined) throw noRunningJobError(job.jobId);
-    const { report, checkpointStorage } = await this.#host.check({
+    const { report, snapshot, checkpointStorage } = await this.#host.check({
       submission,
       code,
       bundle: createHash('sha256').update(code).digest('hex'),
-      storeUrl: stored.store.url,
-      snapshotFolder: stored.found.folder,
+      ...(await this.#latestOf(job)),
     });
     entry.snapshot = snapshot;
     entry.report = report;
@@ -217,8 +215,25 @@ export class Upgrades {
       throw nameChangedError(job.jobName, report.jobName);
     }
     const before = urlOf(this.#host, job.storageUrl);
-    const after = checkpointStorage && urlOf(this.#host, checkpointStorage);
+    const after =
+      checkpointStorage && urlOf(this.#host, withFolder(checkpointStorage, submission.folder));
     if (after !== undefined && after !== before) throw storageChangedError(before, after);
+  }
+
+  /** What the new version is checked on; a checkpoint is taken if there is none. */
+  async #latestOf(job: DispatchedJob): Promise<Pick<VersionToCheck, 'storeUrl' | 'snapshot'>> {
+    const { jobId, storageUrl } = job;
+    if (job.retained().length === 0) {
+      const outcome = await job.checkpoint({ full: false });
+      if (outcome.kind !== 'completed') throw noCheckpointError(jobId, outcome.message);
+    }
+    const own = job.retained().filter((url) => url.includes(`/${jobId}/`));
+    const [base] = job.retained();
+    // As long as it has none of its own: what it was started from.
+    if (own.length > 0 || base === undefined) return { storeUrl: storageUrl, snapshot: { jobId } };
+    const stored = await snapshotAt(base, this.#host.world);
+    if (stored === undefined) throw noCheckpointError(jobId, `${base} is gone`);
+    return { storeUrl: stored.store.url, snapshot: { folder: stored.found.folder } };
   }
 
   /** From here on the job is touched. */
@@ -291,18 +306,9 @@ export class Upgrades {
   }
 }
 
-/** The checkpoint on which the new version is checked; one is taken if there is none. */
-async function latestOf(job: DispatchedJob): Promise<string> {
-  const latest = job.retained().at(-1);
-  if (latest !== undefined) return latest;
-  const outcome = await job.checkpoint({ full: false });
-  const taken = job.retained().at(-1);
-  if (outcome.kind === 'completed' && taken !== undefined) return taken;
-  const why = outcome.kind === 'completed' ? 'it is gone' : outcome.message;
-  throw new EngineError('JOB-061', 'invalid', 'the job cannot be upgraded', {
-    details: { jobId: job.jobId, why: `it has no checkpoint, and takes none: ${why}` },
-    hint: 'Wait until the job runs and has a checkpoint; tidemark status shows what keeps it.',
-  });
+/** A path is from the folder of the submission; an address stays as it is. */
+function withFolder(said: string, folder: string): string {
+  return /^[a-z][a-z0-9+.-]*:/i.test(said) ? said : path.resolve(folder, said);
 }
 
 function urlOf({ openStore }: UpgradesHost, said: string): string {

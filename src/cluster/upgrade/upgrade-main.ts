@@ -13,7 +13,7 @@ import type { SettingsSchema } from '../../settings/job-fields.ts';
 import { parseJobSettings, settingsPrefix } from '../../settings/job-settings.ts';
 import { importJob } from '../load-job.ts';
 import { openStore } from '../open-store.ts';
-import { readSnapshot } from '../../checkpoint/metadata.ts';
+import { checkOnLatest } from './check-on-latest.ts';
 import { checkUpgrade } from './check-upgrade.ts';
 import type { CheckedUpgrade, UpgradeAnswer, UpgradeData } from './upgrade-thread.ts';
 
@@ -26,7 +26,7 @@ function say(answer: UpgradeAnswer): void {
 }
 
 async function check(data: UpgradeData): Promise<CheckedUpgrade> {
-  const { module, storeUrl, snapshotFolder, allowNonRestoredState, flink } = data;
+  const { module, storeUrl, snapshot, allowNonRestoredState, flink } = data;
   const { folder } = data;
   // A thread has no working folder of its own, but the functions of node:path ask this one.
   if (folder !== undefined) process.cwd = () => folder;
@@ -35,14 +35,14 @@ async function check(data: UpgradeData): Promise<CheckedUpgrade> {
   const given = { args: data.arguments, env: process.env };
   const built = job.build(parseJobSettings(schema, settingsPrefix(job.name), given), flink);
   const store = openStore(storeUrl, world);
-  const found = await readSnapshot(store, snapshotFolder);
-  const { maxParallelism } = found.metadata;
-  const graph = buildJobGraph(built.graph, {
-    parallelism: built.config.parallelism,
-    maxParallelism,
+  const { checkpointStorage } = built.config;
+  return checkOnLatest(store, snapshot, async (found) => {
+    const { maxParallelism } = found.metadata;
+    const { parallelism } = built.config;
+    const graph = buildJobGraph(built.graph, { parallelism, maxParallelism });
+    const report = await checkUpgrade({ graph, found, store, allowNonRestoredState });
+    return { report, snapshot: found.url, checkpointStorage };
   });
-  const report = await checkUpgrade({ graph, found, store, allowNonRestoredState });
-  return { report, checkpointStorage: built.config.checkpointStorage };
 }
 
 check(workerData as UpgradeData).then(

@@ -12,8 +12,8 @@ export interface UpgradeData {
   readonly arguments: readonly string[];
   readonly flink: FlinkSettings;
   readonly storeUrl: string;
-  /** In the store. */
-  readonly snapshotFolder: string;
+  /** The folder of a snapshot in the store, or a job there, for its latest checkpoint. */
+  readonly snapshot: { readonly folder: string } | { readonly jobId: string };
   readonly allowNonRestoredState: boolean;
   /** Where relative paths of the job begin. Default: this process's. */
   readonly folder?: string | undefined;
@@ -21,6 +21,8 @@ export interface UpgradeData {
 
 export interface CheckedUpgrade {
   readonly report: UpgradeReport;
+  /** URL of what it was checked on. */
+  readonly snapshot: string;
   /** Where the job has its checkpoints, by all of its settings. */
   readonly checkpointStorage: string | undefined;
 }
