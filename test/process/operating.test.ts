@@ -172,7 +172,6 @@ it(
       'versions',
       ...job('late'),
     );
-    let follower: NodeProcess | undefined;
     let said = '';
     // The new version has been started, and fails as long as the gate is closed.
     for (;;) {
@@ -185,7 +184,7 @@ it(
       /tidemark upgrade --attach ([0-9a-f]{32})/.exec(interrupted.stderr) ?? [];
     expect(attach).not.toBe('');
     process.kill(service.pid, 'SIGKILL');
-    follower = start('upgrade', '--attach', id);
+    const follower = start('upgrade', '--attach', id);
     fs.writeFileSync(`${root}/gate`, '');
     await startService();
     const ended = await follower.ended;

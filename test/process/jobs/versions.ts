@@ -37,7 +37,7 @@ export default defineJob('versions', { settings: Settings }, (env, { settings, f
       if (version === 'broken' || isClosed) throw new RangeError(`${version}: planned by the test`);
       const next = (state.seen.value() ?? 0) + 1;
       state.seen.update(next);
-      if (n % 100 === 0) console.log(`${version} is at ${n}`);
+      if (n % 100 === 0) process.stdout.write(`${version} is at ${n}\n`);
       out.emit({ n, seen: next, version });
     })
     .sinkTo('lines', fileSink({ path: settings.out, format: 'json-lines' }));
