@@ -15,6 +15,7 @@ import { Dispatcher, type DispatcherEntry } from '../../src/cluster/dispatcher/d
 import { DurableJobs } from '../../src/cluster/dispatcher/durable-jobs.ts';
 import { UpgradeRecords } from '../../src/cluster/dispatcher/upgrade-records.ts';
 import type { UpgradeView } from '../../src/cluster/dispatcher/upgrades.ts';
+import type { JobStatus } from '../../src/cluster/job-events.ts';
 import { openStore } from '../../src/cluster/open-store.ts';
 import { runJob } from '../../src/cluster/run-job.ts';
 import { checkOnLatest } from '../../src/cluster/upgrade/check-on-latest.ts';
@@ -119,6 +120,8 @@ class Machine {
   readonly log: DispatcherEntry[] = [];
   isAccepted = false;
   view: UpgradeView | undefined;
+  /** Of all jobs in the end. */
+  statuses: readonly JobStatus[] = [];
 
   constructor(seed: string) {
     this.simulation = new Simulation({ seed });
@@ -192,6 +195,7 @@ class Machine {
       });
       while (dispatcher.isBusy) await sleep(process.clock, 1);
       this.view = dispatcher.upgrades.find(upgradeId);
+      this.statuses = dispatcher.jobs().map(({ status }) => status);
     });
   }
 
@@ -283,8 +287,10 @@ describe(`an upgrade, SEED=${SEED}`, () => {
   });
 
   it.each(['broken', 'stuck'] as const)('goes back from one that is %s', async (version) => {
-    const { versions, view } = await upgraded(version);
+    const { machine, versions, view } = await upgraded(version);
     expect(view).toMatchObject({ phase: 'gone-back', isOver: true });
+    // Who asks for the job by its name means the one that runs.
+    expect(machine.statuses).not.toContain('SUSPENDED');
     expect(view?.state).toMatchObject({
       why: expect.stringContaining(version === 'broken' ? 'planned by the test' : 'not well'),
     });

@@ -376,6 +376,12 @@ export class Dispatcher implements Cluster {
       find: (submissionId) => jobs.find(submissionId),
       begin: (side, stored) => this.#begin(side, stored),
       forget: (submissionId) => this.#forget(submissionId),
+      takenBack: (jobId) => {
+        for (const job of this.#ended) {
+          if (job.jobId !== jobId || job.result?.status !== 'SUSPENDED') continue;
+          job.ended({ ...job.result, status: 'CANCELED' }, this.#clock.wallMs());
+        }
+      },
       bundle: (submission) => runner.bundle(submission),
       check: (version) => runner.check(version),
       keepBundle: async (owner, code) => {

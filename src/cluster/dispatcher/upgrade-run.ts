@@ -32,6 +32,8 @@ export interface UpgradeHost {
   find(submissionId: string): Promise<StoredJob | undefined>;
   /** Runs what is stored, or, if nothing is, what is given. @throws {EngineError} what keeps it from starting. */
   begin(side: UpgradeSide, stored: StoredJob | undefined): Promise<DispatchedJob>;
+  /** A job that was suspended does not come back: it is shown as one that was cancelled. */
+  takenBack(jobId: string): void;
   /** Takes a job out of the store. */
   forget(submissionId: string): Promise<void>;
 }
@@ -208,6 +210,7 @@ export class UpgradeRun {
     }
     const idsUsedThrough = fenced.head.idsThrough;
     await fenced.end('canceled', { discard: true, idsUsedThrough });
+    this.#host.takenBack(jobId);
     const scope = { pendingIds: new Set<number>(), files: new Set<string>(), nextId: Infinity };
     while ((await sweepJob({ store: this.#store, jobId, epoch: fenced.epoch, scope })).more);
     return undefined;
