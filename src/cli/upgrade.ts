@@ -3,7 +3,6 @@ import pc from 'picocolors';
 import { sleep, systemClock } from '../common/clock.ts';
 import { EngineError } from '../common/errors.ts';
 import type { UpgradeReport } from '../cluster/upgrade/check-upgrade.ts';
-import { parseDurationMs } from '../settings/units.ts';
 import { missingArgument } from './cli-errors.ts';
 import { EXIT } from './exit-codes.ts';
 import { findJob } from './find-job.ts';
@@ -61,6 +60,7 @@ export function upgradeCommand(
   options: UpgradeOptions,
 ): Promise<number> {
   return onTerminal(options, async (terminal) => {
+    const { parseDurationMs } = await import('../settings/units.ts');
     const withinMs = parseDurationMs(options.within);
     if (withinMs === undefined || withinMs < 1) throw badDuration('--within', options.within);
     const client = await RestClient.ofThisUser();

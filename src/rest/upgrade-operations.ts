@@ -1,6 +1,6 @@
 /** Upgrades over HTTP: for the user alone who runs the service, since they bring code of this machine. */
 import type { FastifyRequest } from 'fastify';
-import type { UpgradeView } from '../cluster/dispatcher/upgrades.ts';
+import type { UpgradeView } from '../cluster/dispatcher/cluster.ts';
 import { errorText } from '../common/error-text.ts';
 import { EngineError } from '../common/errors.ts';
 import { isOwner, withSent } from './owner-routes.ts';

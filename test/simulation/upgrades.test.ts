@@ -14,7 +14,7 @@ import { z } from 'zod';
 import { Dispatcher, type DispatcherEntry } from '../../src/cluster/dispatcher/dispatcher.ts';
 import { DurableJobs } from '../../src/cluster/dispatcher/durable-jobs.ts';
 import { UpgradeRecords } from '../../src/cluster/dispatcher/upgrade-records.ts';
-import type { UpgradeView } from '../../src/cluster/dispatcher/upgrades.ts';
+import type { UpgradeView } from '../../src/cluster/dispatcher/cluster.ts';
 import type { JobStatus } from '../../src/cluster/job-events.ts';
 import { openStore } from '../../src/cluster/open-store.ts';
 import { runJob } from '../../src/cluster/run-job.ts';

@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
 import path from 'node:path';
-import type { SnapshotNotes } from '../../checkpoint/metadata.ts';
 import { randomHex } from '../../common/random.ts';
 import { snapshotAt } from '../stored-snapshot.ts';
 import type { UpgradeReport } from '../upgrade/check-upgrade.ts';
-import type { JobSubmission } from './cluster.ts';
+import type { JobSubmission, UpgradeRequest, UpgradeView } from './cluster.ts';
 import type { DispatchedJob } from './dispatched-job.ts';
 import {
   nameChangedError,
@@ -20,40 +19,7 @@ import type {
   UpgradeSide,
 } from './upgrade-records.ts';
 import { UpgradeRun, type UpgradeHost } from './upgrade-run.ts';
-import { isUpgradeOver, stepUpgrade, type UpgradeState } from './upgrade-state.ts';
-
-/** What is asked for. */
-export interface UpgradeRequest {
-  /** 32 hex digits, drawn by who asks: the same one again is the same upgrade. */
-  readonly upgradeId: string;
-  readonly jobId: string;
-  /** The new version; where it starts from is not its to say. */
-  readonly submission: JobSubmission;
-  readonly savepoint: {
-    readonly directory: string | undefined;
-    readonly drain: boolean;
-    readonly notes: SnapshotNotes;
-  };
-  readonly withinMs: number;
-  /** Only checks. */
-  readonly dryRun: boolean;
-}
-
-/** What becomes of an upgrade. Plain data, but for `error`. */
-export interface UpgradeView {
-  readonly upgradeId: string;
-  readonly jobId: string;
-  readonly jobName: string;
-  /** `checking`, `checked` (a dry run) and `refused`: the job has not been touched. */
-  readonly phase: 'checking' | 'checked' | 'refused' | UpgradeState['kind'];
-  readonly isOver: boolean;
-  /** What it was checked on, and the verdicts. */
-  readonly snapshot: string | undefined;
-  readonly report: UpgradeReport | undefined;
-  readonly state: UpgradeState | undefined;
-  /** Why it was refused, or why the old version cannot be started. */
-  readonly error: unknown;
-}
+import { isUpgradeOver, stepUpgrade } from './upgrade-state.ts';
 
 /** What the new version comes to, before it runs. */
 export interface CheckedVersion {
