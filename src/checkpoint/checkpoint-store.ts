@@ -411,7 +411,11 @@ function withIds(before: Head, idsUsedThrough: CheckpointId): Head {
  * Creates a file whose content nobody else writes, though an answer be lost. What a failed write left
  * can be read and still be gone after a crash: only a second call says that it is there to stay.
  */
-async function createOnce(target: BlobStore, path: string, bytes: Uint8Array): Promise<void> {
+export async function createOnce(
+  target: BlobStore,
+  path: string,
+  bytes: Uint8Array,
+): Promise<void> {
   const stored = await target.create(path, bytes).catch((error: unknown) => {
     if (isUnavailable(error)) return target.create(path, bytes);
     throw error;

@@ -8,7 +8,7 @@
 import { EngineError } from '../common/errors.ts';
 import { randomHex, type Random } from '../common/random.ts';
 import type { BlobStore, Etag } from '../storage/blob-store.ts';
-import { nameRecordPath } from './checkpoint-layout.ts';
+import { nameRecordPath, NAMES } from './checkpoint-layout.ts';
 import { headBusyError, submittedTwiceError } from './errors.ts';
 import { decodeFramed, encodeFramed, type Versioned } from './framed-json.ts';
 import type { JobEnd } from './retention.ts';
@@ -50,6 +50,18 @@ export async function readNameRecord(
   const options = { kind: 'job-name', path: `${store.url}/${path}`, reader: NAME_FORMAT };
   const record = decodeFramed(found.bytes, options) as Versioned & NameRecord;
   return { record, etag: found.etag };
+}
+
+/** Of all names in a storage. @throws {EngineError} `CHK-001` (`corrupt`), `CHK-002` (`invalid`). */
+export async function allNameRecords(store: BlobStore): Promise<readonly NameRecord[]> {
+  const records: NameRecord[] = [];
+  for await (const { path } of store.list(NAMES)) {
+    const found = await store.read(path);
+    if (found === undefined) continue;
+    const options = { kind: 'job-name', path: `${store.url}/${path}`, reader: NAME_FORMAT };
+    records.push(decodeFramed(found.bytes, options) as Versioned & NameRecord);
+  }
+  return records;
 }
 
 export interface NameRecordOptions {

@@ -10,6 +10,7 @@ import { addDeadLetterCommands } from './dlq-commands.ts';
 import { withFlinkSpellings } from './flink-spellings.ts';
 import { addIcebergCommands } from './iceberg-commands.ts';
 import type { InitArguments } from './init.ts';
+import { addOperatingCommands } from './operating-commands.ts';
 import type { RunArguments } from './run-arguments.ts';
 import { addRollbackCommand } from './rollback-command.ts';
 import { addSnapshotCommands, collect } from './snapshot-commands.ts';
@@ -40,6 +41,7 @@ program
     ).choices(['CLAIM', 'NO_CLAIM']),
   )
   .option('--fresh', 'start without state, whatever is there')
+  .option('--name <name>', "the job's name, instead of that in its code")
   .option('-n, --allowNonRestoredState', 'drop state that no operator of the job takes')
   .option(
     '-D <key=value>',
@@ -71,7 +73,8 @@ program
   });
 
 addClientCommands(program);
-addSnapshotCommands(program);
+const shared = addSnapshotCommands(program);
+addOperatingCommands(program, shared);
 addDeadLetterCommands(program);
 addRollbackCommand(program);
 addIcebergCommands(program);

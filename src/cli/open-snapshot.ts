@@ -50,6 +50,6 @@ export function absolute(given: string, folder: string): string {
   return /^[a-z][a-z0-9+.-]*:/i.test(given) ? given : path.resolve(folder, given);
 }
 
-function isPath(given: string): boolean {
+export function isPath(given: string): boolean {
   return given.includes('/') || given.startsWith('.') || /^[a-z][a-z0-9+.-]*:/i.test(given);
 }

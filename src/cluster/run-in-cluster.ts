@@ -9,9 +9,9 @@ import {
   startTaskManagers,
   taskManagerSpawner,
 } from './job-manager/start-task-managers.ts';
-import type { StartFrom } from './job-store.ts';
+import { jobNameFor, type StartFrom } from './start-from.ts';
 import type { FlinkSettings } from '../settings/flink-settings.ts';
-import { leadJob, type JobLed, type RunningJob } from './lead-job.ts';
+import { leadJob, type JobLed, type LeadJobOptions, type RunningJob } from './lead-job.ts';
 import { storeSettingsOf } from './open-store.ts';
 import { taskSettings, thisProcess } from './run-job.ts';
 
@@ -24,6 +24,8 @@ export interface RunInClusterOptions extends JobRequest {
   /** Where checkpoints are, unless the settings say so. Absolute. */
   readonly dataFolder: string;
   readonly from: StartFrom;
+  /** Instead of the job's own name. */
+  readonly name?: string | undefined;
   readonly allowNonRestoredState: boolean;
   readonly emit: (event: JobEvent) => void;
   /** Prints the code that is generated for each chain. */
@@ -33,6 +35,7 @@ export interface RunInClusterOptions extends JobRequest {
   /** See `LeadJobOptions`, as the next one. */
   readonly admit?: (jobName: string) => void;
   readonly onLed?: (job: JobLed) => Promise<void>;
+  readonly keepCheckpoints?: LeadJobOptions['keepCheckpoints'];
 }
 
 /** A job that this process leads. */
@@ -59,7 +62,8 @@ export async function runInCluster(options: RunInClusterOptions): Promise<Runnin
   prepareTaskManager(spawner, module, flink);
   try {
     const described = await coordinators.describe({ arguments: options.arguments, flink });
-    const { jobName, settings, isProgram } = described;
+    const { settings, isProgram } = described;
+    const jobName = jobNameFor(options.from, options.name, described.jobName);
     const config = withAbsoluteStorage(described.config, options.folder);
     for (const message of config.warnings) emit({ kind: 'warning', message });
     const job = { module, settings, flink };
@@ -71,10 +75,10 @@ export async function runInCluster(options: RunInClusterOptions): Promise<Runnin
       owner: thisProcess,
       planFor: (maxParallelism) => coordinators.plan(maxParallelism),
       preflight: () => coordinators.preflight(),
-      placeFor: async ({ plan, planHash, identity, parentJobId, store }) => {
+      placeFor: async ({ plan, planHash, identity, ancestry, store }) => {
         const { maxParallelism } = identity;
         const planned = { job, planHash, parallelism, maxParallelism };
-        coordinators.lead({ ...planned, identity, parentJobId }, taskStuckTimeoutMs);
+        coordinators.lead({ ...planned, identity, ancestry }, taskStuckTimeoutMs);
         const slotData = {
           ...planned,
           storageUrl: store.url,

@@ -13,8 +13,15 @@ import type { FlinkSettings } from '../settings/flink-settings.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 import { LocalCoordinators } from './coordinator/local-coordinators.ts';
 import type { JobEvent } from './job-events.ts';
-import type { StartFrom } from './job-store.ts';
-import { leadJob, type JobLed, type JobPlace, type LedJob, type RunningJob } from './lead-job.ts';
+import { jobNameFor, type StartFrom } from './start-from.ts';
+import {
+  leadJob,
+  type JobLed,
+  type JobPlace,
+  type LeadJobOptions,
+  type LedJob,
+  type RunningJob,
+} from './lead-job.ts';
 import { LocalDeployment } from './local-deployment.ts';
 import { storeOpener } from './open-store.ts';
 import { preflightOf } from './preflight.ts';
@@ -26,6 +33,8 @@ export interface RunJobOptions {
   /** Where checkpoints are, unless the settings say so. Absolute. */
   readonly dataFolder: string;
   readonly from: StartFrom;
+  /** Instead of the job's own name. */
+  readonly name?: string | undefined;
   readonly allowNonRestoredState: boolean;
   readonly emit: (event: JobEvent) => void;
   /** Instead of what the settings name. For tests. */
@@ -36,7 +45,7 @@ export interface RunJobOptions {
   readonly checkMode?: boolean;
   readonly printChain?: (text: string) => void;
   /** Keeps the checkpoints of a job that finishes, to look into them. */
-  readonly keepCheckpoints?: boolean;
+  readonly keepCheckpoints?: LeadJobOptions['keepCheckpoints'];
   /** See `LeadJobOptions`, as the next one. */
   readonly admit?: (jobName: string) => void;
   readonly onLed?: (job: JobLed) => Promise<void>;
@@ -63,7 +72,7 @@ export function runJob(options: RunJobOptions): Promise<RunningJob> {
     buildJobGraph(job.graph, { parallelism: job.config.parallelism, maxParallelism });
   return leadJob({
     ...options,
-    jobName: job.graph.jobName,
+    jobName: jobNameFor(options.from, options.name, job.graph.jobName),
     config: job.config,
     owner: thisProcess,
     planFor: (maxParallelism) => {
@@ -71,7 +80,7 @@ export function runJob(options: RunJobOptions): Promise<RunningJob> {
       return { plan: executionPlanOf(graph), planHash: planOf(graph).hash };
     },
     preflight: () => preflightOf(graphFor(job.config.maxParallelism), job.config, world),
-    placeFor: ({ identity, parentJobId, store }: LedJob): JobPlace => {
+    placeFor: ({ identity, ancestry, store }: LedJob): JobPlace => {
       const jobGraph = graphFor(identity.maxParallelism);
       const openStore = storeOpener(world, job.config);
       const storage = new TaskStorage(identity, (url) =>
@@ -82,7 +91,7 @@ export function runJob(options: RunJobOptions): Promise<RunningJob> {
       const local = { jobGraph, world, storage, settings, schedulingRandom, printChain };
       return {
         makeDeployment: () => new LocalDeployment(local),
-        coordinators: new LocalCoordinators({ jobGraph, world, identity, parentJobId }),
+        coordinators: new LocalCoordinators({ jobGraph, world, identity, ancestry }),
         close: () => Promise.resolve(),
       };
     },

@@ -81,6 +81,11 @@ export interface CommitterContext {
   /** Identity of the job's history: survives restarts and resumed submissions. */
   readonly lineage: string;
   /**
+   * The history that this job was forked from in this very start, and that goes on beside it: a sink that
+   * can tell refuses to write where that one writes.
+   */
+  readonly forkedFrom?: string | undefined;
+  /**
    * Whether this writer belongs to a dead attempt of the job's history, so that what it left is for
    * `abortLeftovers` to remove. Not said of writers of a later leadership: this process may have been
    * taken for dead, and another one may be at work.

@@ -2,7 +2,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { JobRunner, JobToRun } from '../cluster/dispatcher/dispatcher.ts';
 import type { JobSubmission } from '../cluster/dispatcher/cluster.ts';
+import type { CheckedVersion, VersionToCheck } from '../cluster/dispatcher/upgrades.ts';
 import type { RunningJob } from '../cluster/lead-job.ts';
+import { checkUpgradeInThread } from '../cluster/upgrade/upgrade-thread.ts';
 import { runInCluster } from '../cluster/run-in-cluster.ts';
 import type { World } from '../contracts/source.ts';
 import { variablesOf } from '../settings/process-settings.ts';
@@ -36,10 +38,24 @@ export class NodeJobRunner implements JobRunner {
     return bundleJob(new URL(module).searchParams.get('job') ?? module);
   }
 
+  async check(version: VersionToCheck): Promise<CheckedVersion> {
+    const { code, moduleOf } = this.#options;
+    const { submission, bundle, storeUrl, snapshot } = version;
+    const { arguments: args, flink, allowNonRestoredState, folder } = submission;
+    const module = moduleOf(code.use(bundle, version.code));
+    const request = { module, arguments: args, flink, storeUrl, snapshot, folder };
+    const env = variablesOf(flink, folder, process.env);
+    try {
+      return await checkUpgradeInThread({ ...request, allowNonRestoredState }, env);
+    } finally {
+      code.release(bundle);
+    }
+  }
+
   async run(job: JobToRun): Promise<RunningJob> {
     const { world, code, logFolder, moduleOf } = this.#options;
     const { submission, submissionId, bundle, emit, admit } = job;
-    const { arguments: args, flink, from, allowNonRestoredState, folder } = submission;
+    const { arguments: args, flink, from, name, allowNonRestoredState, folder } = submission;
     const output = new RotatedLog(path.join(logFolder, `job-${submissionId}.log`));
     keepNewest(logFolder, 'job-', JOB_LOGS_MAX);
     const release = (): void => {
@@ -55,9 +71,11 @@ export class NodeJobRunner implements JobRunner {
         folder,
         dataFolder: path.join(folder, '.tidemark'),
         from,
+        name,
         allowNonRestoredState,
         emit,
         admit,
+        keepCheckpoints: job.keepCheckpoints,
         debugCodegen: false,
         surroundings: {
           folder: this.#folderOf(job),

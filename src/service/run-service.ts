@@ -6,6 +6,7 @@ import type { Cluster } from '../cluster/dispatcher/cluster.ts';
 import { Dispatcher, type DispatcherEntry } from '../cluster/dispatcher/dispatcher.ts';
 import { DurableJobs } from '../cluster/dispatcher/durable-jobs.ts';
 import { openStore, type StoreSettings } from '../cluster/open-store.ts';
+import { UpgradeRecords } from '../cluster/dispatcher/upgrade-records.ts';
 import type { World } from '../contracts/source.ts';
 import type { FlinkSettings } from '../settings/flink-settings.ts';
 import { CodeFolder } from './code-folder.ts';
@@ -105,6 +106,7 @@ function dispatcherOf(
   return new Dispatcher({
     world,
     jobs: new DurableJobs(store, config),
+    upgrades: new UpgradeRecords(store, config),
     runner: new NodeJobRunner({
       world,
       code: new CodeFolder(path.join(folder, 'code')),

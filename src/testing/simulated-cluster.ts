@@ -67,7 +67,7 @@ export async function runSimulatedCluster(run: ClusterRun): Promise<RunningJob> 
       const graph = graphOf(built, maxParallelism);
       return { plan: executionPlanOf(graph), planHash: planOf(graph).hash };
     },
-    placeFor: async ({ plan, planHash, identity, parentJobId, store }) => {
+    placeFor: async ({ plan, planHash, identity, ancestry, store }) => {
       const { parallelism } = config;
       const { maxParallelism } = identity;
       const jobGraph = graphOf(built, maxParallelism);
@@ -98,7 +98,7 @@ export async function runSimulatedCluster(run: ClusterRun): Promise<RunningJob> 
       await pool.start();
       return {
         makeDeployment: () => pool.makeDeployment(),
-        coordinators: new LocalCoordinators({ jobGraph, world: process, identity, parentJobId }),
+        coordinators: new LocalCoordinators({ jobGraph, world: process, identity, ancestry }),
         close: () => pool.close(),
       };
     },

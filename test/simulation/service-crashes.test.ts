@@ -14,6 +14,7 @@ import { z } from 'zod';
 import type { JobSubmission } from '../../src/cluster/dispatcher/cluster.ts';
 import { Dispatcher, type DispatcherEntry } from '../../src/cluster/dispatcher/dispatcher.ts';
 import { DurableJobs } from '../../src/cluster/dispatcher/durable-jobs.ts';
+import { UpgradeRecords } from '../../src/cluster/dispatcher/upgrade-records.ts';
 import { sleep } from '../../src/common/clock.ts';
 import { openStore } from '../../src/cluster/open-store.ts';
 import { runJob } from '../../src/cluster/run-job.ts';
@@ -96,8 +97,10 @@ class Machine {
     const dispatcher = new Dispatcher({
       world: process,
       jobs: new DurableJobs(openStore('/ha', process, FLINK), FLINK),
+      upgrades: new UpgradeRecords(openStore('/ha', process, FLINK), FLINK),
       runner: {
         bundle: ({ module }) => Promise.resolve(Buffer.from(module)),
+        check: () => expect.unreachable(),
         run: ({ code, submission: { flink, from }, emit, admit, onLed }) =>
           runJob({
             job: jobOf(Buffer.from(code).toString()).build(undefined, flink),

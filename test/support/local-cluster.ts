@@ -6,6 +6,7 @@ import type { DispatchedJob } from '../../src/cluster/dispatcher/dispatched-job.
 import { Dispatcher, type JobToRun } from '../../src/cluster/dispatcher/dispatcher.ts';
 import { DurableJobs } from '../../src/cluster/dispatcher/durable-jobs.ts';
 import type { RunningJob } from '../../src/cluster/lead-job.ts';
+import { UpgradeRecords } from '../../src/cluster/dispatcher/upgrade-records.ts';
 import { openStore } from '../../src/cluster/open-store.ts';
 import { defaultWorld, runJob } from '../../src/cluster/run-job.ts';
 import { EngineError } from '../../src/common/errors.ts';
@@ -23,8 +24,12 @@ export class LocalCluster extends Dispatcher {
     super({
       world: defaultWorld,
       jobs: new DurableJobs(openOther(`${folder}/jobs`), config),
+      upgrades: new UpgradeRecords(openOther(`${folder}/jobs`), config),
       runner: {
         bundle: async ({ module }) => Buffer.from(module),
+        check: () => {
+          throw new EngineError('JOB-003', 'user-code', 'nothing is upgraded here');
+        },
         run: (job) => runHere(definitions, folder, job),
       },
       openStore: openOther,

@@ -5,7 +5,7 @@ import type { OperatorEvent } from '../../runtime/operator.ts';
 import type { FlinkSettings } from '../../settings/flink-settings.ts';
 import type { PlannedJob } from '../lead-job.ts';
 import type { JobSource } from '../load-job.ts';
-import type { WriterIdentity } from '../writer-id.ts';
+import type { Ancestry, WriterIdentity } from '../writer-id.ts';
 import type { SourceStart } from './operator-coordinators.ts';
 
 /*
@@ -38,8 +38,7 @@ export interface CoordinatedJob {
   readonly parallelism: number;
   readonly maxParallelism: number;
   readonly identity: WriterIdentity;
-  /** The job whose snapshot this one started from. */
-  readonly parentJobId: string | undefined;
+  readonly ancestry: Ancestry;
 }
 
 /** Each is answered by what it maps to. */

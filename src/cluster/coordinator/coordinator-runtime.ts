@@ -133,11 +133,11 @@ export class CoordinatorRuntime {
     return buildJobGraph(graph, { parallelism: config.parallelism, maxParallelism });
   }
 
-  async #take({ identity, parentJobId, ...planned }: CoordinatedJob): Promise<undefined> {
+  async #take({ identity, ancestry, ...planned }: CoordinatedJob): Promise<undefined> {
     const { loadJob, world, say } = this.#options;
     const definition = await loadJob();
     const jobGraph = buildPlanned(definition, planned);
-    const coordinators = new LocalCoordinators({ jobGraph, world, identity, parentJobId });
+    const coordinators = new LocalCoordinators({ jobGraph, world, identity, ancestry });
     coordinators.listen({
       send: (uid, attempt, subtask, event) => {
         say({ kind: 'send', uid, attempt, subtask, event });

@@ -100,6 +100,11 @@ export class DispatchedJob implements JobView {
     return this.#running.plan;
   }
 
+  /** Of its checkpoints. */
+  get storageUrl(): string {
+    return this.#running.storageUrl;
+  }
+
   get planHash(): string {
     return this.#running.planHash;
   }

@@ -6,6 +6,7 @@ import type { World } from '../../contracts/source.ts';
 import { discardSnapshot } from '../../checkpoint/garbage-collection.ts';
 import { findSnapshot } from '../../checkpoint/metadata.ts';
 import { pinnedError } from '../../checkpoint/snapshot-errors.ts';
+import type { JobEnd } from '../../checkpoint/retention.ts';
 import type { FlinkSettings } from '../../settings/flink-settings.ts';
 import type { BlobStore } from '../../storage/blob-store.ts';
 import type { JobEvent, JobResult } from '../job-events.ts';
@@ -23,6 +24,13 @@ import {
 import { hasEnded, type DurableJobs, type StoredJob } from './durable-jobs.ts';
 import { stillShown } from './ended-jobs.ts';
 import { isSubmittedAgain, takenName } from './same-submission.ts';
+import type { UpgradeRecords, UpgradeSide } from './upgrade-records.ts';
+import {
+  Upgrades,
+  type CheckedVersion,
+  type UpgradesHost,
+  type VersionToCheck,
+} from './upgrades.ts';
 
 /** How long a storage that does not answer is left alone before it is asked again. */
 const RETRY_MS = 5_000;
@@ -42,12 +50,16 @@ export interface JobToRun {
   readonly emit: (event: JobEvent) => void;
   readonly admit: (jobName: string) => void;
   readonly onLed: (job: JobLed) => Promise<void>;
+  /** Its checkpoints outlive an end of this kind, whatever its settings say. */
+  readonly keepCheckpoints: (end: JobEnd) => boolean;
 }
 
 /** Runs jobs: in threads and processes, or simulated ones. */
 export interface JobRunner {
   /** What the job's module and all that it imports come to, as one module. @throws {EngineError} `JOB-034`. */
   bundle(submission: JobSubmission): Promise<Uint8Array>;
+  /** What becomes of a snapshot's state under this code. Nothing is started. */
+  check(version: VersionToCheck): Promise<CheckedVersion>;
   /** @throws {EngineError} what keeps the job from starting. */
   run(job: JobToRun): Promise<RunningJob>;
 }
@@ -55,6 +67,7 @@ export interface JobRunner {
 export interface DispatcherOptions {
   readonly world: World;
   readonly jobs: DurableJobs;
+  readonly upgrades: UpgradeRecords;
   readonly runner: JobRunner;
   readonly openStore: (url: string, settings: StoreSettings) => BlobStore;
   /** Settings of the JobManager itself. */
@@ -96,12 +109,20 @@ export class Dispatcher implements Cluster {
   /** Jobs that `recover` has found, as long as they are not over. */
   readonly #recovered = new Map<string, StoredJob>();
   readonly #underWay = new Set<Promise<unknown>>();
+  /** What was submitted as the jobs that run, by submission. */
+  readonly #sides = new Map<string, UpgradeSide>();
+  /** Ends of jobs, with all that is to be done then, by submission. */
+  readonly #ends = new Map<string, Promise<void>>();
+  /** Names that only these submissions may have. */
+  readonly #reserved = new Map<string, ReadonlySet<string>>();
+  readonly upgrades: Upgrades;
   #isEnding = false;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.#clock = options.world.clock;
     this.startMs = this.#clock.wallMs();
+    this.upgrades = new Upgrades(this.#upgradesHost());
   }
 
   get config(): FlinkSettings {
@@ -125,12 +146,11 @@ export class Dispatcher implements Cluster {
   async recover(): Promise<void> {
     const { jobs, problems } = await this.#options.jobs.list();
     for (const error of problems) this.#problem(undefined, 'a job is not brought back', error);
-    const left = [...jobs];
-    for (const stored of left) {
-      const { submissionId, bundle } = stored.record;
-      this.#bundles.set(submissionId, bundle);
-      this.#recovered.set(submissionId, stored);
-    }
+    const { own, go } = await this.upgrades.recover();
+    // What an upgrade has in its hands is brought back by that.
+    const left = jobs.filter(({ record }) => !own.has(record.submissionId));
+    for (const { record } of jobs) this.#bundles.set(record.submissionId, record.bundle);
+    for (const stored of left) this.#recovered.set(stored.record.submissionId, stored);
     // What cannot be read may need any of them.
     if (problems.length === 0) {
       await this.#options.jobs.sweepBundles(new Set(this.#bundles.values()));
@@ -144,6 +164,7 @@ export class Dispatcher implements Cluster {
       }
     };
     for (let count = 0; count < RECOVERIES_MAX; count += 1) void this.#track(worker());
+    go();
   }
 
   jobs(): readonly DispatchedJob[] {
@@ -266,7 +287,7 @@ export class Dispatcher implements Cluster {
     const submission: JobSubmission =
       started === undefined
         ? record.submission
-        : { ...record.submission, from: { kind: 'resume' } };
+        : { ...record.submission, name: started.jobName, from: { kind: 'resume' } };
     try {
       const running = await this.#options.runner.run({
         submissionId,
@@ -281,7 +302,9 @@ export class Dispatcher implements Cluster {
           this.#admit(jobName, submissionId);
         },
         onLed: (job) => this.#led(stored, job),
+        keepCheckpoints: (end) => end === 'failed' && this.#isReserved(submissionId),
       });
+      this.#sides.set(submissionId, { submissionId, submission: record.submission, bundle });
       return this.#started(submissionId, running, diary);
     } catch (error) {
       this.#release(submissionId);
@@ -291,6 +314,8 @@ export class Dispatcher implements Cluster {
 
   #admit(jobName: string, submissionId: string): void {
     const holder = this.#names.get(jobName);
+    const reserved = this.#reserved.get(jobName);
+    if (reserved?.has(submissionId) === false) throw nameTakenError(jobName, 'being upgraded');
     if (holder !== undefined && holder !== submissionId) {
       const running = [...this.#running.values()].find((job) => job.jobName === jobName);
       throw nameTakenError(jobName, running?.jobId ?? 'not yet known');
@@ -317,7 +342,9 @@ export class Dispatcher implements Cluster {
     const job = new DispatchedJob(running, diary);
     this.#running.set(submissionId, job);
     this.#ended = this.#ended.filter(({ jobId }) => jobId !== job.jobId);
-    void this.#track(running.done.then((result) => this.#over(submissionId, job, result)));
+    const over = running.done.then((result) => this.#over(submissionId, job, result));
+    this.#ends.set(submissionId, over);
+    void this.#track(over);
     if (this.#isEnding) job.suspend();
     return job;
   }
@@ -333,6 +360,8 @@ export class Dispatcher implements Cluster {
       (result.error instanceof EngineError && result.error.kind === 'fenced');
     if (!goesOn) await this.#forget(submissionId);
     this.#release(submissionId);
+    this.#sides.delete(submissionId);
+    this.#ends.delete(submissionId);
   }
 
   #release(submissionId: string): void {
@@ -342,13 +371,9 @@ export class Dispatcher implements Cluster {
 
   /** Removes the record, then the code if no other job is made of it. */
   async #forget(submissionId: string): Promise<void> {
-    const { jobs } = this.#options;
     try {
-      await jobs.remove(submissionId);
-      const bundle = this.#bundles.get(submissionId);
-      this.#bundles.delete(submissionId);
-      const isUsed = [...this.#bundles.values()].includes(bundle ?? '');
-      if (bundle !== undefined && !isUsed) await jobs.removeBundle(bundle);
+      await this.#options.jobs.remove(submissionId);
+      await this.#releaseBundle(submissionId);
     } catch (error) {
       this.#problem(submissionId, 'a job that is over stays in the store for now', error);
       if (this.#isEnding) return;
@@ -356,6 +381,79 @@ export class Dispatcher implements Cluster {
         void this.#track(this.#forget(submissionId));
       });
     }
+  }
+
+  async #releaseBundle(owner: string): Promise<void> {
+    const bundle = this.#bundles.get(owner);
+    this.#bundles.delete(owner);
+    const isUsed = [...this.#bundles.values()].includes(bundle ?? '');
+    if (bundle !== undefined && !isUsed) await this.#options.jobs.removeBundle(bundle);
+  }
+
+  #isReserved(submissionId: string): boolean {
+    return [...this.#reserved.values()].some((submissions) => submissions.has(submissionId));
+  }
+
+  #upgradesHost(): UpgradesHost {
+    const { world, openStore, upgrades, jobs, runner } = this.#options;
+    const ofJob = (jobId: string) => [...this.#running].find(([, job]) => job.jobId === jobId);
+    return {
+      world,
+      openStore: (url) => openStore(url, this.config),
+      records: upgrades,
+      isEnding: () => this.#isEnding,
+      running: (submissionId) => this.#running.get(submissionId),
+      over: async (submissionId) => this.#ends.get(submissionId),
+      find: (submissionId) => jobs.find(submissionId),
+      begin: (side, stored) => this.#begin(side, stored),
+      forget: (submissionId) => this.#forget(submissionId),
+      takenBack: (jobId) => {
+        for (const job of this.#ended) {
+          if (job.jobId !== jobId || job.result?.status !== 'SUSPENDED') continue;
+          job.ended({ ...job.result, status: 'CANCELED' }, this.#clock.wallMs());
+        }
+      },
+      bundle: (submission) => runner.bundle(submission),
+      check: (version) => runner.check(version),
+      keepBundle: async (owner, code) => {
+        this.#bundles.set(`${owner}/`, createHash('sha256').update(code).digest('hex'));
+        return jobs.keepBundle(code);
+      },
+      useBundle: (owner, bundle) => {
+        this.#bundles.set(`${owner}/${bundle}`, bundle);
+      },
+      releaseBundles: async (owner) => {
+        const owned = [...this.#bundles.keys()].filter((key) => key.startsWith(`${owner}/`));
+        for (const key of owned) await this.#releaseBundle(key);
+      },
+      reserve: (jobName, submissionIds) => {
+        this.#reserved.set(jobName, new Set(submissionIds));
+      },
+      unreserve: (jobName) => {
+        this.#reserved.delete(jobName);
+      },
+      sideOf: (jobId) => this.#sides.get(ofJob(jobId)?.[0] ?? ''),
+      job: (jobId) => ofJob(jobId)?.[1],
+      track: (work) => this.#track(work),
+      problem: (what, error) => {
+        this.#problem(undefined, what, error);
+      },
+    };
+  }
+
+  /** What an upgrade has in the store, or is to put there. */
+  async #begin(
+    { submissionId, submission, bundle }: UpgradeSide,
+    stored: StoredJob | undefined,
+  ): Promise<DispatchedJob> {
+    if (this.#isEnding) throw endingError();
+    const running = this.#running.get(submissionId);
+    if (running !== undefined) return running;
+    const { jobs } = this.#options;
+    this.#bundles.set(submissionId, bundle);
+    const atMs = this.#clock.wallMs();
+    const record = { submissionId, submission, bundle, atMs, started: undefined };
+    return this.#run(stored ?? (await jobs.add(record)), await jobs.bundle(bundle));
   }
 
   #problem(submissionId: string | undefined, what: string, error: unknown): void {

@@ -6,6 +6,7 @@ import type { BlobStore, Etag } from '../../storage/blob-store.ts';
 import type { StoreSettings } from '../open-store.ts';
 import { lostBundleError } from './dispatcher-errors.ts';
 import { decodeJobRecord, encodeJobRecord, type JobRecord } from './job-record.ts';
+import { writeRecord } from './write-record.ts';
 
 /** A record, and its version for the next change. */
 export interface StoredJob {
@@ -15,7 +16,6 @@ export interface StoredJob {
 
 const RECORDS = 'job-store/jobs';
 const BUNDLES = 'job-store/bundles';
-const TRIES_MAX = 3;
 
 /**
  * The jobs that are to run, with their code, where they outlive every process. A job's code is there
@@ -64,6 +64,15 @@ export class DurableJobs {
     await this.#store.delete([pathOf(submissionId)]);
   }
 
+  /** @throws {EngineError} `STO-…`, `CHK-001` (`corrupt`), `CHK-002` (`invalid`). */
+  async find(submissionId: string): Promise<StoredJob | undefined> {
+    const path = pathOf(submissionId);
+    const found = await this.#store.read(path);
+    if (found === undefined) return undefined;
+    const record = decodeJobRecord(found.bytes, `${this.#store.url}/${path}`, this.#own);
+    return { record, etag: found.etag };
+  }
+
   /** All records, the oldest first, and what is wrong with those that cannot be read. */
   async list(): Promise<{
     readonly jobs: readonly StoredJob[];
@@ -100,27 +109,10 @@ export class DurableJobs {
     await this.#store.delete([`${BUNDLES}/${hash}`]);
   }
 
-  /** A write whose answer is lost is found by its content. */
   async #write(record: JobRecord, expected: Etag | undefined): Promise<StoredJob> {
     const path = pathOf(record.submissionId);
-    const bytes = encodeJobRecord(record);
-    for (let tries = 1; ; tries += 1) {
-      try {
-        const etag = await this.#store.replaceIf(path, bytes, expected);
-        if (etag !== 'changed') return { record, etag };
-        const found = await this.#store.read(path);
-        if (found !== undefined && Buffer.compare(found.bytes, bytes) === 0) {
-          return { record, etag: found.etag };
-        }
-        throw new EngineError('JOB-035', 'fenced', 'another JobManager has the job', {
-          details: { record: `${this.#store.url}/${path}` },
-          hint: 'Stop this service, or the other one: two of them must not share high-availability.storageDir.',
-        });
-      } catch (error) {
-        const mayHelp = error instanceof EngineError && error.kind === 'unavailable';
-        if (!mayHelp || tries >= TRIES_MAX) throw error;
-      }
-    }
+    const etag = await writeRecord(this.#store, path, encodeJobRecord(record), expected);
+    return { record, etag };
   }
 }
 

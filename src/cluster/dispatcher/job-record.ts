@@ -46,12 +46,19 @@ export function encodeJobRecord(record: JobRecord): Uint8Array {
   return encodeFramed(KIND, { ...versions, ...record, submission } as Versioned);
 }
 
-/** What of a submission is written down. */
-export function withoutSecrets(submission: JobSubmission): object {
+/** As it is written down. */
+export function withoutSecrets(submission: JobSubmission): JobSubmission {
   const flink = Object.fromEntries(
     Object.entries(submission.flink).filter(([name]) => !isSecret(name)),
-  );
+  ) as unknown as FlinkSettings;
   return { ...submission, flink };
+}
+
+/** What was written down, with the secrets of whoever reads it, and what its writer did not know yet. */
+export function withSecretsOf(submission: JobSubmission, own: FlinkSettings): JobSubmission {
+  const { flink } = submission;
+  const origins = { ...own.origins, ...flink.origins };
+  return { ...submission, flink: { ...own, ...flink, origins } };
 }
 
 /**
@@ -63,12 +70,7 @@ export function decodeJobRecord(bytes: Uint8Array, path: string, own: FlinkSetti
   const record = decodeFramed(bytes, { kind: KIND, path, reader: RECORD_FORMAT }) as Versioned &
     JobRecord;
   const { submissionId, submission, bundle, atMs, started } = record;
-  const flink: FlinkSettings = {
-    ...own,
-    ...submission.flink,
-    origins: { ...own.origins, ...submission.flink.origins },
-  };
-  return { submissionId, submission: { ...submission, flink }, bundle, atMs, started };
+  return { submissionId, submission: withSecretsOf(submission, own), bundle, atMs, started };
 }
 
 function isSecret(name: string): boolean {

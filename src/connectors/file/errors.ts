@@ -125,3 +125,16 @@ export function notADeadLetter(path: string, row: number, why: string, cause?: u
     ...(cause === undefined ? {} : { cause }),
   });
 }
+
+/** A fork whose settings name the output of the original. */
+export function sharedFolder(uid: string, path: string) {
+  return new EngineError(
+    'FIL-060',
+    'invalid',
+    'a fork would write into the folder of the original',
+    {
+      details: { uid, path },
+      hint: 'Give the fork another folder by its own settings, behind --, such as -- --out other.',
+    },
+  );
+}
