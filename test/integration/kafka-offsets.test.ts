@@ -10,6 +10,15 @@ import { KafkaFixture, numbered, type TextOptions } from '../support/kafka-fixtu
 
 const broker = new KafkaFixture();
 
+type Driven = Awaited<ReturnType<typeof broker.read>>;
+
+function metricOf(driven: Driven, name: string, partition?: string): number | undefined {
+  const metrics = driven.readers[0]?.metrics?.() ?? [];
+  return metrics.find(
+    (one) => one.name === name && (partition === undefined || one.groups?.[2]?.[1] === partition),
+  )?.value;
+}
+
 describe('offsets', () => {
   it('go on in the middle of a batch, without what is before it', async () => {
     await broker.kafka.createTopic('middle');
@@ -136,6 +145,23 @@ describe('the group', () => {
     driven.completed(4);
     await driven.until(async () => (await committed())[1] === 7);
     expect(await committed()).toEqual([6, 7]);
+    expect(metricOf(driven, 'commitsSucceeded')).toBe(3);
+  });
+
+  it('is told the newest, in order, when several are complete while the broker hangs', async () => {
+    await broker.kafka.createTopic('hangs');
+    const driven = await broker.read('hangs', { groupId: 'hangs' });
+    for (const checkpointId of [1, 2, 3]) {
+      await broker.writer.write({ topic: 'hangs', values: ['value'] });
+      await driven.until(() => driven.values.length === checkpointId);
+      driven.snapshot(checkpointId);
+    }
+    broker.kafka.pause();
+    for (const checkpointId of [1, 2, 3]) driven.completed(checkpointId);
+    broker.kafka.resume();
+    await driven.until(() => metricOf(driven, 'commitsSucceeded') === 2);
+    expect(await broker.writer.committed('hangs', 'hangs', [0])).toEqual([3]);
+    expect(metricOf(driven, 'commitsFailed')).toBe(0);
   });
 });
 
@@ -144,13 +170,7 @@ it('tells how far it is, under the names of Flink', async () => {
   await broker.writer.write({ topic: 'measured', partition: 1, values: numbered('', 1_000) });
   const driven = await broker.read('measured', { groupId: 'measured' });
   driven.pauseAt = 300;
-  const metric = (name: string, partition?: string): number | undefined =>
-    driven.readers[0]
-      ?.metrics?.()
-      .find(
-        (one) =>
-          one.name === name && (partition === undefined || one.groups?.[2]?.[1] === partition),
-      )?.value;
+  const metric = (name: string, partition?: string) => metricOf(driven, name, partition);
   await driven.until(() => driven.paused);
   expect(metric('pendingRecords')).toBe(700);
   expect(metric('records-lag', '1')).toBe(700);
@@ -204,10 +224,13 @@ describe('partitions', () => {
     const snapshot = driven.snapshot(2);
     expect(driven.splits(snapshot)).toHaveLength(3);
     await driven.stop();
+    // It is down, and the end is not where it was: "latest" must not be looked up again.
+    await broker.writer.addPartitions('grows', 4);
+    await broker.writer.write({ topic: 'grows', partition: 3, values: ['fourth'] });
+    await broker.writer.write({ topic: 'grows', partition: 2, values: ['fifth'] });
     const again = await broker.read('grows', options, { from: snapshot });
-    await broker.writer.write({ topic: 'grows', partition: 2, values: ['fourth'] });
-    await again.until(() => again.values.length === 1);
-    expect(again.values).toEqual(['fourth']);
+    await again.until(() => again.values.length === 2);
+    expect(again.values.sort()).toEqual(['fifth', 'fourth']);
   });
 
   it('of topics that a pattern matches are found as the topics appear', async () => {
@@ -281,6 +304,15 @@ describe('data that is gone', () => {
     const second = await broker.read('early', {}, { from: snapshot });
     await second.until(() => second.values.length === 1);
     expect(second.values).toEqual(['new']);
+  });
+
+  it('fails the job in the end when the topic was deleted', async () => {
+    await broker.kafka.createTopic('deleted');
+    await broker.writer.write({ topic: 'deleted', values: ['last'] });
+    const driven = await broker.read('deleted', { unavailableAfterMs: 300 });
+    await driven.until(() => driven.values.length === 1);
+    await broker.writer.deleteTopic('deleted');
+    expect(await driven.untilFailed()).toMatchObject({ code: 'KAF-007' });
   });
 
   it('of a topic that was made anew is another topic', async () => {

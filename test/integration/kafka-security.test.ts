@@ -15,6 +15,7 @@ import { alterUserScramCredentialsV0, Connection } from '@platformatic/kafka';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Kafka, startKafka } from '../../scripts/services/kafka.ts';
 import { SERVICE_SETUP_MS } from '../../scripts/services/service.ts';
+import { sleep, systemClock } from '../../src/common/clock.ts';
 import { fromString, type KafkaProperties, kafkaSource } from '../../src/connectors/kafka/kafka.ts';
 import { type Certificates, makeCertificates } from '../support/certificates.ts';
 import { DrivenSource } from '../support/driven-source.ts';
@@ -60,6 +61,7 @@ beforeAll(async () => {
       'ssl.truststore.location': certificates.ca,
       'listener.name.mutual.ssl.client.auth': 'required',
       'sasl.enabled.mechanisms': 'PLAIN,SCRAM-SHA-256,SCRAM-SHA-512',
+      'listener.name.sasl.connections.max.reauth.ms': '1000',
       ...Object.fromEntries(
         ['sasl', 'both'].flatMap((listener) => [
           [`listener.name.${listener}.plain.sasl.jaas.config`, plainUsers],
@@ -150,6 +152,34 @@ describe('credentials', () => {
       'default.api.timeout.ms': 600_000,
     };
     expect(await failure('SASL', properties)).toMatchObject({ code: 'KAF-004', kind: 'invalid' });
+  });
+
+  it('are shown again and again where the broker wants it, and nothing is lost', async () => {
+    await kafka.createTopic('renewed');
+    const writer = await KafkaWriter.connect(kafka.bootstrap);
+    const source = kafkaSource({
+      brokers: kafka.listeners['SASL'] ?? '',
+      topics: 'renewed',
+      deserializer: fromString(),
+      properties: {
+        'security.protocol': 'SASL_PLAINTEXT',
+        'sasl.mechanism': 'SCRAM-SHA-256',
+        'sasl.jaas.config': jaas(SCRAM_MODULE),
+      },
+    });
+    const driven = await new DrivenSource(source, 1).start();
+    const values: string[] = [];
+    // Some sessions long.
+    const endMs = systemClock.monotonicMs() + 3_500;
+    while (systemClock.monotonicMs() < endMs) {
+      values.push(`value ${values.length}`);
+      await writer.write({ topic: 'renewed', values: values.slice(-1) });
+      await sleep(systemClock, 20);
+    }
+    await driven.until(() => driven.values.length >= values.length);
+    expect(driven.values).toEqual(values);
+    await driven.stop();
+    await writer.close();
   });
 
   it('that are missing end in an error that says where to look', async () => {

@@ -59,8 +59,20 @@ export class BrokerLink {
     }
   }
 
+  /**
+   * Whether it can be used. Waits while the library shows the credentials again, as a broker may want it
+   * from time to time: a request in the middle of that is refused.
+   */
+  async isUsable(): Promise<boolean> {
+    if (this.connection.status === 'reauthenticating') {
+      await this.connection.ready().catch(() => undefined);
+    }
+    return this.isOpen;
+  }
+
   get isOpen(): boolean {
-    return this.#isOpen && this.connection.isConnected();
+    const { status } = this.connection;
+    return this.#isOpen && status !== 'closing' && status !== 'closed' && status !== 'error';
   }
 
   /** The highest version of an API that the broker has; -1: none. */
@@ -68,12 +80,7 @@ export class BrokerLink {
     return this.#versions.get(apiKey) ?? -1;
   }
 
-  async close(): Promise<void> {
-    this.#isOpen = false;
-    await this.connection.close();
-  }
-
-  /** At once; requests under way fail. */
+  /** At once; requests under way fail. A broker needs no farewell. */
   destroy(): void {
     this.#isOpen = false;
     const { socket } = this.connection as { readonly socket?: { destroy(): void } };

@@ -16,17 +16,21 @@ export interface Fault {
 const TLS_CODES =
   /^(ERR_TLS|ERR_SSL|ERR_OSSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA|EPROTO)/;
 
-/** Retriable here, although the library says no: a transaction coordinator or leader that is not up yet. */
+/**
+ * Retriable here, although the library says no. `ILLEGAL_SASL_STATE`: the request came while credentials
+ * were shown again; nothing was done.
+ */
 const ALSO_RETRIABLE = new Set([
   'UNKNOWN_LEADER_EPOCH',
   'FENCED_LEADER_EPOCH',
   'BROKER_NOT_AVAILABLE',
+  'ILLEGAL_SASL_STATE',
 ]);
 
 export function faultOf(error: unknown): Fault {
   const all = [...flat(error)];
   const refused = all.flatMap((one) => apiErrorIn(one));
-  if (refused.some((name) => /^SASL_|_SASL_/.test(name))) {
+  if (refused.some((name) => /^SASL_|^UNSUPPORTED_SASL_/.test(name))) {
     return {
       kind: 'authentication',
       apiError: refused[0],

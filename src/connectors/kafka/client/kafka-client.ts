@@ -204,7 +204,10 @@ export class KafkaClient {
     this.#closed = true;
     const links = [...this.#links.values()];
     this.#links.clear();
-    for (const link of links) await link.then((open) => open.close()).catch(() => undefined);
+    for (const link of links) {
+      // One that is still being opened may take its time: nobody waits for it.
+      link.then((open) => open.destroy()).catch(() => undefined);
+    }
   }
 
   /** Those who want to know the same at the same time ask once. */
@@ -279,7 +282,8 @@ export class KafkaClient {
     const { access, world, clientId } = this.#options;
     for (let link = this.#links.get(key); link !== undefined; link = this.#links.get(key)) {
       const kept = await link;
-      if (kept.isOpen) return kept;
+      if (await kept.isUsable()) return kept;
+      kept.destroy();
       if (this.#links.get(key) === link) this.#links.delete(key);
     }
     if (this.#closed) throw new ProtocolError('NETWORK_EXCEPTION');
