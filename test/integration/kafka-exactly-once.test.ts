@@ -155,18 +155,18 @@ class Counts {
   }
 
   async expectNothingMissing(): Promise<void> {
-    const until = performance.now() + SETTLE_MS;
+    const until = systemClock.monotonicMs() + SETTLE_MS;
     const values = async (): Promise<number> =>
       new Set((await this.seen()).map((one) => one.split('=')[0])).size;
-    while ((await values()) < this.#written && performance.now() < until) {
+    while ((await values()) < this.#written && systemClock.monotonicMs() < until) {
       await sleep(systemClock, 100);
     }
     expect(await values()).toBe(this.#written);
   }
 
   async expectAll(what: string, job: NodeProcess): Promise<void> {
-    const until = performance.now() + SETTLE_MS;
-    while ((await this.seen()).length < this.#written && performance.now() < until) {
+    const until = systemClock.monotonicMs() + SETTLE_MS;
+    while ((await this.seen()).length < this.#written && systemClock.monotonicMs() < until) {
       await sleep(systemClock, 100);
     }
     const seen = await this.expectPart(what);
@@ -269,9 +269,9 @@ describe('output that was lost', () => {
     expect(await counts.seen()).toEqual([]);
     const ends = (isolation: 'read_committed' | 'read_uncommitted'): Promise<number> =>
       endOf(kafka.bootstrap, counts.output, isolation);
-    const until = performance.now() + SETTLE_MS;
+    const until = systemClock.monotonicMs() + SETTLE_MS;
     while ((await ends('read_committed')) < (await ends('read_uncommitted'))) {
-      expect(performance.now()).toBeLessThan(until);
+      expect(systemClock.monotonicMs()).toBeLessThan(until);
       await sleep(systemClock, 200);
     }
     const ended = await counts.start(1, options).ended;

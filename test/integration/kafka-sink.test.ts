@@ -410,7 +410,7 @@ describe('records', () => {
     });
     const writer = sink.writer({ world, uid: 'x', subtask: 0, parallelism: 1, writerId: 'w' });
     await writer.open?.();
-    await writeAll(writer as SinkWriter<Numbered, OpenTransaction>, range(0, 3));
+    await writeAll(writer, range(0, 3));
     await writer.prepareCommit(1, 'checkpoint');
     await writer.close();
     const records = await recordsOf(kafka.bootstrap, topic);

@@ -2,7 +2,6 @@
  * What a topic holds, for tests: fetched by hand with the rules of Java's consumer, so that neither the
  * source nor a library's consumer is trusted with the answer.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   Connection,
   fetchV16,
@@ -11,6 +10,7 @@ import {
   NetworkError,
   ResponseError,
 } from '@platformatic/kafka';
+import { sleep, systemClock } from '../../src/common/clock.ts';
 
 export interface TopicRecord {
   readonly partition: number;
@@ -93,7 +93,7 @@ async function whenLed<R>(read: () => Promise<R>): Promise<R> {
     } catch (error) {
       const mayPass = error instanceof ResponseError || error instanceof NetworkError;
       if (!mayPass || tries === TRIES_MAX) throw error;
-      await delay(LOOK_MS);
+      await sleep(systemClock, LOOK_MS);
     }
   }
 }

@@ -64,7 +64,7 @@ export class KafkaProducer {
   #isPumping = false;
   #room: Deferred<void> | undefined;
   readonly #failed = deferred<never>();
-  #failure: unknown;
+  #failure: Error | undefined;
   #isClosed = false;
 
   constructor(options: ProducerOptions) {
@@ -397,8 +397,8 @@ export class KafkaProducer {
 
   #fail(error: unknown): void {
     if (this.#failure !== undefined || this.#isClosed) return;
-    this.#failure = error;
-    this.#failed.reject(error);
+    this.#failure = error instanceof Error ? error : new TypeError(String(error));
+    this.#failed.reject(this.#failure);
   }
 }
 

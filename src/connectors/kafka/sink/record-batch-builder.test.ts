@@ -93,7 +93,7 @@ describe('a batch of records', () => {
           maxTimestamp: BigInt(Math.max(...records.map((one) => one.timestampMs))),
         });
         const read = batch?.records.map((record) => ({
-          timestampMs: Number((batch.firstTimestamp as bigint) + record.timestampDelta),
+          timestampMs: Number(batch.firstTimestamp + record.timestampDelta),
           key: record.key === null ? null : record.key.toString('latin1'),
           value: record.value === null ? null : record.value.toString('latin1'),
           headers: record.headers.map(([name, value]) => [

@@ -55,10 +55,3 @@ export function stepTransaction(
       return state.kind === 'prepared' ? state : { kind: 'ended' };
   }
 }
-
-/** Whether the broker must be told to abort when this state is closed. */
-export function abortsAtClose(
-  state: TransactionState,
-): state is TransactionState & { kind: 'open' } {
-  return state.kind === 'open';
-}
