@@ -33,8 +33,7 @@ export interface SinkRollback {
   readonly place: string;
   /** Undefined: there is nothing to take back. */
   readonly change:
-    | { readonly from: string; readonly to: string; readonly rows: number | undefined }
-    | undefined;
+    { readonly from: string; readonly to: string; readonly rows: number | undefined } | undefined;
   /** May be called again, also by another process: what is done already is left as it is. */
   apply(): Promise<void>;
 }

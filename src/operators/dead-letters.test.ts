@@ -196,7 +196,9 @@ describe('a call of asyncMap that fails', () => {
       harness
         .takeAll()
         .map((one) =>
-          one.kind === 'side' ? (one.value as DeadLetter).errorMessage : 'value' in one && one.value,
+          one.kind === 'side'
+            ? (one.value as DeadLetter).errorMessage
+            : 'value' in one && one.value,
         ),
     ).toEqual(['a', 'at once', 'later', 'b']);
   });

@@ -105,7 +105,9 @@ describe('tidemark dlq', () => {
   });
 
   it('replays each letter once, to a job that is killed on the way', async () => {
-    const dry = JSON.parse(await dlq('replay', place(), '--operator', 'sum', '--dry-run', '--json'));
+    const dry = JSON.parse(
+      await dlq('replay', place(), '--operator', 'sum', '--dry-run', '--json'),
+    );
     expect(dry).toMatchObject({ dryRun: true, chosen: [{ letters: NEGATIVE.length }], done: [] });
     expect(fs.existsSync(`${place()}/replay`)).toBe(false);
 
@@ -139,6 +141,8 @@ describe('tidemark dlq', () => {
       const sum = own.reduce((total, { value }) => total + Number(value), 0);
       expect(sums.filter((row) => row['key'] === key).map(({ value }) => value)).toContain(sum);
     }
-    expect(await dlq('list', place())).toMatch(new RegExp(`sum .* ${NEGATIVE.length} +${NEGATIVE.length} `));
+    expect(await dlq('list', place())).toMatch(
+      new RegExp(`sum .* ${NEGATIVE.length} +${NEGATIVE.length} `),
+    );
   });
 });

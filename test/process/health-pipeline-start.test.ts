@@ -169,7 +169,9 @@ describe('npm start -- --check', () => {
 
   beforeAll(async () => {
     whole = fs.mkdtempSync(path.join(os.tmpdir(), 'tidemark-whole-'));
-    const run = await start(...['--sink', 'files', '--no-kill', '--rate', '0', '--out', whole, '--json']).ended;
+    const run = await start(
+      ...['--sink', 'files', '--no-kill', '--rate', '0', '--out', whole, '--json'],
+    ).ended;
     expect(run, run.stderr).toMatchObject({ code: 0 });
     return () => {
       fs.rmSync(whole, { recursive: true });

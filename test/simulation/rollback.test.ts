@@ -45,7 +45,10 @@ const job = defineJob('rolled', (env) => {
       state.seen.update(count);
       out.emit({ n, key, count });
     })
-    .sinkTo('rows', icebergSink({ catalog: hadoop({ warehouse: '/lake' }), table: 'db.rows', schema: Row }));
+    .sinkTo(
+      'rows',
+      icebergSink({ catalog: hadoop({ warehouse: '/lake' }), table: 'db.rows', schema: Row }),
+    );
 });
 
 const EXPECTED = INPUT.map(({ n, key }, i) => ({

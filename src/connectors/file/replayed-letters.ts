@@ -43,7 +43,11 @@ export function replayedLetters<S extends StandardSchema>(
   { place, operator, watch = WATCH }: ReplayedLettersOptions,
 ): Source<InferOutput<S>, FileSplit, FileEnumeratorState> {
   const source = readFiles<InferOutput<S>>(
-    { path: replayFolder(place, operator), watch: watch === 'none' ? undefined : watch, emptyIsFine: true },
+    {
+      path: replayFolder(place, operator),
+      watch: watch === 'none' ? undefined : watch,
+      emptyIsFine: true,
+    },
     (where) => new FileRecords({ ...where, format: { format: 'json-lines' } }),
     letterHandler(schema),
   );
