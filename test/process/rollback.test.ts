@@ -157,6 +157,7 @@ describe('tidemark rollback', () => {
     ]);
     running.push(repaired);
     give('c', rowsOf(300, 7));
+    expect(await repaired.until(() => repaired.count('starting') > 0)).toBe(true);
     await untilRows(repaired, 'a', 27);
   });
 
