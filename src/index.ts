@@ -211,6 +211,8 @@ export type {
   Committer,
   CommitterContext,
   Sink,
+  SinkRollback,
+  SinkRollbackContext,
   SinkWriter,
   Stamped,
   WriterContext,
