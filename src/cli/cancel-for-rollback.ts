@@ -20,7 +20,11 @@ interface Running {
  * @returns Whether there was something to cancel.
  * @throws {EngineError} `CLI-086` (`invalid`), `CLI-087` (`unavailable`), and those of a service.
  */
-export async function cancelForRollback(plan: RollbackPlan, mayCancel: boolean): Promise<boolean> {
+export async function cancelForRollback(
+  plan: RollbackPlan,
+  mayCancel: boolean,
+  fence: () => Promise<unknown>,
+): Promise<boolean> {
   const { record, head } = plan;
   const { doesNotEnd, jobStillRuns } = await import('../cluster/rollback/rollback-errors.ts');
   const running = await find(plan);
@@ -35,11 +39,6 @@ export async function cancelForRollback(plan: RollbackPlan, mayCancel: boolean):
     await sleep(systemClock, LOOK_MS);
   }
   return true;
-}
-
-interface Running {
-  readonly cancel: () => Promise<void>;
-  readonly isThere: () => Promise<boolean>;
 }
 
 /** A job of this user's service, or one that a `tidemark run` of this machine leads. */

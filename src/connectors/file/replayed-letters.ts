@@ -67,6 +67,6 @@ function letterHandler<S extends StandardSchema>(schema: S): RowHandler<InferOut
       throw invalidRow(file, row, reason, letter.record);
     }
     const timestampMs = letter.eventTime === null ? undefined : Date.parse(letter.eventTime);
-    return out.emit(result.value as InferOutput<S>, file, timestampMs);
+    return out.emit(result.value, file, timestampMs);
   };
 }
