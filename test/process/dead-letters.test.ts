@@ -8,6 +8,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { tableRows } from '../../scripts/start/table-rows.ts';
 import { finishedFiles } from '../support/finished-lines.ts';
 import {
   runTidemark,
@@ -83,6 +84,11 @@ describe('tidemark dlq', () => {
     expect(one.trim().split('\n')).toHaveLength(UNPARSED.length + 1);
   });
 
+  it('is about letters that any sink can take, such as a table', async () => {
+    const rows = await tableRows(`${root}/out/lake`, 'ops.dead_letters');
+    expect(byId(rows)).toEqual(byId(lines('dlq')));
+  });
+
   it('shows where a letter comes from', async () => {
     const letter = lines('dlq').find(({ operator }) => operator === 'parse');
     const text = await dlq('show', place(), String(letter?.['id']));
@@ -146,3 +152,7 @@ describe('tidemark dlq', () => {
     );
   });
 });
+
+function byId(letters: readonly unknown[]): unknown[] {
+  return (letters as { id: string }[]).toSorted((a, b) => (a.id < b.id ? -1 : 1));
+}
