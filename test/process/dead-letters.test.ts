@@ -9,6 +9,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tableRows } from '../../scripts/start/table-rows.ts';
+import { sleep, systemClock } from '../../src/common/clock.ts';
 import { finishedFiles } from '../support/finished-lines.ts';
 import {
   runTidemark,
@@ -18,6 +19,7 @@ import {
 } from '../support/tidemark-process.ts';
 
 const JOB = 'test/process/jobs/letters.ts';
+const LOOK_MS = 50;
 const ROWS = Array.from({ length: 40 }, (_, n) => ({
   n,
   key: `k${n % 3}`,
@@ -35,6 +37,10 @@ beforeAll(async () => {
   const job = start();
   const wanted = UNPARSED.length + NEGATIVE.length;
   expect(await job.until(() => lines('dlq').length >= wanted)).toBe(true);
+  // The same checkpoint, and another commit.
+  while ((await tableRows(`${root}/out/lake`, 'ops.dead_letters')).length < wanted) {
+    await sleep(systemClock, LOOK_MS);
+  }
   await job.kill('SIGKILL');
 });
 
