@@ -371,9 +371,8 @@ export class DataStream<T> {
    * @throws {EngineError} `API-010`, `API-015`, `API-020` (`invalid`)
    */
   setParallelism(parallelism: number): DataStream<T> {
-    const { builder } = this.#parts;
     const operator = ownOperator(this.#parts, 'setParallelism', { parallelism });
-    builder.setParallelism(operator, parallelism);
+    this.#parts.builder.setParallelism(operator, parallelism);
     return new DataStream(this.#parts);
   }
 
@@ -387,12 +386,11 @@ export class DataStream<T> {
    *
    * @returns The same stream.
    * @throws {EngineError} `DLQ-001`, `API-015`, `API-020` (`invalid`)
-   * @example `rows.map('parse', (row) => JSON.parse(row.text)).onError('dead-letter')`
+   * @example `rows.map('parse', (row) => JSON.parse(row.amount) as unknown).onError('dead-letter')`
    */
   onError(onError: OnError): DataStream<T> {
-    const { builder } = this.#parts;
     const operator = ownOperator(this.#parts, 'onError', { onError });
-    builder.setOnError(operator, onError);
+    this.#parts.builder.setOnError(operator, onError);
     return new DataStream(this.#parts);
   }
 

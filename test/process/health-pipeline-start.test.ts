@@ -66,7 +66,7 @@ describe('npm start', () => {
   it('kills the whole job, lets it resume, and balances the books', async () => {
     const out = `${root}/out`;
     const run = await start(
-      ...['--sink', 'files', '--victim', 'job', '--rate', '20000', '--out', out],
+      ...['--sink', 'files', '--victim', 'job', '--rate', '9000', '--out', out],
       ...settings({ 'execution.checkpointing.interval': '200ms' }),
     ).ended;
 

@@ -27,12 +27,17 @@ const WATCH: WatchOptions = { everyMs: 1_000 };
  * is replayed if the source is given `idlenessMs`, as below.
  *
  * ```ts
+ * const Line = z.object({ text: z.string() });
  * const replayed = env.fromSource(
  *   'replayed',
- *   replayedLetters(Row, { place: 'out/dlq', operator: 'parse' }),
+ *   replayedLetters(Line, { place: 'out/dlq', operator: 'parse' }),
  *   monotonous(undefined, { idlenessMs: 1 }),
  * );
- * rows.union(replayed).map('parse', Reading, parse).onError('dead-letter');
+ * env
+ *   .fromSource('lines', files('in', Line))
+ *   .union(replayed)
+ *   .map('parse', ({ text }) => JSON.parse(text) as unknown)
+ *   .onError('dead-letter');
  * ```
  *
  * @param schema Of the records. One that does not fit any more fails the job.
