@@ -50,6 +50,7 @@ const seed = Number(process.env['SEED'] ?? randomInt(systemRandom, 2 ** 31));
 let root: string;
 let python: string;
 let kafka: Kafka;
+let job: NodeProcess | undefined;
 let catalog: IcebergRest;
 
 beforeAll(async () => {
@@ -70,6 +71,8 @@ beforeAll(async () => {
 }, SERVICE_SETUP_MS);
 
 afterAll(async () => {
+  for (const pid of job === undefined ? [] : taskManagersOf(job)) killIfThere(pid);
+  await job?.kill('SIGKILL');
   await kafka.stop();
   await catalog.stop();
   fs.rmSync(root, { recursive: true });
@@ -134,24 +137,25 @@ it(
   `sees each reading once through ${KILLS} kills (SEED=${seed})`,
   async () => {
     const random = seededRandom(seed);
-    let job = start(RATE, 2);
+    job = start(RATE, 2);
     let before = '';
     for (let kill = 1; kill <= KILLS; kill += 1) {
       const victim = VICTIMS[(kill - 1) % VICTIMS.length] ?? 'broker';
       const what = `SEED=${seed}, kill ${kill}, ${victim}`;
-      const goal = job.count('checkpoint-completed') + 1 + randomInt(random, 4);
-      const hasCome = await job.until(() => job.count('checkpoint-completed') >= goal);
+      const running: NodeProcess = job;
+      const goal = running.count('checkpoint-completed') + 1 + randomInt(random, 4);
+      const hasCome = await running.until(() => running.count('checkpoint-completed') >= goal);
       expect(hasCome, `${what}: ended before`).toBe(true);
       if (victim === 'broker') {
         await kafka.kill();
         kafka = await startKafka({ folder: `${root}/broker` });
       } else if (victim === 'JobManager') {
-        await job.kill('SIGKILL');
+        await running.kill('SIGKILL');
         job = start(RATE, 1 + randomInt(random, 3));
       } else {
-        const pids = taskManagersOf(job);
+        const pids = taskManagersOf(running);
         const pid = pids[randomInt(random, pids.length)];
-        if (pid !== undefined) process.kill(pid, 'SIGKILL');
+        if (pid !== undefined) killIfThere(pid);
       }
       const { folder } = look(`look-${kill}`);
       const check = runReference('check', DATA, folder, '--subset');
@@ -184,4 +188,13 @@ it(
 function javaCount(name: string): number {
   const lines = readWithJava(['rest', catalog.uri, `health.${name}`]);
   return Number(lines.find(([what]) => what === 'rows')?.[1]);
+}
+
+/** It may have gone by itself, and nobody has told of it yet. */
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'ESRCH' });
+  }
 }
