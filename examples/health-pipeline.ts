@@ -46,7 +46,10 @@ const HealthSettings = z.object({
   cgm: z.string().default('examples/data/CGM.csv.gz').describe('readings of the glucose monitor'),
   bike: z.string().default('examples/data/cycling.csv.gz').describe('one bicycle ride'),
   rate: z.number().min(0).default(0).describe('rows per second of each input, 0 for no limit'),
-  source: z.enum(['files', 'kafka']).default('files').describe('what is read: cgm and bike, or topics'),
+  source: z
+    .enum(['files', 'kafka'])
+    .default('files')
+    .describe('what is read: cgm and bike, or topics'),
   brokers: z.string().default('localhost:9092').describe('brokers of Kafka'),
   topics: z
     .string()

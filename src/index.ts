@@ -212,6 +212,8 @@ export type {
   CommitterContext,
   Sink,
   PreflightContext,
+  SinkRollback,
+  SinkRollbackContext,
   SinkWriter,
   Stamped,
   WriterContext,

@@ -36,6 +36,7 @@ import {
   describeParts,
   edgesOf,
   keyedEdgesOf,
+  ownOperator,
   requireNoStates,
   requireSameJob,
   schemaAnd,
@@ -370,14 +371,8 @@ export class DataStream<T> {
    * @throws {EngineError} `API-010`, `API-015`, `API-020` (`invalid`)
    */
   setParallelism(parallelism: number): DataStream<T> {
-    const { builder, operator } = this.#parts;
-    if (operator === undefined) {
-      throw new EngineError('API-020', 'invalid', 'this stream has no operator of its own', {
-        details: { stream: describeParts(this.#parts), parallelism },
-        hint: 'Call setParallelism on the stream that the operator returned.',
-      });
-    }
-    builder.setParallelism(operator, parallelism);
+    const operator = ownOperator(this.#parts, 'setParallelism', { parallelism });
+    this.#parts.builder.setParallelism(operator, parallelism);
     return new DataStream(this.#parts);
   }
 
@@ -391,17 +386,11 @@ export class DataStream<T> {
    *
    * @returns The same stream.
    * @throws {EngineError} `DLQ-001`, `API-015`, `API-020` (`invalid`)
-   * @example `rows.map('parse', (row) => JSON.parse(row.text)).onError('dead-letter')`
+   * @example `rows.map('parse', (row) => JSON.parse(row.amount) as unknown).onError('dead-letter')`
    */
   onError(onError: OnError): DataStream<T> {
-    const { builder, operator } = this.#parts;
-    if (operator === undefined) {
-      throw new EngineError('API-020', 'invalid', 'this stream has no operator of its own', {
-        details: { stream: describeParts(this.#parts), onError },
-        hint: 'Call onError on the stream that the operator returned.',
-      });
-    }
-    builder.setOnError(operator, onError);
+    const operator = ownOperator(this.#parts, 'onError', { onError });
+    this.#parts.builder.setOnError(operator, onError);
     return new DataStream(this.#parts);
   }
 

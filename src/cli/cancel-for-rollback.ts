@@ -16,18 +16,21 @@ interface Running {
  * Makes sure that nothing of the job runs any more.
  *
  * @param mayCancel Else a job that runs is refused.
+ * @param fence Called before it is cancelled.
  * @returns Whether there was something to cancel.
  * @throws {EngineError} `CLI-086` (`invalid`), `CLI-087` (`unavailable`), and those of a service.
  */
 export async function cancelForRollback(
   plan: RollbackPlan,
   mayCancel: boolean,
+  fence: () => Promise<unknown>,
 ): Promise<boolean> {
   const { record, head } = plan;
   const { doesNotEnd, jobStillRuns } = await import('../cluster/rollback/rollback-errors.ts');
   const running = await find(plan);
   if (running === undefined) return false;
   if (!mayCancel) throw jobStillRuns(record.jobName, head.owner);
+  await fence();
   await running.cancel();
   const { sleep, systemClock } = await import('../common/clock.ts');
   const untilMs = systemClock.monotonicMs() + END_MS_MAX;
@@ -36,11 +39,6 @@ export async function cancelForRollback(
     await sleep(systemClock, LOOK_MS);
   }
   return true;
-}
-
-interface Running {
-  readonly cancel: () => Promise<void>;
-  readonly isThere: () => Promise<boolean>;
 }
 
 /** A job of this user's service, or one that a `tidemark run` of this machine leads. */

@@ -71,7 +71,8 @@ export function noServiceForJobs(): EngineError {
 }
 
 export function noSuchLetter(id: string, found: number, place: string): EngineError {
-  const what = found === 0 ? 'there is no such dead letter' : 'several dead letters are meant by this';
+  const what =
+    found === 0 ? 'there is no such dead letter' : 'several dead letters are meant by this';
   return new EngineError('CLI-080', 'invalid', what, {
     details: { id, found, place },
     hint: 'Give an id, or the end of one that fits only one, as tidemark dlq list --ids shows them.',

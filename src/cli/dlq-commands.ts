@@ -56,7 +56,10 @@ function filtered(command: Command): Command {
   return command
     .option('--operator <uid>', 'only those of this operator')
     .option('--error <name>', "only those with this error's class or code")
-    .option('--since <time>', 'only those that failed then or later: 2026-01-31T12:00Z, or 2h ago: 2h')
+    .option(
+      '--since <time>',
+      'only those that failed then or later: 2026-01-31T12:00Z, or 2h ago: 2h',
+    )
     .option('--until <time>', 'only those that failed before then')
     .option('--json', 'print the answer as JSON lines, for programs');
 }

@@ -45,7 +45,11 @@ const UNITS: Readonly<Record<string, number>> = {
 };
 
 /** A time as people give it on the command line. @throws {EngineError} `CLI-082` */
-export function timeOf(option: string, text: string | undefined, nowMs: number): number | undefined {
+export function timeOf(
+  option: string,
+  text: string | undefined,
+  nowMs: number,
+): number | undefined {
   if (text === undefined) return undefined;
   const ago = /^(\d+)\s*([smhd])$/.exec(text);
   if (ago !== null) return nowMs - Number(ago[1]) * (UNITS[ago[2] ?? ''] ?? 0);

@@ -52,7 +52,8 @@ async function replay(
 ): Promise<number> {
   const chosen = choose(await lettersAt(place, options));
   if (job !== undefined) await requireWayBack(job, rest, chosen, options);
-  const done: { readonly operator: string; readonly letters: number; readonly path?: string }[] = [];
+  const done: { readonly operator: string; readonly letters: number; readonly path?: string }[] =
+    [];
   if (options.dryRun !== true) {
     const { defaultWorld } = await import('../cluster/run-job.ts');
     const { writeReplay } = await import('../connectors/file/dead-letter-files.ts');

@@ -44,7 +44,7 @@ async function rollBack(
 ): Promise<number> {
   const { defaultWorld: world, thisProcess: owner } = await import('../cluster/run-job.ts');
   const { planRollback } = await import('../cluster/rollback/plan-rollback.ts');
-  const { performRollback } = await import('../cluster/rollback/perform-rollback.ts');
+  const { leadJob, performRollback } = await import('../cluster/rollback/perform-rollback.ts');
   const { cancelForRollback } = await import('./cancel-for-rollback.ts');
   const beforeMs = timeOf('--before', options.before, world.clock.wallMs()) ?? 0;
   const { graph, store, openStore } = await loadJob(file, rest, options);
@@ -56,9 +56,12 @@ async function rollBack(
     terminal.say('Nothing was changed.');
     return EXIT.done;
   }
-  const canceled = await cancelForRollback(plan, options.cancel === true);
+  const leader = { store, world, owner };
+  const canceled = await cancelForRollback(plan, options.cancel === true, () =>
+    leadJob(plan, leader),
+  );
   // Until it was gone it may have completed and committed more.
-  await performRollback(canceled ? await planRollback(given) : plan, { store, world, owner });
+  await performRollback(canceled ? await planRollback(given) : plan, leader);
   const how = canceled ? 'The job was cancelled and is' : 'The job is';
   terminal.say(`${how} back at checkpoint ${plan.to.checkpointId}.`);
   return EXIT.done;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { DeadLetter } from '../contracts/dead-letter.ts';
+import { systemClock } from '../common/clock.ts';
 import { EngineError } from '../common/errors.ts';
 import type { KeyedProcessFunction } from '../contracts/functions.ts';
 import type { OutputTag } from '../contracts/output.ts';
@@ -22,7 +23,7 @@ const box: ValueStateDescriptor<Box> = {
   serializer: serializerOf({
     kind: 'object',
     fields: [{ name: 'n', type: { kind: 'float64' }, optional: false }],
-  }) as never,
+  }),
   defaultValue: undefined,
 };
 const late: OutputTag<string> = { kind: 'output-tag', id: 'late' };
@@ -86,7 +87,7 @@ describe('a record on which a function throws', () => {
               out.emit([value, timestamp]);
               out.emitAt('later', 99);
               side(late, 'aside');
-              if (value === 'bad') throw new Error('bad');
+              if (value === 'bad') throw new TypeError('bad');
             },
           },
           true,
@@ -112,7 +113,7 @@ describe('a record on which a function throws', () => {
         current.n += n % 100;
         timers.eventTime(n);
         if (n % 2 === 0) state.box.update(current);
-        if (n % 10 === 9) throw new Error('nine');
+        if (n % 10 === 9) throw new TypeError('nine');
       },
       onTimer: (timestampMs) => {
         fired.push(timestampMs);
@@ -132,11 +133,13 @@ describe('a record on which a function throws', () => {
   test('tells its key', async () => {
     const harness = await keyed({
       processElement() {
-        throw new Error('always');
+        throw new RangeError('always');
       },
     });
     harness.element(700, 0);
-    expect(lettersOf(harness)).toMatchObject([{ key: '7', record: '700', errorName: 'Error' }]);
+    expect(lettersOf(harness)).toMatchObject([
+      { key: '7', record: '700', errorName: 'RangeError' },
+    ]);
   });
 
   test('fails the task all the same if the cause is not the record', async () => {
@@ -185,18 +188,20 @@ describe('a call of asyncMap that fails', () => {
 
   test('is a letter, in its turn', async () => {
     const harness = await open((value) => {
-      if (value === 'throws') throw new Error('at once');
-      return value === 'rejects' ? Promise.reject(new Error('later')) : Promise.resolve(value);
+      if (value === 'throws') throw new TypeError('at once');
+      return value === 'rejects' ? Promise.reject(new TypeError('later')) : Promise.resolve(value);
     });
     for (const value of ['a', 'throws', 'rejects', 'b']) harness.element(value, 1);
-    await new Promise((resolve) => setImmediate(resolve));
+    await settled();
     harness.runMail();
 
     expect(
       harness
         .takeAll()
         .map((one) =>
-          one.kind === 'side' ? (one.value as DeadLetter).errorMessage : 'value' in one && one.value,
+          one.kind === 'side'
+            ? (one.value as DeadLetter).errorMessage
+            : 'value' in one && one.value,
         ),
     ).toEqual(['a', 'at once', 'later', 'b']);
   });
@@ -214,8 +219,15 @@ describe('a call of asyncMap that fails', () => {
     harness.runMail();
     expect(lettersOf(harness)).toMatchObject([{ errorName: 'EngineError', errorCode: 'OPR-105' }]);
     answer('too late');
-    await new Promise((resolve) => setImmediate(resolve));
+    await settled();
     harness.runMail();
     expect(harness.takeAll()).toEqual([]);
   });
 });
+
+/** All that was resolved has been told. */
+function settled(): Promise<void> {
+  return new Promise((resolve) => {
+    systemClock.turn(resolve);
+  });
+}

@@ -173,11 +173,7 @@ class GuardedMap implements MapState<unknown, unknown> {
   readonly #log: UndoLog;
   readonly #serializer: Serializer<unknown>;
 
-  constructor(
-    state: MapState<unknown, unknown>,
-    log: UndoLog,
-    serializer: Serializer<unknown>,
-  ) {
+  constructor(state: MapState<unknown, unknown>, log: UndoLog, serializer: Serializer<unknown>) {
     this.#state = state;
     this.#log = log;
     this.#serializer = serializer;
@@ -202,7 +198,8 @@ class GuardedMap implements MapState<unknown, unknown> {
   }
 
   *entries(): IterableIterator<[unknown, unknown]> {
-    for (const [key, value] of this.#state.entries()) yield [key, copyWith(this.#serializer, value)];
+    for (const [key, value] of this.#state.entries())
+      yield [key, copyWith(this.#serializer, value)];
   }
 
   keys(): IterableIterator<unknown> {

@@ -34,9 +34,7 @@ export class HeapReducingState<T> implements ReducingState<T>, SavableState {
   }
 }
 
-export class HeapAggregatingState<In, Acc, Out>
-  implements AggregatingState<In, Out>, SavableState
-{
+export class HeapAggregatingState<In, Acc, Out> implements AggregatingState<In, Out>, SavableState {
   readonly #cell: StateCell<Acc>;
   readonly #descriptor: AggregatingStateDescriptor<In, Acc, Out>;
 

@@ -1,7 +1,7 @@
 /*
  * Goal: the main job reads a real broker and writes to a real catalog, and whatever is killed (TaskManagers,
  * the JobManager, the broker), PyIceberg, DuckDB and Java's Iceberg see each reading once, at every moment
- * that they look.
+ * that they look; and a rollback takes all of it back to one moment.
  * Method: the rows of both files are published as JSON; the job reads the topics while its processes and
  * the broker are killed with kill -9 at random moments. After each kill PyIceberg and DuckDB read the
  * tables, and test/reference/health_pipeline.py, which knows nothing of all this, says what may be there.
@@ -20,6 +20,7 @@ import {
 } from '../../scripts/services/iceberg-rest.ts';
 import { type Kafka, startKafka } from '../../scripts/services/kafka.ts';
 import { SERVICE_SETUP_MS } from '../../scripts/services/service.ts';
+import { systemClock } from '../../src/common/clock.ts';
 import { randomInt, systemRandom } from '../../src/common/random.ts';
 import { CsvParser } from '../../src/formats/csv-parser.ts';
 import { parseAll } from '../../src/formats/parse-all.ts';
@@ -49,6 +50,7 @@ const seed = Number(process.env['SEED'] ?? randomInt(systemRandom, 2 ** 31));
 let root: string;
 let python: string;
 let kafka: Kafka;
+let job: NodeProcess | undefined;
 let catalog: IcebergRest;
 
 beforeAll(async () => {
@@ -69,19 +71,27 @@ beforeAll(async () => {
 }, SERVICE_SETUP_MS);
 
 afterAll(async () => {
+  for (const pid of job === undefined ? [] : taskManagersOf(job)) killIfThere(pid);
+  await job?.kill('SIGKILL');
   await kafka.stop();
   await catalog.stop();
   fs.rmSync(root, { recursive: true });
 });
 
 function start(rate: number, parallelism: number): NodeProcess {
+  return command('run', ['-p', String(parallelism)], rate);
+}
+
+/** The same job file as everywhere, with other settings. */
+function command(name: string, options: readonly string[], rate: number): NodeProcess {
   return startTidemark(
     [
-      ...['run', 'examples/health-pipeline.ts', '--json', '-p', String(parallelism)],
+      ...[name, 'examples/health-pipeline.ts', '--json', ...options],
       ...settings({
         'execution.checkpointing.dir': `${root}/checkpoints`,
         'execution.checkpointing.interval': '300ms',
         'execution.checkpointing.min-pause': '0',
+        'execution.checkpointing.num-retained': '1000',
         'taskmanager.numberOfTaskSlots': '1',
         'restart-strategy.fixed-delay.attempts': '1000',
         'restart-strategy.fixed-delay.delay': '100 ms',
@@ -110,10 +120,10 @@ function taskManagersOf(job: NodeProcess): number[] {
 }
 
 /** What PyIceberg sees, and DuckDB too, as the lines that the reference checks. */
-function look(name: string): { readonly counts: unknown; readonly folder: string } {
+function look(name: string): { readonly counts: typeof ROWS; readonly folder: string } {
   const folder = `${root}/${name}`;
   const program = `${REPOSITORY}/test/reference/health_tables.py`;
-  const counts: unknown = JSON.parse(run(python, [program, catalog.uri, folder]));
+  const counts = JSON.parse(run(python, [program, catalog.uri, folder])) as typeof ROWS;
   const letters = `${folder}/dlq/rows.jsonl`;
   let text = fs.readFileSync(letters, 'utf8');
   for (const [topic, file] of Object.entries(TOPICS)) {
@@ -127,29 +137,40 @@ it(
   `sees each reading once through ${KILLS} kills (SEED=${seed})`,
   async () => {
     const random = seededRandom(seed);
-    let job = start(RATE, 2);
+    job = start(RATE, 2);
+    let before = '';
     for (let kill = 1; kill <= KILLS; kill += 1) {
       const victim = VICTIMS[(kill - 1) % VICTIMS.length] ?? 'broker';
       const what = `SEED=${seed}, kill ${kill}, ${victim}`;
-      const goal = job.count('checkpoint-completed') + 1 + randomInt(random, 4);
-      const hasCome = await job.until(() => job.count('checkpoint-completed') >= goal);
+      const running: NodeProcess = job;
+      const goal = running.count('checkpoint-completed') + 1 + randomInt(random, 4);
+      const hasCome = await running.until(() => running.count('checkpoint-completed') >= goal);
       expect(hasCome, `${what}: ended before`).toBe(true);
       if (victim === 'broker') {
         await kafka.kill();
         kafka = await startKafka({ folder: `${root}/broker` });
       } else if (victim === 'JobManager') {
-        await job.kill('SIGKILL');
+        await running.kill('SIGKILL');
         job = start(RATE, 1 + randomInt(random, 3));
       } else {
-        const pids = taskManagersOf(job);
+        const pids = taskManagersOf(running);
         const pid = pids[randomInt(random, pids.length)];
-        if (pid !== undefined) process.kill(pid, 'SIGKILL');
+        if (pid !== undefined) killIfThere(pid);
       }
       const { folder } = look(`look-${kill}`);
       const check = runReference('check', DATA, folder, '--subset');
       expect(check, `${what}: ${check.stderr}`).toMatchObject({ code: 0 });
+      if (before === '') before = new Date(systemClock.wallMs()).toISOString();
     }
     await job.kill('SIGKILL');
+
+    // Back to one of the first checkpoints: offsets in the topics, state, and three tables of the catalog.
+    const full = look('full');
+    const back = await command('rollback', ['--before', before, '--no-start'], 0).ended;
+    expect(back.code, `SEED=${seed}\n${back.stdout}${back.stderr}`).toBe(0);
+    const early = look('back');
+    expect(early.counts.vitals).toBeLessThan(full.counts.vitals);
+    expect(runReference('check', DATA, early.folder, '--subset')).toMatchObject({ code: 0 });
 
     const last = await start(0, 2).ended;
     expect(last.code, `SEED=${seed}\n${last.stdout}${last.stderr}`).toBe(0);
@@ -167,4 +188,13 @@ it(
 function javaCount(name: string): number {
   const lines = readWithJava(['rest', catalog.uri, `health.${name}`]);
   return Number(lines.find(([what]) => what === 'rows')?.[1]);
+}
+
+/** It may have gone by itself, and nobody has told of it yet. */
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'ESRCH' });
+  }
 }

@@ -8,6 +8,8 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { tableRows } from '../../scripts/start/table-rows.ts';
+import { sleep, systemClock } from '../../src/common/clock.ts';
 import { finishedFiles } from '../support/finished-lines.ts';
 import {
   runTidemark,
@@ -17,6 +19,7 @@ import {
 } from '../support/tidemark-process.ts';
 
 const JOB = 'test/process/jobs/letters.ts';
+const LOOK_MS = 50;
 const ROWS = Array.from({ length: 40 }, (_, n) => ({
   n,
   key: `k${n % 3}`,
@@ -34,6 +37,10 @@ beforeAll(async () => {
   const job = start();
   const wanted = UNPARSED.length + NEGATIVE.length;
   expect(await job.until(() => lines('dlq').length >= wanted)).toBe(true);
+  // The same checkpoint, and another commit.
+  while ((await tableRows(`${root}/out/lake`, 'ops.dead_letters')).length < wanted) {
+    await sleep(systemClock, LOOK_MS);
+  }
   await job.kill('SIGKILL');
 });
 
@@ -83,6 +90,11 @@ describe('tidemark dlq', () => {
     expect(one.trim().split('\n')).toHaveLength(UNPARSED.length + 1);
   });
 
+  it('is about letters that any sink can take, such as a table', async () => {
+    const rows = await tableRows(`${root}/out/lake`, 'ops.dead_letters');
+    expect(byId(rows)).toEqual(byId(lines('dlq')));
+  });
+
   it('shows where a letter comes from', async () => {
     const letter = lines('dlq').find(({ operator }) => operator === 'parse');
     const text = await dlq('show', place(), String(letter?.['id']));
@@ -105,7 +117,9 @@ describe('tidemark dlq', () => {
   });
 
   it('replays each letter once, to a job that is killed on the way', async () => {
-    const dry = JSON.parse(await dlq('replay', place(), '--operator', 'sum', '--dry-run', '--json'));
+    const dry = JSON.parse(
+      await dlq('replay', place(), '--operator', 'sum', '--dry-run', '--json'),
+    );
     expect(dry).toMatchObject({ dryRun: true, chosen: [{ letters: NEGATIVE.length }], done: [] });
     expect(fs.existsSync(`${place()}/replay`)).toBe(false);
 
@@ -139,6 +153,12 @@ describe('tidemark dlq', () => {
       const sum = own.reduce((total, { value }) => total + Number(value), 0);
       expect(sums.filter((row) => row['key'] === key).map(({ value }) => value)).toContain(sum);
     }
-    expect(await dlq('list', place())).toMatch(new RegExp(`sum .* ${NEGATIVE.length} +${NEGATIVE.length} `));
+    expect(await dlq('list', place())).toMatch(
+      new RegExp(`sum .* ${NEGATIVE.length} +${NEGATIVE.length} `),
+    );
   });
 });
+
+function byId(letters: readonly unknown[]): unknown[] {
+  return (letters as { id: string }[]).toSorted((a, b) => (a.id < b.id ? -1 : 1));
+}

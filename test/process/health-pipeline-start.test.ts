@@ -66,7 +66,7 @@ describe('npm start', () => {
   it('kills the whole job, lets it resume, and balances the books', async () => {
     const out = `${root}/out`;
     const run = await start(
-      ...['--sink', 'files', '--victim', 'job', '--rate', '20000', '--out', out],
+      ...['--sink', 'files', '--victim', 'job', '--rate', '9000', '--out', out],
       ...settings({ 'execution.checkpointing.interval': '200ms' }),
     ).ended;
 
@@ -169,7 +169,9 @@ describe('npm start -- --check', () => {
 
   beforeAll(async () => {
     whole = fs.mkdtempSync(path.join(os.tmpdir(), 'tidemark-whole-'));
-    const run = await start(...['--sink', 'files', '--no-kill', '--rate', '0', '--out', whole, '--json']).ended;
+    const run = await start(
+      ...['--sink', 'files', '--no-kill', '--rate', '0', '--out', whole, '--json'],
+    ).ended;
     expect(run, run.stderr).toMatchObject({ code: 0 });
     return () => {
       fs.rmSync(whole, { recursive: true });

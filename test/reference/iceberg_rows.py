@@ -164,4 +164,5 @@ def insert(arguments):
 
 
 COMMANDS = {"read": read, "watch": watch, "append": append, "insert": insert}
-COMMANDS[sys.argv[1]](sys.argv[2:])
+if __name__ == "__main__":
+    COMMANDS[sys.argv[1]](sys.argv[2:])

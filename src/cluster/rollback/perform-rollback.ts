@@ -10,7 +10,7 @@
  *
  * Always holds: while the mark is not there, what the sinks show and the latest checkpoint belong together.
  */
-import { acquireLeadership } from '../../checkpoint/checkpoint-store.ts';
+import { acquireLeadership, type CheckpointStore } from '../../checkpoint/checkpoint-store.ts';
 import { markRollback } from '../../checkpoint/name-record.ts';
 import type { World } from '../../contracts/source.ts';
 import type { BlobStore } from '../../storage/blob-store.ts';
@@ -24,19 +24,30 @@ export interface PerformOptions {
 }
 
 /**
+ * Whoever led the job can complete nothing any more, and discard nothing: to be called before it is cancelled, since
+ * that may be what its retention says of a cancelled job.
+ *
+ * @throws {EngineError} `CHK-013` (`fenced`) if another one has taken the job over since it was planned.
+ */
+export function leadJob(plan: RollbackPlan, options: PerformOptions): Promise<CheckpointStore> {
+  const { store, world, owner } = options;
+  const { jobId, lineage } = plan.record;
+  const epochSeen = plan.head.epoch;
+  return acquireLeadership({ store, jobId, lineage, owner, random: world.random, epochSeen });
+}
+
+/**
  * The job must not run: what its process still commits would come after it was taken back.
  *
  * @throws {EngineError} `CHK-013` (`fenced`) if another one has taken the job over since it was planned.
  * @throws what the sinks throw, and `CHK-007`, `STO-…` (`unavailable`): call it again.
  */
 export async function performRollback(plan: RollbackPlan, options: PerformOptions): Promise<void> {
-  const { store, world, owner } = options;
-  const { jobId, lineage, jobName } = plan.record;
+  const { store, world } = options;
+  const { jobId, jobName } = plan.record;
   const { checkpointId, url } = plan.to;
   const names = { store, random: world.random };
-  const epochSeen = plan.head.epoch;
-  const leadership = { store, jobId, lineage, owner, random: world.random, epochSeen };
-  const checkpoints = await acquireLeadership(leadership);
+  const checkpoints = await leadJob(plan, options);
   const { epoch } = checkpoints;
   const job = { jobName, jobId, epoch, atMs: world.clock.wallMs() };
   await markRollback(names, job, { checkpointId, url });

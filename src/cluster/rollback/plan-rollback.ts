@@ -6,12 +6,7 @@
  * Changes nothing; `perform-rollback.ts` does.
  */
 import { readHandle } from '../../checkpoint/handle-reader.ts';
-import {
-  readHead,
-  readRetained,
-  type Head,
-  type HeadCheckpoint,
-} from '../../checkpoint/head.ts';
+import { readHead, readRetained, type Head, type HeadCheckpoint } from '../../checkpoint/head.ts';
 import type { FoundSnapshot } from '../../checkpoint/metadata.ts';
 import { readNameRecord, type NameRecord } from '../../checkpoint/name-record.ts';
 import { storeOf } from '../../checkpoint/snapshot-path.ts';

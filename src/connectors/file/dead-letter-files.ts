@@ -25,7 +25,8 @@ const REPLAY = 'replay';
 /** All letters that a file sink has committed to a folder, oldest first. @throws {EngineError} `DLQ-004` */
 export async function readLetters(fs: FileSystem, place: string): Promise<DeadLetter[]> {
   const letters: DeadLetter[] = [];
-  for (const { path, text } of await readFinished(fs, place)) letters.push(...lettersIn(text, path));
+  for (const { path, text } of await readFinished(fs, place))
+    letters.push(...lettersIn(text, path));
   return letters.sort((a, b) => (a.failedAt < b.failedAt ? -1 : a.failedAt > b.failedAt ? 1 : 0));
 }
 

@@ -27,12 +27,17 @@ const WATCH: WatchOptions = { everyMs: 1_000 };
  * is replayed if the source is given `idlenessMs`, as below.
  *
  * ```ts
+ * const Line = z.object({ text: z.string() });
  * const replayed = env.fromSource(
  *   'replayed',
- *   replayedLetters(Row, { place: 'out/dlq', operator: 'parse' }),
+ *   replayedLetters(Line, { place: 'out/dlq', operator: 'parse' }),
  *   monotonous(undefined, { idlenessMs: 1 }),
  * );
- * rows.union(replayed).map('parse', Reading, parse).onError('dead-letter');
+ * env
+ *   .fromSource('lines', files('in', Line))
+ *   .union(replayed)
+ *   .map('parse', ({ text }) => JSON.parse(text) as unknown)
+ *   .onError('dead-letter');
  * ```
  *
  * @param schema Of the records. One that does not fit any more fails the job.
@@ -43,7 +48,11 @@ export function replayedLetters<S extends StandardSchema>(
   { place, operator, watch = WATCH }: ReplayedLettersOptions,
 ): Source<InferOutput<S>, FileSplit, FileEnumeratorState> {
   const source = readFiles<InferOutput<S>>(
-    { path: replayFolder(place, operator), watch: watch === 'none' ? undefined : watch, emptyIsFine: true },
+    {
+      path: replayFolder(place, operator),
+      watch: watch === 'none' ? undefined : watch,
+      emptyIsFine: true,
+    },
     (where) => new FileRecords({ ...where, format: { format: 'json-lines' } }),
     letterHandler(schema),
   );
@@ -63,6 +72,6 @@ function letterHandler<S extends StandardSchema>(schema: S): RowHandler<InferOut
       throw invalidRow(file, row, reason, letter.record);
     }
     const timestampMs = letter.eventTime === null ? undefined : Date.parse(letter.eventTime);
-    return out.emit(result.value as InferOutput<S>, file, timestampMs);
+    return out.emit(result.value, file, timestampMs);
   };
 }

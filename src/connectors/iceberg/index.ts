@@ -15,6 +15,7 @@ export {
   type RowOf,
   type TimeValue,
 } from './columns.ts';
+export { deadLetterColumns } from './dead-letter-columns.ts';
 export {
   bucket,
   day,

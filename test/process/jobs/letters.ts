@@ -8,6 +8,7 @@ import {
   setupCheckpointAndRecovery,
   valueState,
 } from 'tidemark';
+import { deadLetterColumns, hadoop, icebergSink } from 'tidemark/iceberg';
 import { z } from 'zod';
 
 const Settings = z.object({
@@ -47,5 +48,9 @@ export default defineJob('letters', { settings: Settings }, (env, { settings, fl
     })
     .onError('dead-letter')
     .sinkTo('sums', fileSink({ path: `${out}/sums`, format: 'json-lines' }));
-  env.deadLetters().sinkTo('dlq', fileSink({ path: `${out}/dlq`, format: 'json-lines' }));
+  const letters = env.deadLetters();
+  letters.sinkTo('dlq', fileSink({ path: `${out}/dlq`, format: 'json-lines' }));
+  const lake = hadoop({ warehouse: `${out}/lake` });
+  const table = { catalog: lake, table: 'ops.dead_letters', schema: deadLetterColumns };
+  letters.sinkTo('dlq-table', icebergSink(table));
 });
