@@ -15,8 +15,6 @@ export interface Ancestry {
   readonly forkedFrom: string | undefined;
 }
 
-export const NO_ANCESTRY: Ancestry = { jobIds: [], forkedFrom: undefined };
-
 /** Enough of a job's id to tell the jobs of one lineage apart. */
 const JOB_ID_CHARS = 12;
 
