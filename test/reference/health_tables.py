@@ -56,8 +56,13 @@ def of_catalog(uri, name):
     later = iceberg_rows.rows_of_duckdb(connection, iceberg_rows.quoted(f"health.{name}"))
     mine = collections.Counter(text(iceberg_rows.plain(row)) for row in rows)
     theirs = collections.Counter(text(row) for row in later)
-    if mine - theirs or any(count > 1 for count in theirs.values()):
-        raise SystemExit(f"DuckDB sees other rows in {name}, or one twice")
+    twice = [row for row, count in theirs.items() if count > 1]
+    if mine - theirs or twice:
+        missing, more = list(mine - theirs), list(theirs - mine)
+        raise SystemExit(
+            f"{name}: DuckDB sees {len(twice)} rows twice {twice[:1]}, {len(missing)} of "
+            f"{len(rows)} not {missing[:1]}, and {len(more)} others {more[:1]}"
+        )
     return rows
 
 
