@@ -123,8 +123,37 @@ module.exports = {
       severity: 'error',
       comment:
         "A job without Parquet must not pay for its libraries: they are behind 'tidemark/parquet'.",
-      from: { path: '^src/(index|cli/main)\\.ts$' },
+      // Commands load what they need when they run: see commands-load-late.
+      from: { path: '^src/index\\.ts$' },
       to: { path: 'node_modules/hyparquet', reachable: true },
+    },
+    {
+      name: 's3-library-loads-late',
+      severity: 'error',
+      comment:
+        "A job without S3 must not pay for AWS's library: it is loaded when something is asked.",
+      from: { path: '^src/' },
+      to: {
+        path: 'node_modules/@aws-sdk/',
+        dynamic: false,
+        dependencyTypesNot: ['type-only', 'type-import'],
+      },
+    },
+    {
+      name: 'iceberg-loads-late',
+      severity: 'error',
+      comment:
+        "A job without Iceberg must not pay for its libraries: they are behind 'tidemark/iceberg'.",
+      // Commands load what they need when they run: see commands-load-late.
+      from: { path: '^src/index\\.ts$' },
+      to: { path: 'node_modules/avsc', reachable: true },
+    },
+    {
+      name: 'kafka-loads-late',
+      severity: 'error',
+      comment: "A job without Kafka must not pay for its library: it is behind 'tidemark/kafka'.",
+      from: { path: '^src/(index|cli/main)\\.ts$' },
+      to: { path: 'node_modules/@platformatic/kafka', reachable: true },
     },
     {
       name: 'examples-are-users',
@@ -135,8 +164,8 @@ module.exports = {
       to: {
         pathNot: [
           '^examples/',
-          '^src/((testing/)?index|config|connectors/file/parquet)\\.ts$',
-          '^dist/((testing/)?index|config|connectors/file/parquet)\\.',
+          '^src/((testing/|connectors/iceberg/)?index|config|connectors/(file/parquet|kafka/kafka))\\.ts$',
+          '^dist/((testing/|connectors/iceberg/)?index|config|connectors/(file/parquet|kafka/kafka))\\.',
           '(^|/)node_modules/zod/',
         ],
       },

@@ -4,6 +4,7 @@
  * together with the benchmark that shows the need.
  */
 export const HOT_PATH_FILES = [
+  'src/connectors/kafka/source/record-cursor.ts',
   'src/serde/bytes.ts',
   'src/state/row-order.ts',
   'src/state/table-snapshot.ts',

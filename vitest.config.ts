@@ -4,6 +4,14 @@ import { defineConfig } from 'vitest/config';
 // last two start real processes from dist/, so `tidemark` means dist/ there, as for a user.
 const FROM_SOURCE = [
   {
+    find: /^tidemark\/iceberg$/,
+    replacement: new URL('src/connectors/iceberg/index.ts', import.meta.url).pathname,
+  },
+  {
+    find: /^tidemark\/kafka$/,
+    replacement: new URL('src/connectors/kafka/kafka.ts', import.meta.url).pathname,
+  },
+  {
     find: /^tidemark\/parquet$/,
     replacement: new URL('src/connectors/file/parquet.ts', import.meta.url).pathname,
   },

@@ -6,6 +6,7 @@
 import { parseArgs } from 'node:util';
 import { systemClock, type Clock } from '../src/common/clock.ts';
 import { FlinkCluster, type FlinkRound } from './flink/flink-cluster.ts';
+import { KEYED_COUNT } from './flink/install.ts';
 import { Counter, mix, work } from './keyed-count-job.ts';
 import { measure, median, medianRound, warmUp, type Round } from './measure.ts';
 import { runBenchJob } from './run-bench-job.ts';
@@ -209,7 +210,7 @@ async function inSlots(load: Load): Promise<SlotsResult> {
 }
 
 async function besideFlink(load: Load): Promise<FlinkResult> {
-  const cluster = await FlinkCluster.start();
+  const cluster = await FlinkCluster.launch(KEYED_COUNT);
   try {
     const ours: [Round[], Round[]] = [[], []];
     const theirs: [FlinkRound[], FlinkRound[]] = [[], []];

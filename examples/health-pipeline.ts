@@ -3,6 +3,12 @@
  * what is not valid goes to a dead letter queue with the reason and the place it came from.
  *
  *   npx tidemark run examples/health-pipeline.ts -- --rate 20000 --out out/health
+ *
+ * By default it reads the files beside it and writes Iceberg tables into a folder. With other settings
+ * the same job reads topics of Kafka and writes to tables of a REST catalog:
+ *
+ *   HEALTH_SOURCE=kafka HEALTH_BROKERS=kafka:9092 HEALTH_CATALOG=http://catalog:8181 \
+ *     npx tidemark run examples/health-pipeline.ts
  */
 import {
   aggregate,
@@ -22,15 +28,47 @@ import {
   valueState,
   type WindowResultContext,
 } from 'tidemark';
+import {
+  day,
+  hadoop,
+  type IcebergRow,
+  type IcebergSchema,
+  icebergSchema,
+  icebergSink,
+  type PartitionBy,
+  rest,
+  t,
+} from 'tidemark/iceberg';
+import { fromJson, type KafkaDeserializer, kafkaSource } from 'tidemark/kafka';
 import { z } from 'zod';
 
 const HealthSettings = z.object({
   cgm: z.string().default('examples/data/CGM.csv.gz').describe('readings of the glucose monitor'),
   bike: z.string().default('examples/data/cycling.csv.gz').describe('one bicycle ride'),
+  rate: z.number().min(0).default(0).describe('rows per second of each input, 0 for no limit'),
+  source: z
+    .enum(['files', 'kafka'])
+    .default('files')
+    .describe('what is read: cgm and bike, or topics'),
+  brokers: z.string().default('localhost:9092').describe('brokers of Kafka'),
+  topics: z
+    .string()
+    .default('health.cgm,health.bike')
+    .describe('topics of the monitor and of the bicycle, as JSON'),
+  group: z.string().default('health-pipeline').describe('consumer group that is told the offsets'),
+  end: z
+    .enum(['never', 'latest'])
+    .default('never')
+    .describe('where reading topics ends: never, or at what is there at the start'),
+  sink: z.enum(['iceberg', 'files']).default('iceberg').describe('tables, or JSON lines in files'),
   out: z.string().default('out/health').describe('folder for vitals, vitals_hourly and dlq'),
-  sink: z.enum(['files']).default('files').describe('where the results go'),
-  rate: z.number().min(0).default(0).describe('rows per second of each file, 0 for no limit'),
+  catalog: z
+    .string()
+    .optional()
+    .describe('address of a REST catalog; default: the folder warehouse in out is one'),
+  warehouse: z.string().optional().describe('which warehouse of the catalog'),
 });
+type HealthSettings = z.infer<typeof HealthSettings>;
 
 const CgmRow = z.object({ isig: z.string(), datetime: z.string(), glucose: z.string() });
 const BikeRow = z.object({
@@ -82,6 +120,19 @@ function bikeRow(row: z.infer<typeof BikeRow>, place: FilePosition): Row {
   return { deviceId: 'bike-1', at, ...placeOf(place), texts: { power, cadence, speed } };
 }
 
+/** In a topic, the first record is row 1. */
+function fromTopic<R>(
+  read: KafkaDeserializer<R>,
+  rowOf: (value: R, place: FilePosition) => Row,
+): KafkaDeserializer<Row> {
+  return (record) => {
+    const value = read(record);
+    if (value === undefined) return undefined;
+    const { topic, partition, offset } = record;
+    return rowOf(value, { file: `${topic}-${partition}`, row: offset + 1 });
+  };
+}
+
 function placeOf({ file, row }: FilePosition): { source: string; row: number } {
   return { source: file.slice(file.lastIndexOf('/') + 1), row };
 }
@@ -130,23 +181,91 @@ const summary = aggregate(
   }),
 );
 
+const VITALS = icebergSchema({
+  deviceId: t.string(),
+  metric: t.string(),
+  value: t.double(),
+  unit: t.string().optional(),
+  ts: t.timestamptz(),
+});
+const VITALS_HOURLY = icebergSchema({
+  deviceId: t.string(),
+  metric: t.string(),
+  windowStart: t.timestamptz(),
+  windowEnd: t.timestamptz(),
+  count: t.long(),
+  min: t.double(),
+  max: t.double(),
+  mean: t.double(),
+});
+const DLQ = icebergSchema({
+  reason: t.string(),
+  source: t.string(),
+  row: t.long(),
+  record: t.struct({
+    deviceId: t.string(),
+    metric: t.string(),
+    value: t.string(),
+    unit: t.string().optional(),
+    ts: t.timestamptz(),
+  }),
+});
+
+/** The rows of both sensors. */
+function sourcesOf(settings: HealthSettings): { cgm: Source<Row>; bike: Source<Row> } {
+  if (settings.source === 'files') {
+    return {
+      cgm: files(settings.cgm, CgmRow, { position: cgmRow }),
+      bike: files(settings.bike, BikeRow, { position: bikeRow }),
+    };
+  }
+  const [cgmTopic = '', bikeTopic = ''] = settings.topics.split(',');
+  const topic = (name: string, deserializer: KafkaDeserializer<Row>): Source<Row> =>
+    kafkaSource({
+      brokers: settings.brokers,
+      topics: [name],
+      groupId: settings.group,
+      deserializer,
+      ...(settings.end === 'latest' && { bounded: settings.end }),
+    });
+  return {
+    cgm: topic(cgmTopic, fromTopic(fromJson(CgmRow), cgmRow)),
+    bike: topic(bikeTopic, fromTopic(fromJson(BikeRow), bikeRow)),
+  };
+}
+
+type Output = <S extends IcebergSchema>(
+  name: string,
+  schema: S,
+  partitionBy?: readonly PartitionBy[],
+) => Sink<IcebergRow<S>>;
+
+/** Tables of the namespace `health`, or folders with JSON lines. */
+function outputsOf({ sink, out, catalog: uri, warehouse }: HealthSettings): Output {
+  if (sink === 'files') return (name) => fileSink({ path: `${out}/${name}`, format: 'json-lines' });
+  const catalog =
+    uri === undefined
+      ? hadoop({ warehouse: warehouse ?? `${out}/warehouse` })
+      : rest({ uri, ...(warehouse !== undefined && { warehouse }) });
+  return (name, schema, partitionBy = []) =>
+    icebergSink({ catalog, table: `health.${name}`, schema, partitionBy });
+}
+
 export default defineJob('health-pipeline', { settings: HealthSettings }, (env, given) => {
   const { settings, flink } = given;
   setupCheckpointAndRecovery(env, flink);
   const limited = <T, S, E>(source: Source<T, S, E>): Source<T, S, E> =>
     settings.rate === 0 ? source : rateLimited(source, settings.rate);
-  const output = <T>(name: string): Sink<T> =>
-    fileSink({ path: `${settings.out}/${name}`, format: 'json-lines' });
+  const output = outputsOf(settings);
+  const { cgm, bike } = sourcesOf(settings);
 
   // Each file has watermarks of its own and none is ever idle: however the two are read, none of
   // their rows can be late. One subtask reads a file and takes it apart, so that its rows stay in order
   // and the first of two with the same time is the one that counts.
-  const cgm = limited(files(settings.cgm, CgmRow, { position: cgmRow }));
-  const bike = limited(files(settings.bike, BikeRow, { position: bikeRow }));
   const readings = env
     .fromSource(
       'cgm',
-      cgm,
+      limited(cgm),
       monotonous((row) => row.at),
     )
     .setParallelism(1)
@@ -154,7 +273,7 @@ export default defineJob('health-pipeline', { settings: HealthSettings }, (env, 
       env
         .fromSource(
           'bike',
-          bike,
+          limited(bike),
           monotonous((row) => row.at),
         )
         .setParallelism(1),
@@ -186,7 +305,7 @@ export default defineJob('health-pipeline', { settings: HealthSettings }, (env, 
       unit: METRICS[metric]?.unit,
       ts: iso(at),
     }))
-    .sinkTo('vitals', output('vitals'));
+    .sinkTo('vitals', output('vitals', VITALS, [day('ts')]));
   valid
     .sideOutput(rejected)
     .map('to-letter', ({ reason, source, row, deviceId, metric, text, at }) => ({
@@ -195,9 +314,9 @@ export default defineJob('health-pipeline', { settings: HealthSettings }, (env, 
       row,
       record: { deviceId, metric, value: text, unit: METRICS[metric]?.unit, ts: iso(at) },
     }))
-    .sinkTo('dlq', output('dlq'));
+    .sinkTo('dlq', output('dlq', DLQ));
   valid
     .keyBy((r) => [r.deviceId, r.metric] as const)
     .window('hourly', tumbling(hours(1)), summary)
-    .sinkTo('vitals_hourly', output('vitals_hourly'));
+    .sinkTo('vitals_hourly', output('vitals_hourly', VITALS_HOURLY));
 });

@@ -35,6 +35,8 @@ const FOLDER = path.join(ROOT, '.cache', 'examples');
 const PACKAGES = {
   tidemark: 'src/index.ts',
   'tidemark/config': 'src/config.ts',
+  'tidemark/iceberg': 'src/connectors/iceberg/index.ts',
+  'tidemark/kafka': 'src/connectors/kafka/kafka.ts',
   'tidemark/parquet': 'src/connectors/file/parquet.ts',
   'tidemark/testing': 'src/testing/index.ts',
 };

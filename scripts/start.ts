@@ -58,7 +58,7 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 /** What is given to `tidemark`. */
-function commandOf({ parallelism, out, rate, dynamic }: StartArguments): string[] {
+function commandOf({ parallelism, out, rate, sink, dynamic }: StartArguments): string[] {
   const settings = [
     'execution.checkpointing.interval=1s',
     'execution.checkpointing.min-pause=0',
@@ -69,12 +69,12 @@ function commandOf({ parallelism, out, rate, dynamic }: StartArguments): string[
   return [
     ...['run', JOB, '-p', String(parallelism), '--json'],
     ...settings.flatMap((setting) => ['-D', setting]),
-    ...['--', '--rate', String(rate), '--out', out],
+    ...['--', '--rate', String(rate), '--sink', sink, '--out', out],
   ];
 }
 
 function introduction(
-  { kills, victim, rate, out }: StartArguments,
+  { kills, victim, rate, out, sink }: StartArguments,
   inputs: readonly InputFile[],
   command: readonly string[],
 ): string[] {
@@ -85,18 +85,18 @@ function introduction(
   const fate = kills === 0 ? 'Nothing is killed.' : `${who} is killed with SIGKILL ${times}.`;
   return [
     `${pc.bold('Health pipeline')}: reads ${files} ${speed}.`,
-    `${fate} Results go to ${out}.`,
+    `${fate} Results go to ${sink === 'files' ? `files in ${out}` : `Iceberg tables in ${out}/warehouse`}.`,
     pc.dim(`$ tidemark ${command.join(' ')}`),
     '',
   ];
 }
 
 async function tell(
-  { out, json, kills, checkOnly }: StartArguments,
+  { out, sink, json, kills, checkOnly }: StartArguments,
   inputs: readonly InputFile[],
   figures: RunFigures | undefined,
 ): Promise<number> {
-  const ledger = await makeLedger(out, inputs, figures, checkOnly ? 0 : kills);
+  const ledger = await makeLedger({ out, sink }, inputs, figures, checkOnly ? 0 : kills);
   if (json) console.log(JSON.stringify(ledger));
   else for (const line of ledgerTable(ledger, inputs)) console.log(line);
   return ledger.ok ? EXIT.ok : EXIT.failed;

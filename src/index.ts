@@ -103,6 +103,7 @@ export type {
   TimerService,
   WritableBroadcasts,
 } from './contracts/functions.ts';
+export type { DeadLetter, OnError, RecordPosition } from './contracts/dead-letter.ts';
 export type { Output, OutputTag, SideOutput } from './contracts/output.ts';
 export type {
   AggregatingState,
@@ -174,6 +175,10 @@ export type {
 } from './serde/standard-schema.ts';
 
 export { files, type FilesOptions, type WatchOptions } from './connectors/file/file-source.ts';
+export {
+  replayedLetters,
+  type ReplayedLettersOptions,
+} from './connectors/file/replayed-letters.ts';
 export { fileSink, type FileEncoder, type FileSinkOptions } from './connectors/file/file-sink.ts';
 export type { FileEnumeratorState, FileIdentity, FileSplit } from './connectors/file/file-split.ts';
 export type { PendingFile } from './connectors/file/pending-file.ts';
@@ -195,6 +200,7 @@ export type {
   ReaderContext,
   Source,
   SourceOutput,
+  ReaderMetric,
   SourceReader,
   SplitEnumerator,
   World,
@@ -205,6 +211,9 @@ export type {
   Committer,
   CommitterContext,
   Sink,
+  PreflightContext,
+  SinkRollback,
+  SinkRollbackContext,
   SinkWriter,
   Stamped,
   WriterContext,

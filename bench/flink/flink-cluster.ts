@@ -9,7 +9,12 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { sleep, systemClock } from '../../src/common/clock.ts';
-import { installFlink, writeConfiguration, type FlinkInstallation } from './install.ts';
+import {
+  type FlinkInstallation,
+  type FlinkJob,
+  installFlink,
+  writeConfiguration,
+} from './install.ts';
 import { BenchError } from './run.ts';
 
 const SLOTS = 2;
@@ -50,8 +55,8 @@ export class FlinkCluster {
     this.#taskManager = processes[1];
   }
 
-  static async start(): Promise<FlinkCluster> {
-    const installation = await installFlink();
+  static async launch(job: FlinkJob): Promise<FlinkCluster> {
+    const installation = await installFlink(job);
     const folder = await mkdtemp(path.join(tmpdir(), 'flink-'));
     const [rest, rpc] = [await freePort(), await freePort()];
     const conf = path.join(folder, 'conf');
@@ -97,11 +102,11 @@ export class FlinkCluster {
   }): Promise<FlinkRound> {
     const { keys, parallelism, seconds } = options;
     const progress = await mkdtemp(path.join(this.#folder, 'progress-'));
-    const { jobid } = await this.#call<{ jobid: string }>('POST', `/jars/${this.#jarId}/run`, {
-      entryClass: this.#installation.mainClass,
-      programArgsList: [String(keys), progress],
+    const jobId = await this.start(
+      this.#installation.mainClass,
+      [String(keys), progress],
       parallelism,
-    });
+    );
     await sleep(systemClock, WARM_UP_MS);
     const fromMs = Date.now();
     const fromTicks = await this.#ticks();
@@ -109,13 +114,23 @@ export class FlinkCluster {
     const untilMs = Date.now();
     const untilTicks = await this.#ticks();
     const recordsPerSecond = await rateOf(progress, fromMs, untilMs);
-    await this.#cancel(jobid);
+    await this.cancel(jobId);
     const cpuSeconds = (untilTicks - fromTicks) / TICKS_PER_SECOND;
     const records = recordsPerSecond * ((untilMs - fromMs) / 1_000);
     return {
       recordsPerSecond,
       recordsPerCpuSecond: cpuSeconds > 0 ? records / cpuSeconds : undefined,
     };
+  }
+
+  /** Starts a job of the installed jar; returns its id. */
+  async start(entryClass: string, args: readonly string[], parallelism: number): Promise<string> {
+    const { jobid } = await this.#call<{ jobid: string }>('POST', `/jars/${this.#jarId}/run`, {
+      entryClass,
+      programArgsList: args,
+      parallelism,
+    });
+    return jobid;
   }
 
   async stop(): Promise<void> {
@@ -150,13 +165,17 @@ export class FlinkCluster {
 
   async #uploadJob(): Promise<string> {
     const form = new FormData();
-    form.append('jarfile', new Blob([await readFile(this.#installation.jar)]), 'keyed-count.jar');
+    form.append(
+      'jarfile',
+      new Blob([await readFile(this.#installation.jar)]),
+      path.basename(this.#installation.jar),
+    );
     const response = await fetch(`${this.#url}/jars/upload`, { method: 'POST', body: form });
     const { filename } = (await response.json()) as { filename: string };
     return path.basename(filename);
   }
 
-  async #cancel(jobId: string): Promise<void> {
+  async cancel(jobId: string): Promise<void> {
     await this.#call('PATCH', `/jobs/${jobId}?mode=cancel`);
     for (;;) {
       const { state } = await this.#call<{ state: string }>('GET', `/jobs/${jobId}`);

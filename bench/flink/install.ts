@@ -12,28 +12,50 @@ const FLINK_VERSION = '2.2.1';
 /** The jars, and the scripts with the configuration. */
 const PACKAGES = ['apache-flink-libraries', 'apache-flink'];
 const FOLDERS = ['bin', 'conf', 'lib'];
-const JOB_SOURCE = path.join(import.meta.dirname, 'KeyedCount.java');
+
+/** A job for Flink: one file, which is compiled once. */
+export interface FlinkJob {
+  readonly name: string;
+  readonly mainClass: string;
+  readonly source: string;
+  /** Of Maven, with what they need; they go into the job's jar. */
+  readonly libraries: readonly string[];
+}
+
+export const KEYED_COUNT: FlinkJob = {
+  name: 'keyed-count',
+  mainClass: 'bench.KeyedCount',
+  source: path.join(import.meta.dirname, 'KeyedCount.java'),
+  libraries: [],
+};
+
+export const KAFKA_COUNT: FlinkJob = {
+  name: 'kafka-count',
+  mainClass: 'bench.KafkaCount',
+  source: path.join(import.meta.dirname, 'KafkaCount.java'),
+  libraries: ['org.apache.flink:flink-connector-kafka:5.0.0-2.2'],
+};
 
 export interface FlinkInstallation {
   readonly version: string;
   readonly home: string;
-  /** The job, with `mainClass` inside. */
+  /** The job, with its `mainClass` inside. */
   readonly jar: string;
   readonly mainClass: string;
 }
 
 /** Fetches and compiles what is not there yet. */
-export async function installFlink(): Promise<FlinkInstallation> {
+export async function installFlink(job: FlinkJob): Promise<FlinkInstallation> {
   const cache = process.env['XDG_CACHE_HOME'] ?? path.join(homedir(), '.cache');
   const base = path.join(cache, 'tidemark', 'flink-bench');
   const home = path.join(base, FLINK_VERSION);
   await mkdir(base, { recursive: true });
   if (!existsSync(home)) await installDistribution(base, home);
-  const jar = path.join(base, 'keyed-count.jar');
-  if (!existsSync(jar) || (await stat(jar)).mtimeMs < (await stat(JOB_SOURCE)).mtimeMs) {
-    await compileJob(base, home, jar);
+  const jar = path.join(base, `${job.name}.jar`);
+  if (!existsSync(jar) || (await stat(jar)).mtimeMs < (await stat(job.source)).mtimeMs) {
+    await compileJob({ base, home, jar, job });
   }
-  return { version: FLINK_VERSION, home, jar, mainClass: 'bench.KeyedCount' };
+  return { version: FLINK_VERSION, home, jar, mainClass: job.mainClass };
 }
 
 /** The folder appears by one rename, so it is whole. */
@@ -57,14 +79,47 @@ async function installDistribution(base: string, home: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
 }
 
-async function compileJob(base: string, home: string, jar: string): Promise<void> {
+interface Compilation {
+  readonly base: string;
+  readonly home: string;
+  readonly jar: string;
+  readonly job: FlinkJob;
+}
+
+async function compileJob({ base, home, jar, job }: Compilation): Promise<void> {
   const folder = await mkdtemp(path.join(base, 'job-'));
-  const classPath = path.join(home, 'lib', '*');
-  await run('javac', ['-cp', classPath, '-d', path.join(folder, 'classes'), JOB_SOURCE]);
+  const classes = path.join(folder, 'classes');
+  // Flink finds libraries in the folder `lib` of a job's jar.
+  const libraries = path.join(classes, 'lib');
+  if (job.libraries.length > 0) await fetchLibraries(folder, libraries, job.libraries);
+  const classPath = [path.join(home, 'lib', '*'), path.join(libraries, '*')].join(':');
+  await run('javac', ['-cp', classPath, '-d', classes, job.source]);
   const made = path.join(folder, 'job.jar');
-  await run('jar', ['cf', made, '-C', path.join(folder, 'classes'), '.']);
+  await run('jar', ['cf', made, '-C', classes, '.']);
   await rename(made, jar);
   await rm(folder, { recursive: true, force: true });
+}
+
+async function fetchLibraries(
+  folder: string,
+  into: string,
+  libraries: readonly string[],
+): Promise<void> {
+  const dependencies = libraries.map((library) => {
+    const [group = '', artifact = '', version = ''] = library.split(':');
+    return `<dependency><groupId>${group}</groupId><artifactId>${artifact}</artifactId><version>${version}</version></dependency>`;
+  });
+  const pom = path.join(folder, 'pom.xml');
+  await writeFile(
+    pom,
+    `<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
+<groupId>bench</groupId><artifactId>libraries</artifactId><version>1</version><packaging>pom</packaging>
+<dependencies>${dependencies.join('')}</dependencies></project>
+`,
+  );
+  const plugin = 'org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies';
+  const to = [`-DoutputDirectory=${into}`, '-DincludeScope=runtime'];
+  await run('mvn', ['-q', '-B', '-f', pom, plugin, ...to]);
 }
 
 /** Writes the configuration of a cluster with one TaskManager into `folder`. */

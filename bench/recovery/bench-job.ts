@@ -16,6 +16,8 @@ export interface BenchJobOptions {
   readonly valueBytes: number;
   readonly rate: number;
   readonly settings: Readonly<Record<string, string>>;
+  /** What it starts from. Default: nothing. */
+  readonly savepoint?: string;
 }
 
 interface Event {
@@ -39,14 +41,15 @@ export class BenchJob {
   #isOver = false;
   #error = '';
 
-  constructor({ keys, valueBytes, rate, settings }: BenchJobOptions) {
+  constructor({ keys, valueBytes, rate, settings, savepoint }: BenchJobOptions) {
     this.#folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tidemark-recovery-'));
     this.probe = new Probe(path.join(this.#folder, 'probe'));
     const all = { 'execution.checkpointing.dir': `${this.#folder}/checkpoints`, ...settings };
     const child = spawn(
       process.execPath,
       [
-        ...['bin/tidemark.mjs', 'run', 'bench/recovery/job.ts', '--json', '--fresh'],
+        ...['bin/tidemark.mjs', 'run', 'bench/recovery/job.ts', '--json'],
+        ...(savepoint === undefined ? ['--fresh'] : ['-s', savepoint]),
         ...Object.entries(all).flatMap(([key, value]) => ['-D', `${key}=${value}`]),
         ...['--', '--probe', this.probe.folder, '--keys', String(keys)],
         ...['--value-bytes', String(valueBytes), '--rate', String(rate)],

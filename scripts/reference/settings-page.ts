@@ -14,13 +14,14 @@ import {
 import { UNBUILT } from '../../src/cluster/require-built.ts';
 import { PRESETS } from '../../src/settings/presets.ts';
 
-const NO_STORE = 'Checkpoints go to a folder.';
+const NO_HDFS = 'Checkpoints go to a folder or to S3.';
 
 /** What can be set and does nothing yet. */
 export const WITHOUT_EFFECT: Partial<Record<SettingName, string>> = {
   alignedCheckpointTimeoutMs: 'Checkpoints are always aligned.',
   incrementalCheckpoints: 'Checkpoints always write what has changed.',
-  ...Object.fromEntries(STORAGE_SETTINGS.map((name) => [name, NO_STORE])),
+  hdfsDefaultFs: NO_HDFS,
+  webHdfsAddresses: NO_HDFS,
 };
 
 const HEAD = `# Settings

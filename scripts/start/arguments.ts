@@ -2,6 +2,9 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import type { VictimKind } from './run-with-kills.ts';
 
+/** Where results go: Iceberg tables in the folder `warehouse`, or JSON lines in files. */
+export type SinkKind = 'iceberg' | 'files';
+
 /** What `npm start` is asked for. */
 export interface StartArguments {
   /** How often something is killed. */
@@ -12,6 +15,7 @@ export interface StartArguments {
   /** Absolute. */
   readonly out: string;
   readonly isDefaultOut: boolean;
+  readonly sink: SinkKind;
   readonly parallelism: number;
   readonly json: boolean;
   /** Run nothing: check what is in `out`. */
@@ -35,7 +39,8 @@ from its last checkpoint, and checks what it wrote.
                        all of it, which is then started again
       --no-kill        the same as --kills 0
       --out DIR        folder for the results (default out/health)
-      --sink files     where the results go: JSON lines in files
+      --sink WHAT      where the results go: iceberg, tables in DIR/warehouse (default), or files,
+                       JSON lines
   -D KEY=VALUE         one more of Flink's settings, as for tidemark run
       --check          run nothing, only check what is in the folder for the results
       --json           print nothing but the ledger, as one JSON line
@@ -64,8 +69,10 @@ export function parseArguments(root: string, args: readonly string[]): StartArgu
   if (victim !== 'task-manager' && victim !== 'job') {
     throw new ArgumentError(`--victim ${victim}: use --victim task-manager or --victim job.`);
   }
-  const { sink = 'files' } = values;
-  if (sink !== 'files') throw new ArgumentError(`--sink ${sink}: use --sink files.`);
+  const { sink = 'iceberg' } = values;
+  if (sink !== 'iceberg' && sink !== 'files') {
+    throw new ArgumentError(`--sink ${sink}: use --sink iceberg or --sink files.`);
+  }
   const standard = path.join(root, 'out', 'health');
   const out = path.resolve(values.out ?? standard);
   return {
@@ -74,6 +81,7 @@ export function parseArguments(root: string, args: readonly string[]): StartArgu
     rate,
     out,
     isDefaultOut: out === standard,
+    sink,
     parallelism: wholeNumber('--parallelism', values.parallelism ?? '2', 1, 1024),
     json: values.json === true,
     checkOnly: values.check === true,

@@ -1,10 +1,11 @@
 /**
  * The ledger: what went in, what came out, and whether the two agree. Both sides are counted anew,
- * the one from the input files and the other from the finished output files; nothing is taken from
+ * the one from the input files and the other from the finished output files, or the tables; nothing is taken from
  * what the job says of itself, except checkpoints, restarts and times.
  */
 import { nodeFileSystem } from '../../src/common/node-file-system.ts';
 import { readFinished } from '../../src/connectors/file/read-finished.ts';
+import type { SinkKind } from './arguments.ts';
 import { readingsOf, type InputFile } from './inputs.ts';
 import type { RunFigures } from './run-with-kills.ts';
 
@@ -57,9 +58,16 @@ const HOUR_MS = 3_600_000;
 /** Of one kind; more of them say nothing new. */
 const EXAMPLES_MAX = 3;
 
+/** Where the output is. */
+export interface OutputPlace {
+  /** The folder. */
+  readonly out: string;
+  readonly sink: SinkKind;
+}
+
 /** Reads all finished output and compares. Never throws for what is wrong with it. */
 export async function makeLedger(
-  out: string,
+  place: OutputPlace,
   inputs: readonly InputFile[],
   figures: RunFigures | undefined,
   killsAsked = 0,
@@ -72,9 +80,9 @@ export async function makeLedger(
       `kills asked for: ${killsAsked}, done before the job was over: ${kills}; give a lower --rate`,
     );
   }
-  const vitals = await finishedLines<Vital>(`${out}/vitals`, problems);
-  const hours = await finishedLines<Hour>(`${out}/vitals_hourly`, problems);
-  const letters = await finishedLines<Letter>(`${out}/dlq`, problems);
+  const vitals = await finishedRows<Vital>(place, 'vitals', problems);
+  const hours = await finishedRows<Hour>(place, 'vitals_hourly', problems);
+  const letters = await finishedRows<Letter>(place, 'dlq', problems);
   checkOnce(vitals, letters, problems);
   checkWindows(vitals, hours, problems);
   const dlq: Record<string, number> = {};
@@ -173,6 +181,22 @@ function windowKey(deviceId: string, metric: string, ms: number): string {
 /** Sums of floats differ in their last digits with the order of the terms. */
 function isNear(a: number, b: number): boolean {
   return Math.abs(a - b) <= 1e-9 * Math.max(1, Math.abs(a), Math.abs(b));
+}
+
+async function finishedRows<T>(
+  { out, sink }: OutputPlace,
+  name: string,
+  problems: Problems,
+): Promise<T[]> {
+  if (sink === 'files') return finishedLines(`${out}/${name}`, problems);
+  // Only then are its libraries loaded.
+  const { tableRows } = await import('./table-rows.ts');
+  try {
+    return (await tableRows(`${out}/warehouse`, `health.${name}`)) as T[];
+  } catch (error) {
+    problems.add('tables', `${name} cannot be read: ${String(error)}`);
+    return [];
+  }
 }
 
 async function finishedLines<T>(folder: string, problems: Problems): Promise<T[]> {

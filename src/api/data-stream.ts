@@ -6,6 +6,7 @@
  * schema, sources that know theirs), so that later operators can store elements without being told.
  */
 import { EngineError } from '../common/errors.ts';
+import type { OnError } from '../contracts/dead-letter.ts';
 import type {
   BroadcastDescriptors,
   BroadcastProcessFunction,
@@ -35,6 +36,7 @@ import {
   describeParts,
   edgesOf,
   keyedEdgesOf,
+  ownOperator,
   requireNoStates,
   requireSameJob,
   schemaAnd,
@@ -369,14 +371,26 @@ export class DataStream<T> {
    * @throws {EngineError} `API-010`, `API-015`, `API-020` (`invalid`)
    */
   setParallelism(parallelism: number): DataStream<T> {
-    const { builder, operator } = this.#parts;
-    if (operator === undefined) {
-      throw new EngineError('API-020', 'invalid', 'this stream has no operator of its own', {
-        details: { stream: describeParts(this.#parts), parallelism },
-        hint: 'Call setParallelism on the stream that the operator returned.',
-      });
-    }
-    builder.setParallelism(operator, parallelism);
+    const operator = ownOperator(this.#parts, 'setParallelism', { parallelism });
+    this.#parts.builder.setParallelism(operator, parallelism);
+    return new DataStream(this.#parts);
+  }
+
+  /**
+   * What becomes of a record on which the function of the operator that this stream comes from throws.
+   * `fail`, the default: the job fails and restarts. `dead-letter`: the record goes to
+   * `env.deadLetters()` with the reason, and is gone from here: what the function did for it until
+   * then (state, timers, what it emitted) is taken back.
+   *
+   * For that, state is copied when it is read, and what is emitted is held until the function returns.
+   *
+   * @returns The same stream.
+   * @throws {EngineError} `DLQ-001`, `API-015`, `API-020` (`invalid`)
+   * @example `rows.map('parse', (row) => JSON.parse(row.amount) as unknown).onError('dead-letter')`
+   */
+  onError(onError: OnError): DataStream<T> {
+    const operator = ownOperator(this.#parts, 'onError', { onError });
+    this.#parts.builder.setOnError(operator, onError);
     return new DataStream(this.#parts);
   }
 

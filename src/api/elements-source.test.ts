@@ -53,7 +53,7 @@ it('gives all elements in order to one subtask', () => {
 it('goes on behind what was emitted', () => {
   const before = started(1);
   read(before.readers[0], 10, 2);
-  const splits = before.readers[0]?.snapshot() ?? [];
+  const splits = before.readers[0]?.snapshot(1) ?? [];
   expect(splits).toEqual([2]);
   const { readers } = started(1, { pending: before.enumerator.snapshot(), splits });
   expect(read(readers[0], 10)).toEqual(['later', 'e2', 'e3', 'e4', 'finished']);
@@ -62,7 +62,7 @@ it('goes on behind what was emitted', () => {
 it('does not begin again once it has ended', () => {
   const { readers } = started(1, { pending: false, splits: [] });
   expect(read(readers[0], 10)).toEqual(['end']);
-  expect(readers[0]?.snapshot()).toEqual([]);
+  expect(readers[0]?.snapshot(1)).toEqual([]);
 });
 
 it('wakes who waits for a split', async () => {

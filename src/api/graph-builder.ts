@@ -1,7 +1,9 @@
 import { EngineError } from '../common/errors.ts';
 import { assert } from '../common/assert.ts';
-import type { StreamGraph, StreamNode } from '../graph/operator-spec.ts';
+import { DEAD_LETTERS_TAG, type OnError } from '../contracts/dead-letter.ts';
+import type { OperatorSpec, StreamGraph, StreamNode } from '../graph/operator-spec.ts';
 import { requireUid } from './checks.ts';
+import { deadLettersUnread, noDeadLettersOf } from './dead-letter-errors.ts';
 
 /** A node as the API adds it. */
 export type NewNode = Omit<StreamNode, 'parallelism'> & { readonly parallelism?: number };
@@ -44,6 +46,23 @@ export class GraphBuilder {
     this.#nodes.set(uid, { ...node, parallelism });
   }
 
+  /** @throws {EngineError} `DLQ-001`, `API-015` */
+  setOnError(uid: string, onError: OnError): void {
+    this.requireOpen(uid);
+    const node = this.#nodes.get(uid);
+    assert(node !== undefined, `stream of an unknown operator ${uid}`);
+    if (onError === 'dead-letter' && !HAS_DEAD_LETTERS.has(node.spec.kind)) {
+      throw noDeadLettersOf(uid, node.spec.kind);
+    }
+    this.#nodes.set(uid, { ...node, onError });
+  }
+
+  /** The operators whose failed records are dead letters, so far. */
+  withDeadLetters(): readonly string[] {
+    const nodes = [...this.#nodes.values()];
+    return nodes.filter(({ onError }) => onError === 'dead-letter').map(({ uid }) => uid);
+  }
+
   /** @throws {EngineError} `API-010` */
   requireParallelism(uid: string, parallelism: number): void {
     const most = this.#maxParallelism();
@@ -63,7 +82,7 @@ export class GraphBuilder {
     });
   }
 
-  /** @throws {EngineError} `API-010`, `API-022` */
+  /** @throws {EngineError} `API-010`, `API-022`, `DLQ-002` */
   seal(jobName: string): StreamGraph {
     this.#sealed = true;
     if (this.#nodes.size === 0) {
@@ -75,9 +94,29 @@ export class GraphBuilder {
     for (const node of this.#nodes.values()) {
       if (node.parallelism !== undefined) this.requireParallelism(node.uid, node.parallelism);
     }
+    this.#requireDeadLettersRead();
     return Object.freeze({
       jobName,
       nodes: Object.freeze([...this.#nodes.values()]),
     });
   }
+
+  /** Letters that nobody reads would be lost without a trace. */
+  #requireDeadLettersRead(): void {
+    const edges = [...this.#nodes.values()].flatMap((node) => node.edges);
+    const read = edges.filter(({ output }) => output === DEAD_LETTERS_TAG);
+    for (const uid of this.withDeadLetters()) {
+      if (!read.some(({ from }) => from === uid)) throw deadLettersUnread(uid);
+    }
+  }
 }
+
+/** Operators that can take back all that a record has done when its function throws. */
+const HAS_DEAD_LETTERS: ReadonlySet<OperatorSpec['kind']> = new Set<OperatorSpec['kind']>([
+  'map',
+  'filter',
+  'flat-map',
+  'process',
+  'keyed-process',
+  'async-map',
+]);

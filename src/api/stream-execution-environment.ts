@@ -1,4 +1,5 @@
 import { EngineError } from '../common/errors.ts';
+import { DEAD_LETTERS_TAG, type DeadLetter } from '../contracts/dead-letter.ts';
 import type { Source } from '../contracts/source.ts';
 import type { WatermarkStrategy } from '../contracts/watermark-strategy.ts';
 import type { StreamGraph } from '../graph/operator-spec.ts';
@@ -9,7 +10,8 @@ import { requireConsistent, startWarnings } from '../settings/judge-settings.ts'
 import { settings } from '../settings/process-settings.ts';
 import { CheckpointConfig, type CheckpointingMode } from './checkpoint-config.ts';
 import { requireFunction, requireJobName, requireUid } from './checks.ts';
-import { addOperator, type DataStream } from './data-stream.ts';
+import { addOperator, DataStream } from './data-stream.ts';
+import { noDeadLetters } from './dead-letter-errors.ts';
 import { elementsSource } from './elements-source.ts';
 import { GraphBuilder } from './graph-builder.ts';
 import { executeProgram, type JobExecutionResult } from './program.ts';
@@ -129,6 +131,28 @@ export class StreamExecutionEnvironment {
       },
       edges: [],
       parallelism: 1,
+    });
+  }
+
+  /**
+   * The records on which operators with `onError('dead-letter')` failed, with the reason and the place:
+   * of all that were described before this call.
+   *
+   * They are records like any other: in the same checkpoints, and exactly once in a sink that is.
+   *
+   * @throws {EngineError} `DLQ-003` (`invalid`) if there is no such operator.
+   * @example `env.deadLetters().sinkTo('dlq', fileSink({ path: 'out/dlq', format: 'json-lines' }))`
+   */
+  deadLetters(): DataStream<DeadLetter> {
+    const uids = this.#builder.withDeadLetters();
+    if (uids.length === 0) throw noDeadLetters();
+    return new DataStream<DeadLetter>({
+      builder: this.#builder,
+      upstreams: uids.map((from) => {
+        return { from, output: DEAD_LETTERS_TAG, partitioner: { kind: 'forward' } };
+      }),
+      element: undefined,
+      operator: undefined,
     });
   }
 

@@ -81,3 +81,20 @@ export function describeParts(parts: StreamParts<unknown>): string {
     .map(({ from, output }) => (output === undefined ? from : `${from}/${output}`))
     .join(' + ');
 }
+
+/**
+ * The operator that a stream comes from, for a call that is about it.
+ *
+ * @throws {EngineError} `API-020` (`invalid`) for a union, a side output and the like.
+ */
+export function ownOperator(
+  parts: StreamParts<unknown>,
+  call: string,
+  given: Readonly<Record<string, string | number>>,
+): string {
+  if (parts.operator !== undefined) return parts.operator;
+  throw new EngineError('API-020', 'invalid', 'this stream has no operator of its own', {
+    details: { stream: describeParts(parts), ...given },
+    hint: `Call ${call} on the stream that the operator returned.`,
+  });
+}

@@ -80,9 +80,12 @@ export function stampOfFile(path: string): FileStamp | undefined {
   return { checkpointId: Number(checkpointId), epoch: Number(epoch), attempt: Number(attempt) };
 }
 
+/** Folder of the records of names. */
+export const NAMES = 'by-name';
+
 /** The record of the last job of a name. */
 export function nameRecordPath(jobName: string): string {
-  return `by-name/${encodeName(jobName)}`;
+  return `${NAMES}/${encodeName(jobName)}`;
 }
 
 const SEGMENT_CHARS = 200;

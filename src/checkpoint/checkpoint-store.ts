@@ -302,6 +302,20 @@ export class CheckpointStore {
     }));
   }
 
+  /**
+   * Makes an older checkpoint the latest one: later ones are not retained any more. Their ids are never
+   * used again.
+   *
+   * @throws {EngineError} `CHK-003` (`fenced`), `CHK-007` (`unavailable`).
+   */
+  async rollBack(checkpointId: CheckpointId): Promise<void> {
+    await this.#change((before) => ({
+      ...before,
+      checkpoints: before.checkpoints.filter((retained) => retained.checkpointId <= checkpointId),
+    }));
+    this.#retained = this.#head.checkpoints.map((retained) => retained.checkpointId);
+  }
+
   /** Snapshots that were taken over, and are not retained any more. */
   get forgotten(): readonly Claim[] {
     const { claims = [], checkpoints } = this.#head;
@@ -419,7 +433,11 @@ function withIds(before: Head, idsUsedThrough: CheckpointId): Head {
  * Creates a file whose content nobody else writes, though an answer be lost. What a failed write left
  * can be read and still be gone after a crash: only a second call says that it is there to stay.
  */
-async function createOnce(target: BlobStore, path: string, bytes: Uint8Array): Promise<void> {
+export async function createOnce(
+  target: BlobStore,
+  path: string,
+  bytes: Uint8Array,
+): Promise<void> {
   const stored = await target.create(path, bytes).catch((error: unknown) => {
     if (isUnavailable(error)) return target.create(path, bytes);
     throw error;

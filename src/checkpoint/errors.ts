@@ -173,3 +173,11 @@ export function laterLeaderError(path: string, own: number, found: number): Engi
     hint: 'Stop this JobManager, which was replaced; the job goes on under the one that leads.',
   });
 }
+
+/** A process died in the middle of a rollback: tables may be behind the checkpoints, or not yet. */
+export function rollbackPendingError(jobName: string, url: string): EngineError {
+  return new EngineError('CHK-030', 'invalid', 'a rollback of the job is not done', {
+    details: { job: jobName, to: url },
+    hint: 'Run the same tidemark rollback again: it goes on where it was. Or start anew with --fresh.',
+  });
+}

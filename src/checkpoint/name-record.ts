@@ -8,7 +8,7 @@
 import { EngineError } from '../common/errors.ts';
 import { randomHex, type Random } from '../common/random.ts';
 import type { BlobStore, Etag } from '../storage/blob-store.ts';
-import { nameRecordPath } from './checkpoint-layout.ts';
+import { nameRecordPath, NAMES } from './checkpoint-layout.ts';
 import { headBusyError, submittedTwiceError } from './errors.ts';
 import { decodeFramed, encodeFramed, type Versioned } from './framed-json.ts';
 import type { JobEnd } from './retention.ts';
@@ -22,9 +22,18 @@ export interface NameRecord {
   readonly state: 'running' | JobEnd;
   /** The savepoint that it was stopped with. */
   readonly savepointUrl?: string;
+  /** A rollback that has begun and is not done: until then nothing may start from what is there. */
+  readonly rollback?: RollbackMark;
   /** Wall time of the last change. */
   readonly atMs: number;
   readonly nonce: string;
+}
+
+/** What a rollback goes back to. */
+export interface RollbackMark {
+  readonly checkpointId: number;
+  /** Of the checkpoint, for people. */
+  readonly url: string;
 }
 
 const NAME_FORMAT = 1;
@@ -41,6 +50,18 @@ export async function readNameRecord(
   const options = { kind: 'job-name', path: `${store.url}/${path}`, reader: NAME_FORMAT };
   const record = decodeFramed(found.bytes, options) as Versioned & NameRecord;
   return { record, etag: found.etag };
+}
+
+/** Of all names in a storage. @throws {EngineError} `CHK-001` (`corrupt`), `CHK-002` (`invalid`). */
+export async function allNameRecords(store: BlobStore): Promise<readonly NameRecord[]> {
+  const records: NameRecord[] = [];
+  for await (const { path } of store.list(NAMES)) {
+    const found = await store.read(path);
+    if (found === undefined) continue;
+    const options = { kind: 'job-name', path: `${store.url}/${path}`, reader: NAME_FORMAT };
+    records.push(decodeFramed(found.bytes, options) as Versioned & NameRecord);
+  }
+  return records;
 }
 
 export interface NameRecordOptions {
@@ -98,6 +119,29 @@ export async function endName(
   await moveNameRecord(options, end.jobName, (before) =>
     before?.jobId === end.jobId && before.epoch === end.epoch ? end : undefined,
   );
+}
+
+/**
+ * The job is being rolled back, or, without a mark, has been: then it goes on from its latest checkpoint
+ * like one that failed.
+ *
+ * @throws {EngineError} `CHK-013` (`fenced`) if the name is another job's by now.
+ * @throws {EngineError} `CHK-007` (`unavailable`).
+ */
+export async function markRollback(
+  options: NameRecordOptions,
+  job: Pick<NameRecord, 'jobName' | 'jobId' | 'epoch' | 'atMs'>,
+  rollback: RollbackMark | undefined,
+): Promise<void> {
+  await moveNameRecord(options, job.jobName, (before) => {
+    if (before?.jobId !== job.jobId) {
+      const path = `${options.store.url}/${nameRecordPath(job.jobName)}`;
+      throw submittedTwiceError(path, before?.jobId ?? 'none');
+    }
+    const { rollback: _done, savepointUrl: _left, ...kept } = before;
+    const { epoch, atMs } = job;
+    return { ...kept, epoch, atMs, state: 'failed', ...(rollback && { rollback }) };
+  });
 }
 
 async function moveNameRecord(

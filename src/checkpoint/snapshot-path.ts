@@ -14,12 +14,28 @@ export interface LocatedSnapshot {
   readonly location: SnapshotLocation;
 }
 
+/**
+ * The storage in which a snapshot's folder is, and its path there.
+ *
+ * @param path A URL or an absolute path, of the folder or of its `_metadata`.
+ */
+export function cutSnapshotPath(path: string): { readonly root: string; readonly folder: string } {
+  const names = cleanPath(path).split('/');
+  // A checkpoint's files are named from the folder that its job's folder is in, a savepoint's from its own.
+  const depth = /^chk-\d+$/.test(names.at(-1) ?? '') ? 2 : 1;
+  return { root: names.slice(0, -depth).join('/'), folder: names.slice(-depth).join('/') };
+}
+
+function cleanPath(path: string): string {
+  return path.replace(/\/+$/, '').replace(/\/_metadata$/, '');
+}
+
 /** A folder as users name it: a URL, an absolute path, or a path in the job's storage. */
 export function locate(
   { store, openStore }: SnapshotStores,
   path: string,
 ): { readonly target: BlobStore; readonly location: SnapshotLocation } {
-  const clean = path.replace(/\/+$/, '').replace(/\/_metadata$/, '');
+  const clean = cleanPath(path);
   const root = store.url.replace(/\/+$/, '');
   const inside = clean.startsWith(`${root}/`)
     ? clean.slice(root.length + 1)
@@ -29,11 +45,12 @@ export function locate(
   if (inside !== undefined) {
     return { target: store, location: { storeUrl: undefined, folder: inside } };
   }
-  // A checkpoint's files are named from the folder that its job's folder is in, a savepoint's from its own.
-  const depth = /\/chk-\d+$/.test(clean) ? 2 : 1;
-  const names = clean.split('/');
-  const target = openStore(names.slice(0, -depth).join('/'));
-  return { target, location: { storeUrl: target.url, folder: names.slice(-depth).join('/') } };
+  const { root: around, folder } = cutSnapshotPath(clean);
+  const target = openStore(around);
+  // The job's own storage by another name, such as s3a:// for s3://, stays its own.
+  return target.url === store.url
+    ? { target: store, location: { storeUrl: undefined, folder } }
+    : { target, location: { storeUrl: target.url, folder } };
 }
 
 /**

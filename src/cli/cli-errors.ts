@@ -69,3 +69,26 @@ export function noServiceForJobs(): EngineError {
     hint: 'Start one with tidemark service start, or run the job in this process, without -d.',
   });
 }
+
+export function noSuchLetter(id: string, found: number, place: string): EngineError {
+  const what =
+    found === 0 ? 'there is no such dead letter' : 'several dead letters are meant by this';
+  return new EngineError('CLI-080', 'invalid', what, {
+    details: { id, found, place },
+    hint: 'Give an id, or the end of one that fits only one, as tidemark dlq list --ids shows them.',
+  });
+}
+
+export function noWayBack(operator: string, job: string): EngineError {
+  return new EngineError('CLI-081', 'invalid', 'the job has no way back for these dead letters', {
+    details: { operator, job },
+    hint: `Unite a source replayedLetters(schema, { place, operator: '${operator}' }) with the input of '${operator}', or leave the operator out with --operator.`,
+  });
+}
+
+export function badTime(option: string, text: string): EngineError {
+  return new EngineError('CLI-082', 'invalid', `${option} is no time`, {
+    details: { [option]: text },
+    hint: 'Write it as 2026-01-31T12:00:00Z, or as how long ago: 90m, 2h, 7d.',
+  });
+}

@@ -5,11 +5,12 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pc from 'picocolors';
 import { systemClock } from '../common/clock.ts';
+import { EngineError } from '../common/errors.ts';
 import { errorText } from '../common/error-text.ts';
 import { randomHex, systemRandom } from '../common/random.ts';
 import type { FlinkSettings } from '../settings/flink-settings.ts';
 import { EXIT } from './exit-codes.ts';
-import { absolute, checkpointUrl } from './open-snapshot.ts';
+import { absolute, checkpointUrl, storeOpenerOf } from './open-snapshot.ts';
 import { readAll, type SettingOptions } from './read-settings.ts';
 import { RestClient } from './rest-client.ts';
 import { tableOf } from './table.ts';
@@ -37,8 +38,8 @@ export function doctorCommand(options: JsonOption & SettingOptions): Promise<num
       nodeFinding(process.versions.node),
       memoryFinding(freemem(), totalmem()),
       coresFinding(flink.parallelism, availableParallelism()),
-      ...(await storageFindings('checkpoints', checkpoints)),
-      ...(savepoints === undefined ? [] : await storageFindings('savepoints', savepoints)),
+      ...(await storageFindings('checkpoints', checkpoints, flink)),
+      ...(savepoints === undefined ? [] : await storageFindings('savepoints', savepoints, flink)),
       await serviceFinding(flink),
     ];
     terminal.answer({ findings });
@@ -84,9 +85,13 @@ export function coresFinding(parallelism: number, cores: number): Finding {
 }
 
 /** The disk below a folder, whether it can be written so that it stays, and whose clock it goes by. */
-async function storageFindings(what: string, url: string): Promise<readonly Finding[]> {
+async function storageFindings(
+  what: string,
+  url: string,
+  flink: FlinkSettings,
+): Promise<readonly Finding[]> {
   const disk = diskFinding(what, url);
-  return [...(disk === undefined ? [] : [disk]), ...(await writeFindings(what, url))];
+  return [...(disk === undefined ? [] : [disk]), ...(await writeFindings(what, url, flink))];
 }
 
 const DISK_BAD_BYTES = 100 * 2 ** 20;
@@ -94,7 +99,11 @@ const DISK_DOUBTFUL_BYTES = 2 * 2 ** 30;
 
 /** Undefined for a storage that is no disk of this machine, and for a folder that will be made. */
 function diskFinding(what: string, url: string): Finding | undefined {
-  const folder = /^file:/i.test(url) ? filePath(url) : /^[a-z]+:/i.test(url) ? undefined : url;
+  const folder = /^file:/i.test(url)
+    ? filePath(url)
+    : /^[a-z][a-z0-9+.-]*:/i.test(url)
+      ? undefined
+      : url;
   const stat = folder === undefined ? undefined : nearestDisk(folder);
   if (stat === undefined) return undefined;
   const freeBytes = stat.bavail * stat.bsize;
@@ -128,12 +137,17 @@ function nearestDisk(folder: string): StatsFs | undefined {
 const SLOW_MS = 500;
 const SKEW_MS_MAX = 2_000;
 
-async function writeFindings(what: string, url: string): Promise<readonly Finding[]> {
-  const { defaultWorld: world } = await import('../cluster/run-job.ts');
-  const { openStore } = await import('../cluster/open-store.ts');
-  const name = `doctor-${randomHex(systemRandom, 16)}`;
+async function writeFindings(
+  what: string,
+  url: string,
+  flink: FlinkSettings,
+): Promise<readonly Finding[]> {
+  const openStore = await storeOpenerOf(flink);
+  const folder = `doctor-${randomHex(systemRandom, 16)}`;
+  const name = `${folder}/created`;
+  const head = `${folder}/replaceable`;
   try {
-    const store = openStore(url, world);
+    const store = openStore(url);
     const bytes = new TextEncoder().encode(name);
     const startMs = systemClock.monotonicMs();
     await store.create(name, bytes);
@@ -142,10 +156,16 @@ async function writeFindings(what: string, url: string): Promise<readonly Findin
     try {
       const again = await store.create(name, bytes);
       const back = await store.read(name);
+      const first = await store.replaceIf(head, bytes, undefined);
+      const second = await store.replaceIf(head, bytes, undefined);
       const isRight =
-        again === 'taken' && back !== undefined && new TextDecoder().decode(back.bytes) === name;
+        again === 'taken' &&
+        first !== 'changed' &&
+        second === 'changed' &&
+        back !== undefined &&
+        new TextDecoder().decode(back.bytes) === name;
       let writtenMs = wallMs;
-      for await (const entry of store.list('')) {
+      for await (const entry of store.list(folder)) {
         if (entry.path === name) writtenMs = entry.modifiedMs;
       }
       return [
@@ -153,12 +173,14 @@ async function writeFindings(what: string, url: string): Promise<readonly Findin
         clockFinding(what, writtenMs - wallMs),
       ];
     } finally {
-      await store.delete([name]);
+      await store.delete([name, head]);
     }
   } catch (error) {
-    const found = errorText(error).split('\n')[0] ?? '';
+    const [found = '', hint = ''] = errorText(error).split('\n');
     const advice =
-      'Make the folder, and let this user write there; the page of the code says more.';
+      error instanceof EngineError
+        ? hint.trim()
+        : 'Make the folder, and let this user write there; the page of the code says more.';
     return [{ what, verdict: 'bad', found, advice }];
   }
 }

@@ -15,6 +15,8 @@ export const EXIT = {
   corrupt: 5,
   /** The snapshot does not fit the job. */
   doesNotFit: 6,
+  /** The new version was not well: the old one runs again. */
+  goneBack: 7,
   /** Ended by Ctrl-C; as for shells. */
   interrupted: 130,
 } as const;

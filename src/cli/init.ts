@@ -5,6 +5,9 @@ import pc from 'picocolors';
 
 const EXIT = { created: 0, refused: 2 } as const;
 
+/** Before what the umask takes away. */
+const EXECUTABLE = 0o777;
+
 /** What a new project may find in its folder: `git init` comes first for many. */
 const HARMLESS = new Set(['.git']);
 
@@ -92,7 +95,10 @@ async function writeAll(full: string, files: Readonly<Record<string, string>>): 
     if (made !== undefined) written.push(made);
     for (const [name, text] of Object.entries(files)) {
       const file = path.join(full, name);
-      fs.writeFileSync(file, text, { flag: 'wx' });
+      const folder = fs.mkdirSync(path.dirname(file), { recursive: true });
+      if (folder !== undefined) written.push(folder);
+      const mode = name.endsWith('.sh') ? EXECUTABLE : undefined;
+      fs.writeFileSync(file, text, { flag: 'wx', ...(mode && { mode }) });
       written.push(file);
     }
   } catch (cause) {

@@ -2,13 +2,17 @@
  * The command line's entry: bin/tidemark.mjs imports it, with the arguments in process.argv. It
  * knows the commands' names and options; what a command needs is loaded when it runs.
  */
-import { Command, CommanderError, Option } from 'commander';
+import { Argument, Command, CommanderError, Option } from 'commander';
 import { addClientCommands } from './client-commands.ts';
-import { bashCompletion, toShell } from './completion.ts';
+import { completionScript, SHELLS, type Shell } from './completion.ts';
 import { EXIT } from './exit-codes.ts';
+import { addDeadLetterCommands } from './dlq-commands.ts';
 import { withFlinkSpellings } from './flink-spellings.ts';
+import { addIcebergCommands } from './iceberg-commands.ts';
 import type { InitArguments } from './init.ts';
+import { addOperatingCommands } from './operating-commands.ts';
 import type { RunArguments } from './run-arguments.ts';
+import { addRollbackCommand } from './rollback-command.ts';
 import { addSnapshotCommands, collect } from './snapshot-commands.ts';
 import type { ServiceArguments } from './service.ts';
 
@@ -22,7 +26,7 @@ program
   .description(
     'run a job in this process until it ends, or, with -d, in the service; what follows -- goes to the job',
   )
-  .argument('<job>', "the job's module, such as job.ts")
+  .argument('<file>', "the job's module, such as job.ts")
   .argument('[arguments...]', "the job's own settings, after --; -- --help lists them")
   .option('-d, --detached', 'hand it to the service and return when it runs there')
   .option('-p, --parallelism <n>', 'subtasks of each operator')
@@ -37,6 +41,7 @@ program
     ).choices(['CLAIM', 'NO_CLAIM']),
   )
   .option('--fresh', 'start without state, whatever is there')
+  .option('--name <name>', "the job's name, instead of that in its code")
   .option('-n, --allowNonRestoredState', 'drop state that no operator of the job takes')
   .option(
     '-D <key=value>',
@@ -47,14 +52,14 @@ program
   .option('--config <path>', "Flink's config.yaml or flink-conf.yaml, or the folder it is in")
   .option('--settings', 'print the settings and where each comes from, and run nothing')
   .addOption(new Option('--json', 'print events as JSON lines, for programs'))
-  .action(async (job: string, rest: string[], options: RunArguments) => {
+  .action(async (file: string, rest: string[], options: RunArguments) => {
     if (options.detached === true) {
       const { runDetachedCommand } = await import('./run-detached.ts');
-      process.exitCode = await runDetachedCommand(job, rest, options);
+      process.exitCode = await runDetachedCommand(file, rest, options);
       return;
     }
     const { runCommand } = await import('./run.ts');
-    process.exitCode = await runCommand(job, rest, options);
+    process.exitCode = await runCommand(file, rest, options);
   });
 
 program
@@ -68,7 +73,11 @@ program
   });
 
 addClientCommands(program);
-addSnapshotCommands(program);
+const shared = addSnapshotCommands(program);
+addOperatingCommands(program, shared);
+addDeadLetterCommands(program);
+addRollbackCommand(program);
+addIcebergCommands(program);
 addServiceCommands();
 
 function addServiceCommands(): void {
@@ -118,11 +127,22 @@ function addServiceCommands(): void {
 program
   .command('completion')
   .description(
-    'print a script that makes bash complete commands: source <(tidemark completion bash)',
+    'print a script that makes a shell complete commands, such as source <(tidemark completion bash)',
   )
-  .argument('<shell>', 'bash', toShell)
-  .action(() => {
-    process.stdout.write(bashCompletion(program));
+  .addArgument(new Argument('<shell>', 'whose script').choices(SHELLS))
+  .action((shell: Shell) => {
+    process.stdout.write(completionScript(shell));
+  });
+
+// What those scripts ask.
+program
+  .command('complete', { hidden: true })
+  .argument('[words...]')
+  .action(async (words: string[]) => {
+    const { completeCommand } = await import('./complete.ts');
+    process.stdout.write(await completeCommand(program, words));
+    // A service that does not answer is not waited for.
+    process.exit(EXIT.done);
   });
 
 try {

@@ -1,7 +1,7 @@
 import path from 'node:path';
+import type { OpenStore } from '../cluster/open-store.ts';
 import type { StoredSnapshot } from '../cluster/stored-snapshot.ts';
 import type { FlinkSettings } from '../settings/flink-settings.ts';
-import type { BlobStore } from '../storage/blob-store.ts';
 import { noSuchSnapshot } from './cli-errors.ts';
 
 /** Where a command looks for snapshots. */
@@ -18,28 +18,28 @@ export interface SnapshotPlace {
  * @throws {EngineError} `CLI-026` (`invalid`) if there is none; `CHK-…`, `STO-…`, `JOB-001` as those say.
  */
 export async function openSnapshot(given: string, place: SnapshotPlace): Promise<StoredSnapshot> {
-  const { defaultWorld: world } = await import('../cluster/run-job.ts');
+  const openStore = await storeOpenerOf(place.flink);
   const { latestOfJob, snapshotAt } = await import('../cluster/stored-snapshot.ts');
   if (isPath(given)) {
     const url = absolute(given, place.folder);
-    const stored = await snapshotAt(url, world);
+    const stored = await snapshotAt(url, openStore);
     if (stored !== undefined) return stored;
     throw noSuchSnapshot(given, url);
   }
-  const store = await checkpointStore(place);
-  const stored = await latestOfJob(given, store, world);
+  const store = openStore(checkpointUrl(place));
+  const stored = await latestOfJob(given, store, openStore);
   if (stored !== undefined) return stored;
   // A folder's name without a slash.
-  const near = await snapshotAt(path.resolve(place.folder, given), world);
+  const near = await snapshotAt(path.resolve(place.folder, given), openStore);
   if (near !== undefined) return near;
   throw noSuchSnapshot(given, store.url);
 }
 
-/** The storage that the settings name. */
-export async function checkpointStore({ flink, folder }: SnapshotPlace): Promise<BlobStore> {
-  const { defaultWorld: world } = await import('../cluster/run-job.ts');
-  const { openStore } = await import('../cluster/open-store.ts');
-  return openStore(checkpointUrl({ flink, folder }), world);
+/** Opens stores as the settings say. */
+export async function storeOpenerOf(flink: FlinkSettings): Promise<OpenStore> {
+  const { defaultWorld } = await import('../cluster/run-job.ts');
+  const { storeOpener } = await import('../cluster/open-store.ts');
+  return storeOpener(defaultWorld, flink);
 }
 
 export function checkpointUrl({ flink, folder }: SnapshotPlace): string {
@@ -50,6 +50,6 @@ export function absolute(given: string, folder: string): string {
   return /^[a-z][a-z0-9+.-]*:/i.test(given) ? given : path.resolve(folder, given);
 }
 
-function isPath(given: string): boolean {
+export function isPath(given: string): boolean {
   return given.includes('/') || given.startsWith('.') || /^[a-z][a-z0-9+.-]*:/i.test(given);
 }

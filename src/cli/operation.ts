@@ -82,11 +82,15 @@ function answerOf({ what }: Operation, done: Status['operation']): OperationAnsw
   };
 }
 
-function sayHowToAttach({ what, attach }: Operation): void {
+/** An operation that goes on in the service, whatever becomes of the command. */
+type Attachable = Pick<Operation, 'what' | 'attach'>;
+
+export function sayHowToAttach({ what, attach }: Attachable): void {
   process.stderr.write(`The ${what} goes on in the service. To wait for it again: ${attach}\n`);
 }
 
-function detachOnSignals(operation: Operation): () => void {
+/** Ctrl-C ends the command alone, and says how to come back. */
+export function detachOnSignals(operation: Attachable): () => void {
   const onSignal = (): void => {
     process.stderr.write('\n');
     sayHowToAttach(operation);

@@ -1,4 +1,5 @@
 /** The files of a new project, by their names. */
+import { PROJECT_SCRIPTS } from './project-scripts.ts';
 
 export interface ProjectOptions {
   /** As package.json may have it. */
@@ -17,6 +18,7 @@ export function projectFiles(options: ProjectOptions): Readonly<Record<string, s
     '.env': ENV,
     '.gitignore': GITIGNORE,
     'README.md': readme(options.name),
+    ...PROJECT_SCRIPTS,
   };
 }
 
@@ -95,6 +97,9 @@ npm run check   # checks its types
 \`job.ts\` counts words. Each operator has a name of its own (\`words\`, \`count\`, \`counts\`), by which its state is
 found again: kill the job while it runs, and the next \`npm start\` goes on from its last checkpoint, which is in
 \`.tidemark/checkpoints\`. \`npm start -- --fresh\` begins anew.
+
+\`scripts/\` has what deployments and cron need: \`trigger_savepoint.sh <job>\`, \`restore_from_savepoint.sh <path>\` and
+\`create-savepoint.sh <job>\`, for jobs that a service runs (\`npx tidemark service start\`, \`npx tidemark run -d job.ts\`).
 
 Settings are in \`.env\`; \`npm start -- -p 4\` or \`npm start -- -D execution.checkpointing.interval=1s\` set one for
 once.

@@ -4,6 +4,10 @@ export interface RunArguments {
   readonly fromSavepoint?: string;
   readonly claimMode?: 'CLAIM' | 'NO_CLAIM';
   readonly fresh?: boolean;
+  /** The job's name, instead of that in its code. */
+  readonly name?: string;
+  /** The snapshot, or job, that it is forked from. */
+  readonly forkOf?: string;
   readonly allowNonRestoredState?: boolean;
   readonly D: readonly string[];
   /** Flink's configuration file, or the folder that holds it. */

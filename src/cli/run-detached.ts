@@ -31,6 +31,8 @@ export function runDetachedCommand(
       flink,
       fresh: options.fresh === true,
       allowNonRestoredState: options.allowNonRestoredState === true,
+      ...(options.name !== undefined && { name: options.name }),
+      ...(options.forkOf !== undefined && { forkOf: options.forkOf }),
       ...(options.fromSavepoint !== undefined && { savepointPath: options.fromSavepoint }),
       ...(options.claimMode !== undefined && { claimMode: options.claimMode }),
     });

@@ -3,6 +3,8 @@ import pc from 'picocolors';
 import { systemClock } from '../common/clock.ts';
 import type { JobEvent, JobResult } from '../cluster/job-events.ts';
 import { errorText } from '../common/error-text.ts';
+import { isRestored, restoreText, type RestoreProgress } from './restore-text.ts';
+import { bytesText } from './units.ts';
 
 /** A terminal, a pipe, or what a test gives. */
 type Output = Writable & { readonly isTTY?: boolean };
@@ -20,6 +22,7 @@ export class RunReporter {
   #checkpoints = 0;
   #restarts = 0;
   #lineIsOpen = false;
+  #restore: RestoreProgress | undefined;
 
   constructor(json: boolean, out: Output, errors: Output) {
     this.#json = json;
@@ -46,11 +49,39 @@ export class RunReporter {
       this.#line({ kind: 'progress', read });
       return;
     }
+    this.#progressLine(nowMs);
+  }
+
+  /** How far the restored state is loaded and verified, as long as it is not. */
+  restoring(restore: RestoreProgress): void {
+    const before = this.#restore;
+    const isNews =
+      before?.verifiedBytes !== restore.verifiedBytes || before.loadedBytes !== restore.loadedBytes;
+    const wasDone = before !== undefined && isRestored(before);
+    this.#restore = restore;
+    if (!isNews) return;
+    const isDone = isRestored(restore);
+    // What was done when it was first looked at took no time to speak of.
+    if (this.#json) this.#line({ kind: isDone ? 'restored' : 'restoring', ...restore });
+    else if (isDone && before !== undefined && !wasDone) {
+      this.say(
+        pc.dim(`All ${bytesText(restore.totalBytes)} of restored state are loaded and verified`),
+      );
+    } else if (!isDone) this.#progressLine(systemClock.monotonicMs());
+  }
+
+  #progressLine(nowMs: number): void {
     if (this.#out.isTTY !== true) return;
-    const seconds = (nowMs - this.#startedMs) / 1000;
+    const startedMs = this.#startedMs ?? nowMs;
+    const seconds = (nowMs - startedMs) / 1000;
+    const read = this.#read;
     const rate = seconds > 0.5 ? `${short(read / seconds)} records/s` : '';
+    const restore =
+      this.#restore === undefined || isRestored(this.#restore)
+        ? ''
+        : `restoring ${restoreText(this.#restore)}  `;
     this.#out.write(
-      `\r${pc.dim(`${short(read)} records  ${rate}  ${this.#checkpoints} checkpoints  ${this.#restarts} restarts`)}\u001B[K`,
+      `\r${pc.dim(`${restore}${short(read)} records  ${rate}  ${this.#checkpoints} checkpoints  ${this.#restarts} restarts`)}\u001B[K`,
     );
     this.#lineIsOpen = true;
   }

@@ -1,7 +1,6 @@
 import pc from 'picocolors';
-import type { FoundSnapshot } from '../checkpoint/metadata.ts';
 import { EXIT } from './exit-codes.ts';
-import { absolute, checkpointUrl } from './open-snapshot.ts';
+import { absolute, checkpointUrl, storeOpenerOf } from './open-snapshot.ts';
 import { readAll, type SettingOptions } from './read-settings.ts';
 import { tableOf } from './table.ts';
 import { onTerminal, type JsonOption } from './terminal.ts';
@@ -17,30 +16,31 @@ export function savepointsListCommand(
     const place = { flink, folder: process.cwd() };
     const given = directory ?? flink.savepointDirectory;
     const folder = given === undefined ? checkpointUrl(place) : absolute(given, place.folder);
-    const { defaultWorld: world } = await import('../cluster/run-job.ts');
-    const { snapshotsIn } = await import('../cluster/stored-snapshot.ts');
-    const found: FoundSnapshot[] = [];
-    const damaged: { readonly url: string; readonly error: string }[] = [];
-    for await (const { url, stored, error } of snapshotsIn(folder, world)) {
-      if (error !== undefined) damaged.push({ url, error: error.message });
-      if (stored?.found.metadata.kind === 'savepoint') found.push(stored.found);
-    }
-    found.sort((a, b) => b.metadata.completedMs - a.metadata.completedMs);
-    const savepoints = found.map(({ url, metadata }) => {
-      const { jobName, jobId, checkpointId, completedMs, stateBytes } = metadata;
-      const { label, who, why, pin } = metadata;
-      return { url, jobName, jobId, checkpointId, completedMs, stateBytes, label, who, why, pin };
-    });
+    const openStore = await storeOpenerOf(flink);
+    const { listSnapshots } = await import('../checkpoint/snapshot-list.ts');
+    const { snapshots, unreadable } = await listSnapshots(openStore(folder));
+    const savepoints = snapshots
+      .filter(({ kind }) => kind === 'savepoint')
+      .map((one) => {
+        const { url, jobName, jobId, checkpointId, completedMs, stateBytes } = one;
+        const { label, who, why, pin, complete } = one;
+        const notes = { label, who, why, pin, complete };
+        return { url, jobName, jobId, checkpointId, completedMs, stateBytes, ...notes };
+      });
+    // What is in the folder of a job are its checkpoints.
+    const damaged = unreadable
+      .filter(({ url }) => !/\/[0-9a-f]{32}\//.test(url))
+      .map(({ url, error }) => ({ url, error: error.message }));
     terminal.answer({ folder, savepoints, damaged });
     if (savepoints.length + damaged.length === 0)
       terminal.say(`There are no savepoints in ${folder}.`);
-    const rows = savepoints.map(({ jobName, completedMs, stateBytes, label, pin, url }) => [
-      jobName,
-      timeText(completedMs),
-      bytesText(stateBytes),
-      label ?? '',
-      pin === true ? 'pinned' : '',
-      url,
+    const rows = savepoints.map((one) => [
+      one.jobName,
+      timeText(one.completedMs),
+      bytesText(one.stateBytes),
+      one.label ?? '',
+      [one.pin ? 'pinned' : '', one.complete ? '' : 'incomplete'].join(' ').trim(),
+      one.url,
     ]);
     if (rows.length > 0) for (const line of tableOf(COLUMNS, rows)) terminal.say(line);
     for (const { url, error } of damaged) terminal.say(pc.red(`${url}: ${error}`));

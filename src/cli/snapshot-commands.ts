@@ -7,7 +7,13 @@ import type { UpgradeCheckOptions } from './upgrade-check.ts';
 
 const SNAPSHOT = "its folder or URL, or a job's name or id for its latest checkpoint";
 
-export function addSnapshotCommands(program: Command): void {
+export interface SharedGroups {
+  readonly upgrade: Command;
+  readonly savepoints: Command;
+}
+
+/** Returns the groups that other commands join. */
+export function addSnapshotCommands(program: Command): SharedGroups {
   withSettings(program.command('inspect'))
     .description('show what a checkpoint or savepoint holds')
     .argument('<snapshot>', SNAPSHOT)
@@ -21,14 +27,16 @@ export function addSnapshotCommands(program: Command): void {
       const { inspectCommand } = await import('./inspect.ts');
       process.exitCode = await inspectCommand(snapshot, options);
     });
-  withSettings(program.command('savepoints').command('list'))
+  const savepoints = program.command('savepoints');
+  withSettings(savepoints.command('list'))
     .description('list the savepoints in a folder')
     .argument('[directory]', 'default: by the settings')
     .action(async (directory: string | undefined, options: SettingOptions & JsonOption) => {
       const { savepointsListCommand } = await import('./savepoints-list.ts');
       process.exitCode = await savepointsListCommand(directory, options);
     });
-  withSettings(program.command('upgrade').command('check'))
+  const upgrade = program.command('upgrade');
+  withSettings(upgrade.command('check'))
     .description('tell whether a job can go on from a snapshot; changes nothing')
     .argument('<file>', "the new job's module, such as job.ts")
     .argument('<snapshot>', SNAPSHOT)
@@ -55,17 +63,18 @@ export function addSnapshotCommands(program: Command): void {
       process.exitCode = await doctorCommand(options);
     });
   describeGroups(program);
+  return { upgrade, savepoints };
 }
 
 function describeGroups(program: Command): void {
-  const about = { savepoints: 'list savepoints', upgrade: 'check an upgrade before it is made' };
+  const about = { savepoints: 'list savepoints, and remove what the rules let go' };
   for (const command of program.commands) {
     const text = (about as Readonly<Record<string, string>>)[command.name()];
     if (text !== undefined) command.description(text);
   }
 }
 
-function withSettings(command: Command): Command {
+export function withSettings(command: Command): Command {
   return command
     .option(
       '-D <key=value>',

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import type { JobResult } from '../cluster/job-events.ts';
-import type { StartFrom } from '../cluster/job-store.ts';
+import type { StartFrom } from '../cluster/start-from.ts';
 import type { RunningJob } from '../cluster/lead-job.ts';
 import type { RunningInCluster } from '../cluster/run-in-cluster.ts';
 import type { FlinkSettings } from '../settings/flink-settings.ts';
@@ -44,6 +44,7 @@ export async function startJob(
     folder: path.resolve('.'),
     dataFolder: path.resolve('.tidemark'),
     from: startFrom(options),
+    name: options.name,
     allowNonRestoredState: options.allowNonRestoredState === true,
     emit: (event) => {
       reporter.event(event);
@@ -71,6 +72,7 @@ export async function watchJob(
 
 function startFrom(options: Omit<RunArguments, 'D'>): StartFrom {
   if (options.fresh === true) return { kind: 'fresh' };
+  if (options.forkOf !== undefined) return { kind: 'fork', of: options.forkOf };
   if (options.fromSavepoint === undefined) return { kind: 'resume' };
   const { fromSavepoint: path, claimMode } = options;
   return { kind: 'snapshot', path, ...(claimMode && { claimMode }) };
@@ -90,6 +92,8 @@ class ProgressWatch {
     const { systemClock } = await import('../common/clock.ts');
     this.#look = () => {
       const read = running.recordsRead();
+      const restore = running.master.restoreProgress();
+      if (restore !== undefined) this.#reporter.restoring(restore);
       if (read > 0) this.#reporter.progress(read);
       this.#cancel = systemClock.after(read > 0 ? PROGRESS_MS : FIRST_RECORD_MS, () => {
         this.#look?.();

@@ -1,6 +1,7 @@
 import pc from 'picocolors';
 import { EXIT } from './exit-codes.ts';
 import { findJob } from './find-job.ts';
+import { isRestored, restoreText, type RestoreProgress } from './restore-text.ts';
 import { statusText } from './list.ts';
 import { reasonOf, RestClient, type ServiceOption } from './rest-client.ts';
 import { tableOf } from './table.ts';
@@ -50,28 +51,39 @@ interface Checkpoints {
   };
 }
 
+/** What only this service answers; of another one everything may be missing. */
+interface Own {
+  readonly restore?: RestoreProgress | null;
+}
+
 /** `tidemark status`: how a job is, its operators, its last checkpoint and its last failure. */
 export function statusCommand(job: string, options: ServiceOption & JsonOption): Promise<number> {
   return onTerminal(options, async (terminal) => {
     const client = await RestClient.open(options);
     const { jid } = await findJob(client, job);
-    const [details, checkpoints, exceptions] = await Promise.all([
+    const [details, checkpoints, exceptions, { restore = null }] = await Promise.all([
       client.get<Job>(`/jobs/${jid}`),
       client.get<Checkpoints>(`/jobs/${jid}/checkpoints`),
       client.get<Exceptions>(`/jobs/${jid}/exceptions?maxExceptions=1`),
+      // A Flink cluster has no such thing.
+      client.get<Own>(`/jobs/${jid}/tidemark`).catch((): Own => ({})),
     ]);
-    terminal.answer({ job: details, checkpoints, exceptions });
-    print(terminal, details, checkpoints, exceptions);
+    terminal.answer({ job: details, checkpoints, exceptions, restore });
+    print(terminal, { job: details, checkpoints, exceptions, restore });
     return EXIT.done;
   });
 }
 
-function print(
-  terminal: Terminal,
-  job: Job,
-  { counts, latest }: Checkpoints,
-  { exceptionHistory }: Exceptions,
-): void {
+interface Shown {
+  readonly restore: RestoreProgress | null;
+  readonly job: Job;
+  readonly checkpoints: Checkpoints;
+  readonly exceptions: Exceptions;
+}
+
+function print(terminal: Terminal, { job, checkpoints, exceptions, restore }: Shown): void {
+  const { counts, latest } = checkpoints;
+  const { exceptionHistory } = exceptions;
   const { name, state, jid, duration, vertices } = job;
   terminal.say(`${pc.bold(name)}  ${statusText(state)}  ${pc.dim(jid)}`);
   terminal.say(`Started      ${timeText(job['start-time'])}, ${durationText(duration)} ago`);
@@ -82,6 +94,8 @@ function print(
       `Latest       ${id}: ${bytesText(bytes)} in ${durationText(tookMs)} ${pc.dim(external_path ?? '')}`,
     );
   }
+  if (restore !== null && !isRestored(restore))
+    terminal.say(`Restoring    ${restoreText(restore)}`);
   const [failure] = exceptionHistory?.entries ?? [];
   if (failure !== undefined) {
     const where = failure.taskName ? ` in ${failure.taskName}` : '';

@@ -27,16 +27,16 @@ export function upgradeCheckCommand(
     const { flink } = await readAll(options);
     const url = await jobUrl(file);
     const { store, found } = await openSnapshot(snapshot, { flink, folder: process.cwd() });
-    const report = await checkUpgradeInThread({
+    const { report } = await checkUpgradeInThread({
       module: jobModule(url),
       arguments: jobArguments,
       flink,
       storeUrl: store.url,
-      snapshotFolder: found.folder,
+      snapshot: { folder: found.folder },
       allowNonRestoredState: options.allowNonRestoredState === true,
     });
     terminal.answer({ snapshot: found.url, ...report });
-    print(terminal, report, found.url);
+    printReport(terminal, report, found.url);
     return report.fits ? EXIT.done : EXIT.doesNotFit;
   });
 }
@@ -48,7 +48,7 @@ const COLUMNS = [
   { title: '' },
 ];
 
-function print(terminal: Terminal, report: UpgradeReport, url: string): void {
+export function printReport(terminal: Terminal, report: UpgradeReport, url: string): void {
   const { jobName, fits, operators, problems, warnings } = report;
   terminal.say(`${pc.bold(jobName)} on ${url}`);
   terminal.say('');

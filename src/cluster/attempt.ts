@@ -3,6 +3,7 @@ import type { CheckpointBarrier, TaskAcknowledgement } from '../contracts/snapsh
 import type { ExecutionVertex } from '../graph/execution-plan.ts';
 import type { JobMasterGateway, TaskGateway, TaskId } from '../runtime/gateways.ts';
 import type { OperatorEvent } from '../runtime/operator.ts';
+import type { RestoreProgress } from '../common/restore-progress.ts';
 import type { OperatorCoordinators } from './coordinator/operator-coordinators.ts';
 import { taskKey, type Deployment, type TaskPlace } from './deployment.ts';
 import type { Restored } from './job-store.ts';
@@ -139,6 +140,10 @@ export class Attempt {
   /** Records that the sources of this attempt have emitted. */
   recordsRead(): number {
     return this.#options.deployment.recordsRead();
+  }
+
+  restoreProgress(): RestoreProgress | undefined {
+    return this.#options.deployment.restoreProgress();
   }
 
   /** Undefined for a subtask that it does not have. */

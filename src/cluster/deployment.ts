@@ -1,6 +1,7 @@
 import type { SnapshotLocation } from '../contracts/snapshots.ts';
 import type { RestorePlan } from '../checkpoint/restore-plan.ts';
 import type { JobMasterGateway, TaskGateway, TaskId } from '../runtime/gateways.ts';
+import type { RestoreProgress } from '../common/restore-progress.ts';
 import type { TaskSample } from '../runtime/task-metrics.ts';
 import type { OperatorRestore } from '../contracts/snapshots.ts';
 
@@ -31,6 +32,8 @@ export interface Deployment {
   deploy(request: DeployRequest): ReadonlyMap<string, TaskGateway>;
   /** Records that the sources have emitted. */
   recordsRead(): number;
+  /** How far its tasks have restored their state; undefined if there is none to restore. */
+  restoreProgress(): RestoreProgress | undefined;
   /** Undefined for a subtask that it does not have. */
   placeOf(task: { readonly vertex: string; readonly subtask: number }): TaskPlace | undefined;
   /** After all tasks are cancelled or finished. */

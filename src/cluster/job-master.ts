@@ -18,6 +18,7 @@ import type {
 import type { World } from '../contracts/source.ts';
 import type { ExecutionPlan } from '../graph/execution-plan.ts';
 import type { TaskId } from '../runtime/gateways.ts';
+import type { RestoreProgress } from '../common/restore-progress.ts';
 import type { OperatorCoordinators } from './coordinator/operator-coordinators.ts';
 import type { Deployment } from './deployment.ts';
 import type { AttemptListener } from './attempt.ts';
@@ -210,6 +211,11 @@ export class JobMaster {
   /** Records that the sources have emitted, in the attempts that run now. */
   recordsRead(): number {
     return this.#attempts.recordsRead();
+  }
+
+  /** How far the attempts that run now have restored their state; undefined if there was none to restore. */
+  restoreProgress(): RestoreProgress | undefined {
+    return this.#attempts.restoreProgress();
   }
 
   // --- events in, actions out -------------------------------------------------------------------

@@ -35,7 +35,8 @@ import {
 import { planRestore, type RestorePlan } from '../checkpoint/restore-plan.ts';
 import { resumeDecision, type ResumeDecision } from '../checkpoint/resume-decision.ts';
 import type { JobEnd } from '../checkpoint/retention.ts';
-import { forgetClaimed, requireClaimable, type ClaimMode } from '../checkpoint/claim.ts';
+import { forgetClaimed, requireClaimable } from '../checkpoint/claim.ts';
+import { rollbackPendingError } from '../checkpoint/errors.ts';
 import { noSnapshotError } from '../checkpoint/snapshot-errors.ts';
 import { newestSavepoint, type SnapshotSummary } from '../checkpoint/snapshot-list.ts';
 import {
@@ -50,18 +51,8 @@ import { randomHex } from '../common/random.ts';
 import type { World } from '../contracts/source.ts';
 import type { ExecutionPlan } from '../graph/execution-plan.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
-
-/** Where a submission starts from; the default is the resume rule. */
-export type StartFrom =
-  /** With a job id: goes on with that very run, or not at all. */
-  | { readonly kind: 'resume'; readonly jobId?: string }
-  | { readonly kind: 'fresh' }
-  /**
-   * A checkpoint's or savepoint's URL, or its path in the job's storage. `latest`: the newest of the
-   * job's savepoints and of what its last run has retained; `<folder>/savepoint-latest`: the newest
-   * complete savepoint of the job in that folder.
-   */
-  | { readonly kind: 'snapshot'; readonly path: string; readonly claimMode?: ClaimMode };
+import type { StartFrom } from './start-from.ts';
+import type { Ancestry } from './writer-id.ts';
 
 export interface OpenJobOptions {
   readonly store: BlobStore;
@@ -69,7 +60,7 @@ export interface OpenJobOptions {
   readonly openStore: (url: string) => BlobStore;
   readonly jobName: string;
   readonly world: World;
-  readonly from: StartFrom;
+  readonly from: Exclude<StartFrom, { readonly kind: 'fork' }>;
   /** Where savepoints go that name no directory. Default: the job's storage. */
   readonly savepointDirectory: string | undefined;
   /** For people: host and process. */
@@ -87,6 +78,7 @@ export interface OpenedJob {
   readonly messages: readonly string[];
   /** What the first attempt restores. */
   readonly restored: FoundSnapshot | undefined;
+  readonly ancestry: Ancestry;
 }
 
 /** Finds out what to go on from, and takes the leadership of that job. */
@@ -95,6 +87,10 @@ export async function openJob(options: OpenJobOptions): Promise<OpenedJob> {
   const named = from.kind === 'snapshot' ? await findNamed(options, from.path) : undefined;
   const known = await readNameRecord(store, jobName);
   requireGoingOn(jobName, from, known?.record);
+  const rollback = known?.record.rollback;
+  if (rollback !== undefined && from.kind !== 'fresh') {
+    throw rollbackPendingError(jobName, rollback.url);
+  }
   const head = known && (await readHead(store, known.record.jobId))?.head;
   const claim = from.kind === 'snapshot' && from.claimMode === 'CLAIM';
   if (claim && named !== undefined) await requireClaimable(store, named, known?.record);
@@ -138,12 +134,12 @@ export async function openJob(options: OpenJobOptions): Promise<OpenedJob> {
     { jobName, jobId, lineage, epoch, atMs },
     decidedOn,
   );
-  return {
-    checkpoints,
-    lineage,
-    messages: decision.messages,
-    restored: await latestOf(checkpoints, options),
-  };
+  const restored = await latestOf(checkpoints, options);
+  // Its place is taken: nothing of what it has not committed is wanted any more.
+  const before = known?.record.lineage === lineage ? [known.record.jobId] : [];
+  const jobIds = [...(restored === undefined ? [] : [restored.metadata.jobId]), ...before];
+  const ancestry = { jobIds: jobIds.filter((id) => id !== jobId), forkedFrom: undefined };
+  return { checkpoints, lineage, messages: decision.messages, restored, ancestry };
 }
 
 /**
@@ -213,11 +209,16 @@ async function newestIn(
 }
 
 /** Where savepoints go that name no directory. */
-function defaultStore({ store, openStore, savepointDirectory }: OpenJobOptions): BlobStore {
+function defaultStore({
+  store,
+  openStore,
+  savepointDirectory,
+}: Omit<OpenJobOptions, 'from'>): BlobStore {
   return savepointDirectory === undefined ? store : openStore(savepointDirectory);
 }
 
-function baseOf({ found, location }: LocatedSnapshot): HeadCheckpoint {
+/** As an entry of the HEAD of a job that starts from it. */
+export function baseOf({ found, location }: LocatedSnapshot): HeadCheckpoint {
   const { metadata, url, metadataBytes, metadataCrc32 } = found;
   const { checkpointId, kind, completedMs } = metadata;
   return { checkpointId, kind, location, url, metadataBytes, metadataCrc32, completedMs };
@@ -242,7 +243,7 @@ async function latestOf(
   return readRetained(storeOf(latest.location, stores), latest);
 }
 
-export interface JobStoreOptions extends OpenJobOptions, OpenedJob {
+export interface JobStoreOptions extends Omit<OpenJobOptions, 'from'>, OpenedJob {
   readonly identity: SnapshotIdentity;
   readonly vertices: readonly CoordinatedVertex[];
 }
@@ -466,8 +467,9 @@ function messagesOf(plan: RestorePlan): string[] {
     );
   }
   if (plan.leftCommittables.length > 0) {
+    const uids = [...new Set(plan.leftCommittables.map(({ uid }) => uid))].join(', ');
     messages.push(
-      `${plan.leftCommittables.length} pieces of output in the snapshot stay with the job that made it.`,
+      `${plan.leftCommittables.length} pieces of output in the snapshot (of ${uids}) stay with the job that made it.`,
     );
   }
   return messages;

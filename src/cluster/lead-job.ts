@@ -11,10 +11,13 @@ import type { OperatorCoordinators } from './coordinator/operator-coordinators.t
 import type { Deployment } from './deployment.ts';
 import type { JobEvent, JobResult } from './job-events.ts';
 import { JobMaster } from './job-master.ts';
-import { JobStore, openJob, type StartFrom } from './job-store.ts';
+import { JobStore, openJob } from './job-store.ts';
+import { openFork } from './open-fork.ts';
+import type { StartFrom } from './start-from.ts';
 import type { TaskManagerStatus } from './job-manager/remote-task-manager.ts';
-import { openStore } from './open-store.ts';
+import { storeOpener } from './open-store.ts';
 import { requireBuilt } from './require-built.ts';
+import type { Ancestry } from './writer-id.ts';
 
 /** A job as those see it who run it without its code. */
 export interface PlannedJob {
@@ -48,10 +51,12 @@ export interface LeadJobOptions {
   readonly leader?: ClusterLeader | undefined;
   /** Instead of what the settings name. For tests. */
   readonly store?: BlobStore | undefined;
-  /** Keeps the checkpoints of a job that finishes, to look into them. */
-  readonly keepCheckpoints?: boolean | undefined;
+  /** Keeps the checkpoints of a job that ends, whatever the settings say; asked at its end. */
+  readonly keepCheckpoints?: boolean | ((end: JobEnd) => boolean) | undefined;
   /** Builds the job for the number of key groups that its snapshot has. */
   readonly planFor: (maxParallelism: number) => PlannedJob | Promise<PlannedJob>;
+  /** Looks at what surrounds the job, before anything is taken over. Returns warnings. */
+  readonly preflight?: (() => Promise<readonly string[]>) | undefined;
   /** Called before anything is taken over. If it throws, nothing is. */
   readonly admit?: ((jobName: string) => void) | undefined;
   /**
@@ -74,8 +79,7 @@ export interface JobLed {
 /** A job that this process leads. */
 export interface LedJob extends PlannedJob {
   readonly identity: SnapshotIdentity;
-  /** The job whose snapshot it starts from. */
-  readonly parentJobId: string | undefined;
+  readonly ancestry: Ancestry;
   readonly store: BlobStore;
 }
 
@@ -110,7 +114,8 @@ export async function leadJob(options: LeadJobOptions): Promise<RunningJob> {
   options.admit?.(jobName);
   // The graph is checked before anything is taken over from whoever runs this job now.
   const first = await options.planFor(config.maxParallelism);
-  const openOther = (url: string): BlobStore => openStore(url, world);
+  for (const message of (await options.preflight?.()) ?? []) emit({ kind: 'warning', message });
+  const openOther = storeOpener(world, config);
   const store =
     options.store ?? openOther(config.checkpointStorage ?? `${options.dataFolder}/checkpoints`);
   const opening = {
@@ -118,15 +123,15 @@ export async function leadJob(options: LeadJobOptions): Promise<RunningJob> {
     openStore: openOther,
     jobName,
     world,
-    from: options.from,
     savepointDirectory: config.savepointDirectory,
     owner: options.owner,
     leader: options.leader,
     discards: (end: JobEnd) =>
-      options.keepCheckpoints !== true &&
-      discardsCheckpoints(config.externalizedCheckpointRetention, end),
+      !keepsAll(options, end) && discardsCheckpoints(config.externalizedCheckpointRetention, end),
   };
-  const opened = await openJob(opening);
+  const { from } = options;
+  const opened =
+    from.kind === 'fork' ? await openFork(opening, from.of) : await openJob({ ...opening, from });
   const { restored, checkpoints, lineage } = opened;
   const maxParallelism = restored?.metadata.maxParallelism ?? config.maxParallelism;
   const planned =
@@ -149,11 +154,15 @@ export async function leadJob(options: LeadJobOptions): Promise<RunningJob> {
     plan,
     planHash,
     identity,
-    parentJobId: restored?.metadata.jobId,
+    ancestry: opened.ancestry,
     store,
   });
   const jobStore = new JobStore({ ...opening, ...opened, identity, vertices: verticesOf(plan) });
   return startMaster({ options, planned, place, jobStore, storageUrl: store.url });
+}
+
+function keepsAll({ keepCheckpoints = false }: LeadJobOptions, end: JobEnd): boolean {
+  return typeof keepCheckpoints === 'function' ? keepCheckpoints(end) : keepCheckpoints;
 }
 
 interface Prepared {

@@ -6,6 +6,7 @@ import type { Task } from '../runtime/task.ts';
 import { TaskMeter } from '../runtime/task-metrics.ts';
 import type { TaskSettings } from '../runtime/task-options.ts';
 import { TaskThread } from '../runtime/task-thread.ts';
+import { sumOfRestores, type RestoreProgress } from '../common/restore-progress.ts';
 import { createTask } from './create-task.ts';
 import {
   restoreOf,
@@ -82,6 +83,10 @@ export class LocalDeployment implements Deployment {
     let sum = 0;
     for (const task of this.#tasks) sum += task.metrics().recordsRead;
     return sum;
+  }
+
+  restoreProgress(): RestoreProgress | undefined {
+    return sumOfRestores(this.#tasks.map((task) => task.metrics().restore));
   }
 
   placeOf(ref: { readonly vertex: string; readonly subtask: number }): TaskPlace | undefined {

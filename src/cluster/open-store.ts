@@ -2,21 +2,49 @@ import { EngineError } from '../common/errors.ts';
 import type { World } from '../contracts/source.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 import { FileBlobStore } from '../storage/file-blob-store.ts';
+import { S3BlobStore } from '../storage/s3/s3-blob-store.ts';
+import { connectionOf } from '../storage/s3/s3-client.ts';
+import { s3SettingsOf, type S3Settings } from '../storage/s3/s3-settings.ts';
+
+/** How stores are reached that are not of this machine: a part of the engine's settings. Plain data. */
+export type StoreSettings = S3Settings;
+
+/** Opens the store at a URL. */
+export type OpenStore = (url: string) => BlobStore;
+
+/** The part of the settings that stores need: no more than that goes to other threads and processes. */
+export function storeSettingsOf(settings: StoreSettings): StoreSettings {
+  return s3SettingsOf(settings);
+}
+
+/** What opens the stores of one job, or of one command. */
+export function storeOpener(world: World, settings: StoreSettings): OpenStore {
+  const own = storeSettingsOf(settings);
+  return (url) => openStore(url, world, own);
+}
 
 /**
- * The checkpoint storage at a URL, or in a folder.
+ * The checkpoint storage at a URL, or in a folder. Nothing is asked of it before something is read or written.
  *
- * @throws {EngineError} `JOB-001` (`invalid`) for a scheme that this release has no store for.
+ * @throws {EngineError} `JOB-001` (`invalid`) for a scheme that this release has no store for; `STO-026`.
  */
-export function openStore(url: string, { fs, random }: Pick<World, 'fs' | 'random'>): BlobStore {
+export function openStore(url: string, world: World, settings: StoreSettings): BlobStore {
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase();
-  if (scheme === undefined) return new FileBlobStore(fs, url, random);
-  if (scheme === 'file') {
-    const path = decodeURI(url.replace(/^file:(\/\/[^/]*)?/i, ''));
-    return new FileBlobStore(fs, path, random);
+  switch (scheme) {
+    case undefined:
+      return new FileBlobStore(world.fs, url, world.random);
+    case 'file': {
+      const path = decodeURI(url.replace(/^file:(\/\/[^/]*)?/i, ''));
+      return new FileBlobStore(world.fs, path, world.random);
+    }
+    case 's3':
+    case 's3a':
+    case 's3n':
+      return new S3BlobStore(connectionOf(settings, world), url);
+    default:
+      throw new EngineError('JOB-001', 'invalid', 'there is no storage for this kind of URL', {
+        details: { url },
+        hint: 'Use s3://bucket/folder, a file:// URL or a folder for execution.checkpointing.dir; hdfs:// is not built yet.',
+      });
   }
-  throw new EngineError('JOB-001', 'invalid', 'there is no storage for this kind of URL', {
-    details: { url },
-    hint: 'Use a file:// URL or a folder for execution.checkpointing.dir; s3:// and hdfs:// are not built yet.',
-  });
 }

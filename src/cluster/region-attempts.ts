@@ -1,6 +1,7 @@
 import type { TaskRef } from '../checkpoint/coordinator-types.ts';
 import type { ExecutionPlan } from '../graph/execution-plan.ts';
 import type { OperatorEvent } from '../runtime/operator.ts';
+import { sumOfRestores, type RestoreProgress } from '../common/restore-progress.ts';
 import { Attempt, type AttemptListener } from './attempt.ts';
 import type { OperatorCoordinators } from './coordinator/operator-coordinators.ts';
 import type { Deployment, TaskPlace } from './deployment.ts';
@@ -106,6 +107,10 @@ export class RegionAttempts {
     let sum = 0;
     for (const attempt of this.#attempts.values()) sum += attempt.recordsRead();
     return sum;
+  }
+
+  restoreProgress(): RestoreProgress | undefined {
+    return sumOfRestores([...this.#attempts.values()].map((attempt) => attempt.restoreProgress()));
   }
 
   /** The attempt of a subtask's region that is there now, and where the subtask runs. */

@@ -11,9 +11,10 @@ import {
   startTaskManagers,
   taskManagerSpawner,
 } from './job-manager/start-task-managers.ts';
-import type { StartFrom } from './job-store.ts';
+import { jobNameFor, type StartFrom } from './start-from.ts';
 import type { FlinkSettings } from '../settings/flink-settings.ts';
-import { leadJob, type JobLed, type RunningJob } from './lead-job.ts';
+import { leadJob, type JobLed, type LeadJobOptions, type RunningJob } from './lead-job.ts';
+import { storeSettingsOf } from './open-store.ts';
 import { taskSettings, thisProcess } from './run-job.ts';
 
 export interface RunInClusterOptions extends JobRequest {
@@ -25,6 +26,8 @@ export interface RunInClusterOptions extends JobRequest {
   /** Where checkpoints are, unless the settings say so. Absolute. */
   readonly dataFolder: string;
   readonly from: StartFrom;
+  /** Instead of the job's own name. */
+  readonly name?: string | undefined;
   readonly allowNonRestoredState: boolean;
   readonly emit: (event: JobEvent) => void;
   /** Prints the code that is generated for each chain. */
@@ -37,6 +40,7 @@ export interface RunInClusterOptions extends JobRequest {
   readonly leader?: ClusterLeader;
   readonly admit?: (jobName: string) => void;
   readonly onLed?: (job: JobLed) => Promise<void>;
+  readonly keepCheckpoints?: LeadJobOptions['keepCheckpoints'];
 }
 
 /** What a job needs beside its leadership: its code is loaded in a thread and in a first TaskManager. */
@@ -96,7 +100,8 @@ export async function runInCluster(options: RunInClusterOptions): Promise<Runnin
   const { coordinators, spawner } = prepared;
   try {
     const described = await prepared.described;
-    const { jobName, settings, isProgram } = described;
+    const { settings, isProgram } = described;
+    const jobName = jobNameFor(options.from, options.name, described.jobName);
     const config = withAbsoluteStorage(described.config, options.folder);
     for (const message of config.warnings) emit({ kind: 'warning', message });
     const job = { module, settings, flink };
@@ -107,13 +112,15 @@ export async function runInCluster(options: RunInClusterOptions): Promise<Runnin
       config,
       owner: thisProcess,
       planFor: (maxParallelism) => coordinators.plan(maxParallelism),
-      placeFor: async ({ plan, planHash, identity, parentJobId, store }) => {
+      preflight: () => coordinators.preflight(),
+      placeFor: async ({ plan, planHash, identity, ancestry, store }) => {
         const { maxParallelism } = identity;
         const planned = { job, planHash, parallelism, maxParallelism };
-        coordinators.lead({ ...planned, identity, parentJobId }, taskStuckTimeoutMs);
+        coordinators.lead({ ...planned, identity, ancestry }, taskStuckTimeoutMs);
         const slotData = {
           ...planned,
           storageUrl: store.url,
+          stores: storeSettingsOf(config),
           identity,
           tasks: taskSettings(config, options),
           debugCodegen: options.debugCodegen,

@@ -14,10 +14,18 @@ import type { FlinkSettings } from '../settings/flink-settings.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 import { LocalCoordinators } from './coordinator/local-coordinators.ts';
 import type { JobEvent } from './job-events.ts';
-import type { StartFrom } from './job-store.ts';
-import { leadJob, type JobLed, type JobPlace, type LedJob, type RunningJob } from './lead-job.ts';
+import { jobNameFor, type StartFrom } from './start-from.ts';
+import {
+  leadJob,
+  type JobLed,
+  type JobPlace,
+  type LeadJobOptions,
+  type LedJob,
+  type RunningJob,
+} from './lead-job.ts';
 import { LocalDeployment } from './local-deployment.ts';
-import { openStore } from './open-store.ts';
+import { storeOpener } from './open-store.ts';
+import { preflightOf } from './preflight.ts';
 import { TaskStorage } from './task-storage.ts';
 
 export interface RunJobOptions {
@@ -26,6 +34,8 @@ export interface RunJobOptions {
   /** Where checkpoints are, unless the settings say so. Absolute. */
   readonly dataFolder: string;
   readonly from: StartFrom;
+  /** Instead of the job's own name. */
+  readonly name?: string | undefined;
   readonly allowNonRestoredState: boolean;
   readonly emit: (event: JobEvent) => void;
   /** Instead of what the settings name. For tests. */
@@ -36,7 +46,7 @@ export interface RunJobOptions {
   readonly checkMode?: boolean;
   readonly printChain?: (text: string) => void;
   /** Keeps the checkpoints of a job that finishes, to look into them. */
-  readonly keepCheckpoints?: boolean;
+  readonly keepCheckpoints?: LeadJobOptions['keepCheckpoints'];
   /** See `LeadJobOptions`, as the next ones. */
   readonly leader?: ClusterLeader;
   readonly admit?: (jobName: string) => void;
@@ -64,24 +74,26 @@ export function runJob(options: RunJobOptions): Promise<RunningJob> {
     buildJobGraph(job.graph, { parallelism: job.config.parallelism, maxParallelism });
   return leadJob({
     ...options,
-    jobName: job.graph.jobName,
+    jobName: jobNameFor(options.from, options.name, job.graph.jobName),
     config: job.config,
     owner: thisProcess,
     planFor: (maxParallelism) => {
       const graph = graphFor(maxParallelism);
       return { plan: executionPlanOf(graph), planHash: planOf(graph).hash };
     },
-    placeFor: ({ identity, parentJobId, store }: LedJob): JobPlace => {
+    preflight: () => preflightOf(graphFor(job.config.maxParallelism), job.config, world),
+    placeFor: ({ identity, ancestry, store }: LedJob): JobPlace => {
       const jobGraph = graphFor(identity.maxParallelism);
+      const openStore = storeOpener(world, job.config);
       const storage = new TaskStorage(identity, (url) =>
-        url === undefined ? store : openStore(url, world),
+        url === undefined ? store : openStore(url),
       );
       const settings = taskSettings(job.config, options);
       const { schedulingRandom, printChain } = options;
       const local = { jobGraph, world, storage, settings, schedulingRandom, printChain };
       return {
         makeDeployment: () => new LocalDeployment(local),
-        coordinators: new LocalCoordinators({ jobGraph, world, identity, parentJobId }),
+        coordinators: new LocalCoordinators({ jobGraph, world, identity, ancestry }),
         close: () => Promise.resolve(),
       };
     },

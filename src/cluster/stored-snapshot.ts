@@ -1,11 +1,11 @@
-import { jobPaths, METADATA_NAME } from '../checkpoint/checkpoint-layout.ts';
+import { jobPaths } from '../checkpoint/checkpoint-layout.ts';
 import { readHead, readRetained } from '../checkpoint/head.ts';
 import { findSnapshot, type FoundSnapshot } from '../checkpoint/metadata.ts';
 import { readNameRecord } from '../checkpoint/name-record.ts';
-import { EngineError } from '../common/errors.ts';
-import type { World } from '../contracts/source.ts';
+import { listSnapshots } from '../checkpoint/snapshot-list.ts';
+import { cutSnapshotPath } from '../checkpoint/snapshot-path.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
-import { openStore } from './open-store.ts';
+import type { OpenStore } from './open-store.ts';
 
 /** A snapshot, with the store that its paths are relative to. */
 export interface StoredSnapshot {
@@ -14,71 +14,36 @@ export interface StoredSnapshot {
 }
 
 /**
- * The snapshot in a folder, or, for `…/latest` and `…/savepoint-latest`, the newest one in the folder around.
- * Undefined if there is none.
+ * The snapshot in a folder, or, for `…/latest`, the newest one in the folder around, for `…/savepoint-latest` the
+ * newest savepoint. Undefined if there is none.
  *
  * @param url A URL or an absolute path.
  * @throws {EngineError} `CHK-001` (`corrupt`), `CHK-002` (`invalid`), `JOB-001` (`invalid`), `STO-…`.
  */
 export async function snapshotAt(
   url: string,
-  world: Pick<World, 'fs' | 'random'>,
+  openStore: OpenStore,
 ): Promise<StoredSnapshot | undefined> {
-  const clean = url.replace(/\/+$/, '').replace(new RegExp(`/${METADATA_NAME}$`), '');
-  const [around, name] = cut(clean);
-  if (name === 'latest' || name === 'savepoint-latest') return newestIn(around, world);
-  // A checkpoint's files are named from the folder that its job's folder is in, a savepoint's from its own.
-  const [root, job] = cut(around);
-  const isCheckpoint = /^chk-\d+$/.test(name);
-  const store = openStore(isCheckpoint ? root : around, world);
-  const found = await findSnapshot(store, isCheckpoint ? `${job}/${name}` : name);
+  const around = /^(.*)\/(savepoint-)?latest\/*$/.exec(url);
+  const at =
+    around === null ? url : await newestIn(around[1] ?? '', around[2] !== undefined, openStore);
+  if (at === undefined) return undefined;
+  const { root, folder } = cutSnapshotPath(at);
+  const store = openStore(root);
+  const found = await findSnapshot(store, folder);
   return found && { store, found };
-}
-
-function cut(path: string): readonly [string, string] {
-  const at = path.lastIndexOf('/');
-  return [path.slice(0, at), path.slice(at + 1)];
 }
 
 async function newestIn(
   folder: string,
-  world: Pick<World, 'fs' | 'random'>,
-): Promise<StoredSnapshot | undefined> {
-  let newest: StoredSnapshot | undefined;
-  for await (const { stored } of snapshotsIn(folder, world)) {
-    const { completedMs } = stored?.found.metadata ?? {};
-    if (completedMs === undefined) continue;
-    if (completedMs > (newest?.found.metadata.completedMs ?? -Infinity)) newest = stored;
-  }
-  return newest;
-}
-
-export interface ListedSnapshot {
-  readonly url: string;
-  /** Undefined: its `_metadata` cannot be read. */
-  readonly stored: StoredSnapshot | undefined;
-  readonly error: EngineError | undefined;
-}
-
-/** All savepoints and checkpoints that lie directly in a folder. */
-export async function* snapshotsIn(
-  folder: string,
-  world: Pick<World, 'fs' | 'random'>,
-): AsyncIterable<ListedSnapshot> {
-  const clean = folder.replace(/\/+$/, '');
-  const store = openStore(clean, world);
-  for await (const { path } of store.list('')) {
-    if (!/^(savepoint-[^/]+|chk-\d+)\/_metadata$/.test(path)) continue;
-    const url = `${clean}/${cut(path)[0]}`;
-    try {
-      const stored = await snapshotAt(url, world);
-      // It may have gone since it was listed.
-      if (stored !== undefined) yield { url, stored, error: undefined };
-    } catch (error) {
-      if (!(error instanceof EngineError) || error.kind === 'unavailable') throw error;
-      yield { url, stored: undefined, error };
-    }
-  }
+  savepointsOnly: boolean,
+  openStore: OpenStore,
+): Promise<string | undefined> {
+  const { snapshots } = await listSnapshots(openStore(folder));
+  const fits = snapshots.filter(
+    ({ kind, complete }) => complete && (!savepointsOnly || kind === 'savepoint'),
+  );
+  return fits[0]?.url;
 }
 
 /**
@@ -88,7 +53,7 @@ export async function* snapshotsIn(
 export async function latestOfJob(
   job: string,
   store: BlobStore,
-  world: Pick<World, 'fs' | 'random'>,
+  openStore: OpenStore,
 ): Promise<StoredSnapshot | undefined> {
   const named = await readNameRecord(store, job);
   const jobId = named?.record.jobId ?? (await jobIdOf(job, store));
@@ -96,7 +61,7 @@ export async function latestOfJob(
   const latest = head?.head.checkpoints.at(-1);
   if (latest === undefined) return undefined;
   const { storeUrl } = latest.location;
-  const own = storeUrl === undefined ? store : openStore(storeUrl, world);
+  const own = storeUrl === undefined ? store : openStore(storeUrl);
   return { store: own, found: await readRetained(own, latest) };
 }
 

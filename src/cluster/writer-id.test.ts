@@ -18,10 +18,10 @@ describe('leftovers', () => {
     ['of another job of the lineage', { ...JOB, jobId: 'eeee', epoch: 1 }, false],
     ['of another lineage', { ...JOB, lineage: 'bb', epoch: 1 }, false],
   ])('%s: %o is %s', (_, writer, expected) => {
-    expect(isLeftoverOf(JOB, 'ffff', writerIdOf(writer, TASK))).toBe(expected);
+    expect(isLeftoverOf(JOB, ['ffff'], writerIdOf(writer, TASK))).toBe(expected);
   });
 
   it('are only those of the job itself where it began without a snapshot', () => {
-    expect(isLeftoverOf(JOB, undefined, writerIdOf({ ...JOB, jobId: 'ffff' }, TASK))).toBe(false);
+    expect(isLeftoverOf(JOB, [], writerIdOf({ ...JOB, jobId: 'ffff' }, TASK))).toBe(false);
   });
 });

@@ -7,6 +7,14 @@ export interface WriterIdentity {
   readonly epoch: number;
 }
 
+/** What came before a job. Plain data. */
+export interface Ancestry {
+  /** Jobs that are over for good, whose snapshot this one started from or whose place it took. */
+  readonly jobIds: readonly string[];
+  /** Lineage of the job that it was forked from just now, which goes on beside it. */
+  readonly forkedFrom: string | undefined;
+}
+
 /** Enough of a job's id to tell the jobs of one lineage apart. */
 const JOB_ID_CHARS = 12;
 
@@ -24,19 +32,18 @@ export function writerIdOf(identity: WriterIdentity, { vertex, subtask, attempt 
  * leadership: a leader that was taken for dead and comes back must leave alone what its successor
  * has not committed yet.
  *
- * @param parentJobId The job whose snapshot this one started from, whose epochs mean nothing here.
+ * @param ancestors Jobs that are over, whose epochs mean nothing here.
  */
 export function isLeftoverOf(
   identity: WriterIdentity,
-  parentJobId: string | undefined,
+  ancestors: readonly string[],
   writerId: string,
 ): boolean {
   const own = prefixOf(identity);
   if (writerId.startsWith(own)) {
     return Number.parseInt(writerId.slice(own.length), 10) <= identity.epoch;
   }
-  if (parentJobId === undefined) return false;
-  return writerId.startsWith(prefixOf({ ...identity, jobId: parentJobId }));
+  return ancestors.some((jobId) => writerId.startsWith(prefixOf({ ...identity, jobId })));
 }
 
 function prefixOf({ lineage, jobId }: Pick<WriterIdentity, 'lineage' | 'jobId'>): string {

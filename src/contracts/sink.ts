@@ -13,6 +13,35 @@ export interface Sink<T, C = unknown> {
   readonly committables: Serializer<C> | undefined;
   writer(context: WriterContext): SinkWriter<T, C>;
   committer?(context: CommitterContext): Committer<C>;
+  /**
+   * Called before the job starts, on the machine that leads it. Throws what must keep the job from starting:
+   * options that cannot work together or with the other system. Returns warnings, for people. A system
+   * that does not answer is no reason to refuse: the job may be one that another process has just lost.
+   */
+  preflight?(context: PreflightContext): Promise<readonly string[]>;
+  /**
+   * Says what the sink has shown after a checkpoint, and takes it back: for `tidemark rollback`. The job
+   * does not run. Absent: what was shown cannot be taken back.
+   */
+  rollback?(context: SinkRollbackContext): Promise<SinkRollback>;
+}
+
+export interface SinkRollbackContext {
+  readonly world: World;
+  readonly uid: string;
+  readonly lineage: string;
+  /** All output up to this checkpoint stays. */
+  readonly checkpointId: number;
+}
+
+export interface SinkRollback {
+  /** For people: the table, the folder. */
+  readonly place: string;
+  /** Undefined: there is nothing to take back. */
+  readonly change:
+    { readonly from: string; readonly to: string; readonly rows: number | undefined } | undefined;
+  /** May be called again, also by another process: what is done already is left as it is. */
+  apply(): Promise<void>;
 }
 
 export interface WriterContext {
@@ -22,6 +51,16 @@ export interface WriterContext {
   readonly parallelism: number;
   /** Who writes: unique per lineage, attempt (each restart) and subtask; safe in file names. */
   readonly writerId: string;
+}
+
+/** What a sink can know of its job before it starts. */
+export interface PreflightContext {
+  readonly world: World;
+  readonly uid: string;
+  /** 0: the job takes no checkpoints. */
+  readonly checkpointIntervalMs: number;
+  readonly checkpointTimeoutMs: number;
+  readonly minPauseBetweenCheckpointsMs: number;
 }
 
 export type CommitReason = 'checkpoint' | 'savepoint' | 'end';
@@ -41,6 +80,11 @@ export interface CommitterContext {
   readonly uid: string;
   /** Identity of the job's history: survives restarts and resumed submissions. */
   readonly lineage: string;
+  /**
+   * The history that this job was forked from in this very start, and that goes on beside it: a sink that
+   * can tell refuses to write where that one writes.
+   */
+  readonly forkedFrom?: string | undefined;
   /**
    * Whether this writer belongs to a dead attempt of the job's history, so that what it left is for
    * `abortLeftovers` to remove. Not said of writers of a later leadership: this process may have been

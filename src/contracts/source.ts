@@ -2,6 +2,7 @@ import type { Random } from '../common/random.ts';
 import type { Clock } from '../common/clock.ts';
 import type { FileSystem } from '../common/file-system.ts';
 import type { Serializer } from '../serde/serializer.ts';
+import type { RecordPosition } from './dead-letter.ts';
 
 /** What sources and sinks get of the world; never the globals. */
 export interface World {
@@ -57,6 +58,18 @@ export interface ReaderContext {
   requestSplit(): void;
 }
 
+/** A number that a reader tells about itself, under the name that Flink has for it. */
+export interface ReaderMetric {
+  /** Such as `pendingRecords`. */
+  readonly name: string;
+  readonly value: number;
+  /**
+   * What it is about, from the outside in: a name alone, or a name with its value, such as
+   * `[['KafkaSourceReader'], ['topic', 'orders'], ['partition', '0']]`.
+   */
+  readonly groups?: readonly (readonly [name: string, value?: string])[];
+}
+
 /** Gets what a reader reads. `splitId` gives each split its own watermark. */
 export interface SourceOutput<T> {
   /** Returns false when the task should stop reading for now; the value was taken all the same. */
@@ -77,8 +90,15 @@ export interface SourceReader<T, Split> {
   available(): Promise<void>;
   addSplits(splits: readonly Split[]): void;
   noMoreSplits(): void;
-  /** All unfinished splits with their progress: exactly what was emitted is behind them. */
-  snapshot(): Split[];
+  /**
+   * All unfinished splits with their progress: exactly what was emitted is behind them. `checkpointCompleted`
+   * is called with the same number, unless the checkpoint fails.
+   */
+  snapshot(checkpointId: number): Split[];
   checkpointCompleted?(checkpointId: number): void;
+  /** The place of the element that `emit` was last called with; only asked for while it is being processed. */
+  position?(): RecordPosition | undefined;
+  /** For monitoring; asked for about once a second. */
+  metrics?(): ReaderMetric[];
   close(): Promise<void>;
 }

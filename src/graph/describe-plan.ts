@@ -56,8 +56,9 @@ function tree(
   ];
 }
 
-function summary({ kind, detail }: PlanOperator): string {
-  return detail === undefined ? kind : describeDetail(detail);
+function summary({ kind, detail, onError }: PlanOperator): string {
+  const text = detail === undefined ? kind : describeDetail(detail);
+  return onError === undefined ? text : `${text}, failed records to dead letters`;
 }
 
 function describeDetail(detail: PlanDetail): string {

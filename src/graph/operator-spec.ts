@@ -1,3 +1,4 @@
+import type { OnError } from '../contracts/dead-letter.ts';
 import type {
   BroadcastDescriptors,
   BroadcastProcessFunction,
@@ -111,6 +112,8 @@ export interface StreamNode {
   readonly keys: readonly (KeySelector | undefined)[];
   /** What the operator emits, if the job said so by a schema. */
   readonly element?: Serializer<any> | undefined;
+  /** Default: `fail`. */
+  readonly onError?: OnError | undefined;
 }
 
 /** All nodes in the order in which they were added; edges only point backwards. */

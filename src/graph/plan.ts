@@ -44,6 +44,8 @@ export interface PlanOperator {
   readonly states: readonly StateSchema[];
   /** What the operator emits, where the job has said so. */
   readonly element?: TypeSchema;
+  /** Only where it is not `fail`. */
+  readonly onError?: 'dead-letter';
   readonly detail?: PlanDetail;
 }
 
@@ -143,6 +145,7 @@ function planOperator(node: StreamNode, vertex: JobVertex): PlanOperator {
         })),
     states: stateSchemasOf(node.spec),
     ...(node.element && { element: node.element.describe() }),
+    ...(node.onError === 'dead-letter' && { onError: node.onError }),
     ...(detail && { detail }),
   };
 }

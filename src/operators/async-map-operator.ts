@@ -12,9 +12,10 @@ import { assert } from '../common/assert.ts';
 import type { Cancel } from '../common/clock.ts';
 import type { ListState } from '../contracts/state.ts';
 import type { OperatorSpec } from '../graph/operator-spec.ts';
-import type { Operator, OperatorContext } from '../runtime/operator.ts';
+import type { Operator, OperatorContext, OperatorOutput } from '../runtime/operator.ts';
 import { asyncCallFailed, asyncCallTimedOut } from './async-errors.ts';
 import { asyncQueue, type AsyncQueue, type InFlight } from './async-queue.ts';
+import { DeadLetterSender } from './dead-letters.ts';
 import { inFlightSerializer, type StoredInFlight } from './in-flight-state.ts';
 
 export type AsyncMapSpec = Extract<OperatorSpec, { kind: 'async-map' }>;
@@ -47,7 +48,13 @@ export class AsyncMapOperator implements Operator {
   #closed = false;
   #mailed = false;
 
-  constructor(spec: AsyncMapSpec) {
+  /** Undefined: a failed call fails the task. */
+  #letters: DeadLetterSender | undefined;
+  readonly #isGuarded: boolean;
+
+  /** @param isGuarded An element whose call fails becomes a dead letter. */
+  constructor(spec: AsyncMapSpec, isGuarded = false) {
+    this.#isGuarded = isGuarded;
     this.#spec = spec;
     this.#queue = asyncQueue(spec.ordered);
   }
@@ -59,6 +66,7 @@ export class AsyncMapOperator implements Operator {
 
   open(context: OperatorContext): void {
     this.#context = context;
+    if (this.#isGuarded) this.#letters = new DeadLetterSender(context);
     for (const { value, timestampMs, watermarkMs } of this.#stored?.get() ?? []) {
       // Other subtasks may have been behind, and their elements may be here now.
       const before = Math.min(watermarkMs, context.restoredWatermarkMs);
@@ -137,20 +145,33 @@ export class AsyncMapOperator implements Operator {
     try {
       promise = this.#spec.asyncMap(element.value);
     } catch (error) {
-      throw asyncCallFailed(this.#running().uid, error);
+      if (this.#letters === undefined) throw asyncCallFailed(this.#running().uid, error);
+      this.#bury(element, error);
+      return;
     }
     promise.then(
       (result) => {
-        if (this.#closed) return;
+        // A call that has taken too long may be a dead letter by now.
+        if (this.#closed || element.state === 'done') return;
         element.state = 'done';
         element.result = result;
         this.#queue.done(element);
         this.#mail();
       },
       (error: unknown) => {
-        this.#fail(asyncCallFailed(this.#running().uid, error));
+        if (this.#letters === undefined) this.#fail(asyncCallFailed(this.#running().uid, error));
+        else this.#bury(element, error);
       },
     );
+  }
+
+  /** Its letter leaves when the order allows, as its result would have. */
+  #bury(element: InFlight, error: unknown): void {
+    if (this.#closed || element.state === 'done') return;
+    element.state = 'done';
+    element.failure = { error };
+    this.#queue.done(element);
+    this.#mail();
   }
 
   /** Many calls may end at once: one mail for all. */
@@ -179,7 +200,7 @@ export class AsyncMapOperator implements Operator {
       switch (released.kind) {
         case 'element':
           this.#placesTaken--;
-          output.emit(released.element.result, released.element.timestampMs);
+          this.#emit(released.element, output);
           break;
         case 'watermark':
           output.watermark(released.watermarkMs);
@@ -191,6 +212,11 @@ export class AsyncMapOperator implements Operator {
     const free = Math.min(this.#spec.capacity - this.#placesTaken, this.#waiting.length);
     if (free <= 0) return;
     for (const element of this.#waiting.splice(0, free)) this.#call(element);
+  }
+
+  #emit({ value, timestampMs, result, failure }: InFlight, output: OperatorOutput): void {
+    if (failure === undefined) output.emit(result, timestampMs);
+    else this.#letters?.send({ value, timestampMs, position: undefined }, failure.error);
   }
 
   /** All calls have the same time, so that one timer, for the oldest, is enough. */
@@ -221,11 +247,15 @@ export class AsyncMapOperator implements Operator {
     if (this.#closed) return;
     const { world, uid } = this.#running();
     const nowMs = world.clock.monotonicMs();
-    const late = this.#deadlines.some(
+    const late = this.#deadlines.filter(
       ({ element, deadlineMs }) => deadlineMs <= nowMs && element.state === 'running',
     );
-    if (late) this.#fail(asyncCallTimedOut(uid, this.#spec.timeoutMs));
-    else this.#setTimer();
+    const timedOut = () => asyncCallTimedOut(uid, this.#spec.timeoutMs);
+    if (late.length > 0 && this.#letters === undefined) this.#fail(timedOut());
+    else {
+      for (const { element } of late) this.#bury(element, timedOut());
+      this.#setTimer();
+    }
   }
 
   #running(): OperatorContext {

@@ -18,6 +18,8 @@ export interface InFlight {
   /** `waiting`: its call has not begun. */
   state: 'waiting' | 'running' | 'done';
   result: unknown;
+  /** Set when its call has failed and that is a dead letter. */
+  failure?: { readonly error: unknown };
 }
 
 export type HeldControl =

@@ -4,6 +4,7 @@ import type { StateDescriptors } from '../contracts/state.ts';
 import type { TimeDomain } from '../contracts/windows.ts';
 import type { Inline } from '../runtime/inline.ts';
 import type { Operator, OperatorContext, OperatorOutput } from '../runtime/operator.ts';
+import { RecordGuard } from './dead-letters.ts';
 import {
   KeyedElementContext,
   TimerContext,
@@ -22,12 +23,17 @@ export class KeyedProcessOperator implements Operator {
   /** A watermark whose timers have not all fired. */
   #pendingMs: number | undefined;
 
+  readonly #guard: RecordGuard | undefined;
+
+  /** @param isGuarded An element on which the function throws becomes a dead letter. */
   constructor(
     process: KeyedProcessFunction<unknown, unknown, StateDescriptors, unknown>,
     states: StateDescriptors,
+    isGuarded = false,
   ) {
     this.#process = process;
     this.#states = states;
+    this.#guard = isGuarded ? new RecordGuard() : undefined;
   }
 
   get inline(): Inline | undefined {
@@ -44,16 +50,25 @@ export class KeyedProcessOperator implements Operator {
         this.#fire(timestampMs, domain);
       },
     });
-    const element = new KeyedElementContext(states, timers);
+    const guard = this.#guard;
+    const element =
+      guard === undefined
+        ? new KeyedElementContext(states, timers)
+        : new KeyedElementContext(guard.states(this.#states, states), guard.timers(timers));
+    const process =
+      guard === undefined
+        ? this.#process
+        : { processElement: (value: unknown) => this.#runGuarded(guard, value, element) };
     this.#declared = { timers, element, timer: new TimerContext(states, timers) };
-    this.#inline = { kind: 'keyed-process', process: this.#process, context: element };
+    this.#inline = { kind: 'keyed-process', process, context: element };
   }
 
   open(context: OperatorContext): void | Promise<void> {
     assert(this.#declared !== undefined, 'open comes after declare');
     const { output } = context;
     this.#opened = { ...this.#declared, context, output };
-    this.#opened.element.attach(output);
+    this.#guard?.open(context);
+    this.#opened.element.attach(this.#guard?.output ?? output);
     this.#opened.timer.attach(output);
     this.#opened.timers.open();
     return this.#process.open?.(runtimeContextOf(context));
@@ -63,7 +78,8 @@ export class KeyedProcessOperator implements Operator {
     const { element, output, context } = this.#running();
     element.key = context.keyed?.currentKey();
     output.moment.timestampMs = timestampMs;
-    this.#process.processElement(value, element);
+    if (this.#guard !== undefined) this.#runGuarded(this.#guard, value, element);
+    else this.#process.processElement(value, element);
   }
 
   processWatermark(watermarkMs: number): void {
@@ -100,6 +116,12 @@ export class KeyedProcessOperator implements Operator {
     // As in Flink, what a processing-time timer emits has no event time.
     output.moment.timestampMs = domain === 'event-time' ? timestampMs : Number.NaN;
     this.#process.onTimer?.(timestampMs, timer);
+  }
+
+  #runGuarded(guard: RecordGuard, value: unknown, element: KeyedElementContext): void {
+    guard.run(value, () => {
+      this.#process.processElement(value, element);
+    });
   }
 
   #running(): Opened {

@@ -286,6 +286,7 @@ export class OperatorHarness {
       restoredWatermarkMs: this.#watermarkMs,
       mail: (work) => mailbox.push(work),
       toCoordinator: () => undefined,
+      position: () => undefined,
       lateDropped: () => {
         this.lateDropped++;
       },

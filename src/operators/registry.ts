@@ -12,6 +12,7 @@ import { BroadcastProcessOperator } from './broadcast-process-operator.ts';
 import { CoProcessOperator } from './co-process-operator.ts';
 import { FilterOperator } from './filter-operator.ts';
 import { FlatMapOperator } from './flat-map-operator.ts';
+import { GuardedOperator } from './guarded-operator.ts';
 import { KeyedBroadcastProcessOperator } from './keyed-broadcast-process-operator.ts';
 import { KeyedCoProcessOperator } from './keyed-co-process-operator.ts';
 import { KeyedProcessOperator } from './keyed-process-operator.ts';
@@ -31,13 +32,25 @@ type Makers = {
 
 const MAKERS: Makers = {
   source: ({ source, watermarks }) => new SourceOperator(source, watermarks),
-  map: ({ map }) => new MapOperator(map),
-  filter: ({ filter }) => new FilterOperator(filter),
-  'flat-map': ({ flatMap }) => new FlatMapOperator(flatMap),
+  map: ({ map }, node) =>
+    isGuarded(node)
+      ? new GuardedOperator((value, out) => {
+          out.emit(map(value));
+        })
+      : new MapOperator(map),
+  filter: ({ filter }, node) =>
+    isGuarded(node)
+      ? new GuardedOperator((value, out) => {
+          if (filter(value)) out.emit(value);
+        })
+      : new FilterOperator(filter),
+  'flat-map': ({ flatMap }, node) =>
+    isGuarded(node) ? new GuardedOperator(flatMap) : new FlatMapOperator(flatMap),
   'assign-timestamps': ({ watermarks }) => new AssignTimestampsOperator(watermarks),
-  process: ({ process, newProcess }) => new ProcessOperator(newProcess?.() ?? process),
-  'keyed-process': ({ process, newProcess, states }) =>
-    new KeyedProcessOperator((newProcess?.() ?? process) as KeyedProcess, states),
+  process: ({ process, newProcess }, node) =>
+    new ProcessOperator(newProcess?.() ?? process, isGuarded(node)),
+  'keyed-process': ({ process, newProcess, states }, node) =>
+    new KeyedProcessOperator((newProcess?.() ?? process) as KeyedProcess, states, isGuarded(node)),
   'co-process': ({ process, newProcess }) => new CoProcessOperator(newProcess?.() ?? process),
   /* eslint-disable @typescript-eslint/no-unsafe-argument -- the graph is untyped inside. */
   'keyed-co-process': ({ process, newProcess, states }) =>
@@ -48,10 +61,14 @@ const MAKERS: Makers = {
     new KeyedBroadcastProcessOperator(newProcess?.() ?? process, states, broadcasts),
   /* eslint-enable @typescript-eslint/no-unsafe-argument */
   window: (spec) => new WindowOperator(spec),
-  'async-map': (spec) => new AsyncMapOperator(spec),
+  'async-map': (spec, node) => new AsyncMapOperator(spec, isGuarded(node)),
   reduce: ({ states }) => new ReduceOperator(states),
   sink: ({ sink }) => new SinkOperator(sink),
 };
+
+function isGuarded({ onError }: StreamNode): boolean {
+  return onError === 'dead-letter';
+}
 
 /** Makes the operator of a node, one for each subtask. */
 export function createOperator(node: StreamNode): Operator {

@@ -5,7 +5,7 @@
  */
 import { assert } from '../common/assert.ts';
 import type { CheckpointBarrier } from '../contracts/snapshots.ts';
-import type { Source, SourceReader } from '../contracts/source.ts';
+import type { ReaderMetric, Source, SourceReader } from '../contracts/source.ts';
 import type { ListState } from '../contracts/state.ts';
 import type { WatermarkStrategy } from '../contracts/watermark-strategy.ts';
 import { MAX_WATERMARK_MS } from '../runtime/element.ts';
@@ -15,6 +15,7 @@ import type {
   OperatorContext,
   OperatorEvent,
   OperatorOutput,
+  SourcePosition,
 } from '../runtime/operator.ts';
 import { ByteReader } from '../serde/bytes.ts';
 import { splitStateSerializer, type SplitState } from './split-state.ts';
@@ -30,6 +31,7 @@ export class SourceOperator implements Operator {
   #reader: SourceReader<unknown, unknown> | undefined;
   #output: OperatorOutput | undefined;
   #ticker: Ticker | undefined;
+  #uid = '';
 
   constructor(source: Source<unknown>, strategy: WatermarkStrategy<unknown>) {
     this.#source = source;
@@ -65,6 +67,7 @@ export class SourceOperator implements Operator {
   async open(context: OperatorContext): Promise<void> {
     const { output, world, uid, subtask, parallelism, autoWatermarkIntervalMs } = context;
     this.#output = output;
+    this.#uid = uid;
     const reader = this.#source.reader({
       world,
       uid,
@@ -100,6 +103,10 @@ export class SourceOperator implements Operator {
     return this.#reader.poll(out, limit);
   }
 
+  metrics(): ReaderMetric[] {
+    return this.#reader?.metrics?.() ?? [];
+  }
+
   available(): Promise<void> {
     return this.#reader?.available() ?? Promise.resolve();
   }
@@ -129,9 +136,9 @@ export class SourceOperator implements Operator {
     this.#output?.watermark(MAX_WATERMARK_MS);
   }
 
-  snapshot(_barrier: CheckpointBarrier): void {
+  snapshot({ checkpointId }: CheckpointBarrier): void {
     const { generators } = this.#opened();
-    const states = (this.#reader?.snapshot() ?? []).map((split) => ({
+    const states = (this.#reader?.snapshot(checkpointId) ?? []).map((split) => ({
       split,
       maxTimestampMs: generators.get(this.#source.splitId(split))?.maxTimestampMs ?? -Infinity,
     }));
@@ -140,6 +147,10 @@ export class SourceOperator implements Operator {
 
   confirmed(checkpointId: number): void {
     this.#reader?.checkpointCompleted?.(checkpointId);
+  }
+
+  position(): SourcePosition {
+    return { ...this.#reader?.position?.(), source: this.#uid };
   }
 
   async close(): Promise<void> {

@@ -22,6 +22,7 @@ import { addOperationRoutes } from './operation-routes.ts';
 import { addOwnerRoutes } from './owner-routes.ts';
 import { badRequestError, notFoundError, RestError, tooLargeError } from './rest-error.ts';
 import { routeContext } from './route-context.ts';
+import { addUpgradeOperations } from './upgrade-operations.ts';
 import { addUploadRoutes, Runs } from './upload-routes.ts';
 import { UploadStore } from './upload-store.ts';
 import { addVertexRoutes } from './vertex-routes.ts';
@@ -101,7 +102,10 @@ export async function attachRest(
         addVertexRoutes(context);
         addOperationRoutes(context);
         if (canSubmit) addUploadRoutes(context, uploading);
-        if (ownToken !== undefined) addOwnerRoutes(context, ownToken);
+        if (ownToken !== undefined) {
+          addOwnerRoutes(context, ownToken);
+          addUpgradeOperations(context, ownToken);
+        }
       },
       { prefix },
     );

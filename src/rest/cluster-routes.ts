@@ -1,10 +1,12 @@
 import process from 'node:process';
+import type { TaskManagerView } from '../cluster/dispatcher/cluster.ts';
 import { settingsSummary } from '../settings/summary.ts';
 import type { FlinkSettings } from '../settings/flink-settings.ts';
 import { hasEnded } from './job-body.ts';
+import { jobLogFile, readJobLog } from './job-log.ts';
 import { listLogs, readLog } from './log-files.ts';
 import { aggregatedMetricsBody, clusterMetrics, metricsBody } from './metrics.ts';
-import { jobOf, taskManagerOf } from './parameters.ts';
+import { countOf, idOf, jobOf, taskManagerOf } from './parameters.ts';
 import { prometheusText } from './prometheus.ts';
 import { notFoundError } from './rest-error.ts';
 import type { RouteContext } from './route-context.ts';
@@ -20,6 +22,9 @@ export interface ClusterRouteOptions {
 
 /** Flink's clients and dashboards look at its version; this is the one whose answers these are. */
 const ANSWERS_AS_FLINK = '2.2';
+
+/** Lines of a job's log at first. */
+const LOG_LINES = 200;
 
 /** What is asked about the JobManager and the TaskManagers. */
 export function addClusterRoutes(context: RouteContext, options: ClusterRouteOptions): void {
@@ -76,6 +81,14 @@ function addJobManagerRoutes({ get, cluster, nowMs, app }: RouteContext): void {
   get('/jobmanager/metrics', (_, query) =>
     metricsBody(clusterMetrics(cluster, nowMs()), query['get']),
   );
+  // Also of a job that ended before the service was started.
+  get('/tidemark/jobs/:jobid/log', async (params, query) =>
+    readJobLog(jobLogFile(cluster.folder, idOf('jobid', params)), {
+      cursor: query['cursor'],
+      lines: query['lines'] === '0' ? 0 : countOf('lines', query, LOG_LINES),
+      isOver: query['over'] === 'true',
+    }),
+  );
   get('/jobmanager/logs', async () => ({ logs: await listLogs(cluster.folder) }));
   app.get<{ Params: { name: string } }>('/jobmanager/logs/:name', async ({ params }, reply) =>
     reply.type('text/plain; charset=UTF-8').send(await readLog(cluster.folder, params.name)),
@@ -95,18 +108,14 @@ function addTaskManagerRoutes({ get, cluster, app }: RouteContext): void {
     return { threadInfos: [] };
   });
   get('/taskmanagers/:taskmanagerid/logs', async (params) => ({
-    logs: await listLogs(cluster.folder, taskManagerOf(cluster, params).id),
+    logs: await listLogs(cluster.folder, logOf(taskManagerOf(cluster, params))),
   }));
-  for (const [name, end] of [
-    ['log', '.log'],
-    ['stdout', '.out'],
-  ] as const) {
+  for (const name of ['log', 'stdout']) {
     app.get<{ Params: { taskmanagerid: string } }>(
       `/taskmanagers/:taskmanagerid/${name}`,
       async ({ params }, reply) => {
-        const { id } = taskManagerOf(cluster, params);
-        const logs = await listLogs(cluster.folder, id);
-        const found = logs.find((log) => log.name.endsWith(end));
+        const logs = await listLogs(cluster.folder, logOf(taskManagerOf(cluster, params)));
+        const found = logs.find((log) => log.name.endsWith('.log'));
         if (found === undefined) throw notFoundError('The file does not exist.');
         return reply
           .type('text/plain; charset=UTF-8')
@@ -114,6 +123,11 @@ function addTaskManagerRoutes({ get, cluster, app }: RouteContext): void {
       },
     );
   }
+}
+
+/** All processes of a job print into one log. */
+function logOf({ jobId, id }: TaskManagerView): string {
+  return jobId === undefined ? id : `job-${jobId}.log`;
 }
 
 /** Every setting that is in force; of a secret only that it is set. */

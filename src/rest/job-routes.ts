@@ -42,6 +42,8 @@ export function addJobRoutes({ get, cluster, nowMs }: RouteContext): void {
     get(`/jobs/:jobid${path}`, (params, query) => answer(jobOf(cluster, params), params, query));
   };
   ofJob('', (job) => jobBody(job, nowMs()));
+  // What Flink does not know stands in an answer of its own.
+  ofJob('/tidemark', (job) => ({ restore: job.restoreProgress() ?? null }));
   ofJob('/config', jobConfigBody);
   ofJob('/plan', (job) => ({ plan: planBody(job) }));
   ofJob('/status', ({ status }) => ({ status }));

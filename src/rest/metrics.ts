@@ -89,8 +89,40 @@ export function jobMetrics(job: JobView, nowMs: number): Metrics {
   return read(OF_JOB, job, nowMs);
 }
 
-export function subtaskMetrics(view: SubtaskView, nowMs: number): Metrics {
+/** Of the task alone, without what its operators have to tell. */
+export function taskMetrics(view: SubtaskView, nowMs: number): Metrics {
   return read(OF_SUBTASK, view, nowMs);
+}
+
+export function subtaskMetrics(view: SubtaskView, nowMs: number): Metrics {
+  const ofTask = taskMetrics(view, nowMs);
+  const { uid = '', metrics = [] } = view.reader ?? {};
+  const ofReader = metrics.map(({ name, value, groups = [] }) => {
+    const path = [operatorName(uid), ...groups.flat().filter((one) => one !== undefined), name];
+    return [path.join('.'), value] as const;
+  });
+  return [...ofTask, ...ofReader];
+}
+
+/** A metric of an operator, with what it is about in labels. */
+export interface LabelledMetric {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly metric: readonly [name: string, value: number];
+}
+
+/** What the subtask's reader tells about itself, for Prometheus: groups that have a value become labels. */
+export function readerMetrics({ reader }: SubtaskView): LabelledMetric[] {
+  const { uid = '', metrics = [] } = reader ?? {};
+  return metrics.map(({ name, value, groups = [] }) => {
+    const labels: Record<string, string> = { operator_name: operatorName(uid) };
+    for (const [group, of] of groups) if (of !== undefined) labels[group] = of;
+    return { labels, metric: [[...groups.map(([group]) => group), name].join('_'), value] };
+  });
+}
+
+/** As Flink shows the name of a source in metrics. */
+function operatorName(uid: string): string {
+  return `Source__${uid}`;
 }
 
 export function clusterMetrics(cluster: Cluster, nowMs: number): Metrics {

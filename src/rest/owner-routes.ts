@@ -3,14 +3,14 @@
  * That user is known by a token that stands in a file which nobody else can read.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import type { StartFrom } from '../cluster/job-store.ts';
+import type { StartFrom } from '../cluster/start-from.ts';
 import { SETTING_NAMES, type FlinkSettings } from '../settings/flink-settings.ts';
 import { Body } from './parameters.ts';
 import { badRequestError, tokenError } from './rest-error.ts';
 import type { RouteContext } from './route-context.ts';
 
 /** Whether a request carries the owner's token. The same time for every wrong one. */
-function isOwner(authorization: string | undefined, token: string): boolean {
+export function isOwner(authorization: string | undefined, token: string): boolean {
   const got = /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1] ?? '';
   const digest = (text: string) => createHash('sha256').update(text).digest();
   return timingSafeEqual(digest(got), digest(token));
@@ -31,6 +31,7 @@ export function addOwnerRoutes({ app, cluster }: RouteContext, token: string): v
       arguments: body.texts('arguments') ?? [],
       flink: withSent(cluster.config, body.record('flink')),
       from: startFrom(body),
+      name: body.text('name'),
       allowNonRestoredState: body.flag('allowNonRestoredState') ?? false,
     });
     return reply.code(202).send({ jobId, jobName, startMessages });
@@ -39,6 +40,8 @@ export function addOwnerRoutes({ app, cluster }: RouteContext, token: string): v
 
 function startFrom(body: Body): StartFrom {
   if (body.flag('fresh') === true) return { kind: 'fresh' };
+  const of = body.text('forkOf');
+  if (of !== undefined) return { kind: 'fork', of };
   const path = body.text('savepointPath');
   if (path === undefined) return { kind: 'resume' };
   const claimMode = body.word('claimMode', ['CLAIM', 'NO_CLAIM']);
@@ -49,7 +52,10 @@ function startFrom(body: Body): StartFrom {
  * The settings that a command has read, as they came: its user and the service's are the same. What guards
  * the service is not the job's.
  */
-function withSent(config: FlinkSettings, sent: Readonly<Record<string, unknown>>): FlinkSettings {
+export function withSent(
+  config: FlinkSettings,
+  sent: Readonly<Record<string, unknown>>,
+): FlinkSettings {
   const origins = (sent['origins'] ?? {}) as FlinkSettings['origins'];
   // JSON leaves out what is undefined; that it was sent is known by its origin.
   const names = SETTING_NAMES.filter((name) => name in origins);

@@ -1,7 +1,7 @@
 /** `GET /metrics`: the text that Prometheus reads, with the names and labels of Flink's reporter. */
 import type { Cluster, JobView } from '../cluster/dispatcher/cluster.ts';
 import { flinkId } from './flink-ids.ts';
-import { clusterMetrics, jobMetrics, subtaskMetrics, type Metrics } from './metrics.ts';
+import { clusterMetrics, jobMetrics, type Metrics, readerMetrics, taskMetrics } from './metrics.ts';
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -30,7 +30,10 @@ function addTasks(samples: Samples, job: JobView, labels: Labels, nowMs: number)
         subtask_index: String(view.subtask),
         tm_id: view.taskManager ?? '',
       };
-      add(samples, 'flink_taskmanager_job_task', ofTask, subtaskMetrics(view, nowMs));
+      add(samples, 'flink_taskmanager_job_task', ofTask, taskMetrics(view, nowMs));
+      for (const { labels: more, metric } of readerMetrics(view)) {
+        add(samples, 'flink_taskmanager_job_task_operator', { ...ofTask, ...more }, [metric]);
+      }
     }
   }
 }

@@ -1,6 +1,7 @@
+import type { RecordPosition } from '../contracts/dead-letter.ts';
 import type { Output, SideOutput } from '../contracts/output.ts';
 import type { CheckpointBarrier, SerializedCommittable } from '../contracts/snapshots.ts';
-import type { SourceOutput, World } from '../contracts/source.ts';
+import type { ReaderMetric, SourceOutput, World } from '../contracts/source.ts';
 import type { KeyedStateBackend } from '../state/keyed-state-backend.ts';
 import type { OperatorStateBackend } from '../state/operator-state.ts';
 import type { Inline, Moment } from './inline.ts';
@@ -57,7 +58,12 @@ export interface OperatorContext {
   readonly toCoordinator: (event: OperatorEvent) => void;
   /** Counts a record that was too late and had nowhere to go. */
   readonly lateDropped: () => void;
+  /** Where the record was read that is being processed; undefined if that was in another task. */
+  readonly position: () => SourcePosition | undefined;
 }
+
+/** A record's place, and the uid of the source that read it there. */
+export type SourcePosition = RecordPosition & { readonly source: string };
 
 /** Between a source's readers and its enumerator. */
 export type OperatorEvent =
@@ -95,6 +101,8 @@ export interface Operator {
   resume?(): boolean;
   /** A source's turn: emits about `limit` elements. */
   poll?(limit: number): 'more' | 'later' | 'end';
+  /** What a source's reader tells about itself. */
+  metrics?(): ReaderMetric[];
   /** Resolves when `poll` may have something. */
   available?(): Promise<void>;
   /**
@@ -113,6 +121,8 @@ export interface Operator {
   confirmed?(checkpointId: number): void;
   aborted?(checkpointId: number): void;
   operatorEvent?(event: OperatorEvent): void;
+  /** Of a source: the place of the record that it is just emitting. */
+  position?(): SourcePosition;
   /** Also after a failure: frees, never commits. */
   close(): void | Promise<void>;
 }

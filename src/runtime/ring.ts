@@ -14,8 +14,11 @@ import { assert } from '../common/assert.ts';
 import type { FrameConsumer, FrameProducer } from './frame-queue.ts';
 import { CONTROL_BYTES, CONTROL_WORDS, SLOT_BYTES, type RingSlots } from './ring-slots.ts';
 
-/** Slots of a ring unless said otherwise. More: longer bursts fit in; fewer: less in flight. */
-export const RING_SLOTS = 16;
+/**
+ * Slots of a ring unless said otherwise. More: a thread goes on for longer while the one that reads pauses,
+ * for a collection or a snapshot's slice; fewer: less memory and less in flight.
+ */
+export const RING_SLOTS = 32;
 /** Bytes of a slot unless said otherwise. Smaller: fewer records per frame; larger: caches overflow. */
 export const RING_SLOT_BYTES = 32_768;
 

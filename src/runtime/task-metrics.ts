@@ -1,3 +1,24 @@
+import type { RestoreProgress } from '../common/restore-progress.ts';
+import type { ReaderMetric } from '../contracts/source.ts';
+import type { Operator } from './operator.ts';
+
+/** What the reader at the head of a chain tells about itself. */
+export interface ReaderSample {
+  readonly uid: string;
+  readonly metrics: readonly ReaderMetric[];
+}
+
+/** Of the first operator of a chain, which may be a source. */
+export function readBy(
+  first: { readonly node: { readonly uid: string }; readonly operator: Operator } | undefined,
+): Pick<TaskMetrics, 'recordsRead' | 'reader'> {
+  const head = first?.operator.inline;
+  const recordsRead = head?.kind === 'source' ? head.splits.recordsRead : 0;
+  const metrics = first?.operator.metrics?.() ?? [];
+  const uid = first?.node.uid ?? '';
+  return { recordsRead, reader: metrics.length === 0 ? undefined : { uid, metrics } };
+}
+
 /** What a task has done since it started. */
 export interface TaskMetrics {
   /** Through channels, counted by the batch. */
@@ -13,6 +34,9 @@ export interface TaskMetrics {
   readonly busyMs: number;
   /** For how long it took no input because a channel behind it was full. */
   readonly backPressuredMs: number;
+  /** Of keyed state; undefined if nothing was restored. */
+  readonly restore: RestoreProgress | undefined;
+  readonly reader: ReaderSample | undefined;
 }
 
 /** What others see of a task: plain data. Shares are of the time since the sample before, 0 to 1. */
@@ -23,6 +47,7 @@ export interface TaskSample {
   readonly busy: number;
   readonly backPressured: number;
   readonly idle: number;
+  readonly reader: ReaderSample | undefined;
 }
 
 /** Makes samples of a task's counters. */
@@ -51,6 +76,7 @@ export class TaskMeter {
       busy,
       backPressured,
       idle: 1 - busy - backPressured,
+      reader: metrics.reader,
     };
   }
 }

@@ -29,6 +29,7 @@ export interface TaskServices {
   readonly flow: FlowControl;
   readonly mail: (work: () => void) => void;
   readonly lateDropped: () => void;
+  readonly position: OperatorContext['position'];
 }
 
 /** Makes all operators and lets them declare. Throws errors that name the operator. */
@@ -156,6 +157,7 @@ function makeOperator(
       options.jobMaster.operatorEvent(id, node.uid, event);
     },
     lateDropped: services.lateDropped,
+    position: services.position,
   };
   operator.declare?.(context);
   const wasFinished = from !== undefined && from.subtasks.every(({ finished }) => finished);

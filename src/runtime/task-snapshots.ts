@@ -105,11 +105,12 @@ export class TaskSnapshots {
     this.#finish(barrier, parts, timing, finished);
   }
 
-  /** Encodes a slice of what is under way; false if there was nothing to do. */
+  /** Encodes a slice of what is under way; false if there was nothing to do, or the store is waited for. */
   drain(budgetMs: number): boolean {
     for (const running of this.#running.values()) {
       const [snapshot] = running.draining;
       if (snapshot === undefined) continue;
+      if (snapshot.isWaiting) continue;
       if (snapshot.drain(budgetMs)) running.draining.shift();
       return true;
     }
@@ -158,7 +159,7 @@ export class TaskSnapshots {
     one.enter();
     const committables = operator.snapshot?.(barrier);
     if (committables instanceof Promise) this.#collect(uid, committables);
-    const target = this.#options.target(barrier, uid);
+    const target = this.#waking(this.#options.target(barrier, uid));
     const running = keyed?.snapshot(barrier, target);
     if (running !== undefined) {
       snapshots.push(running);
@@ -174,6 +175,16 @@ export class TaskSnapshots {
       keyed: running?.handles,
       operator:
         bytes === undefined ? undefined : target.store('exclusive', 'operator-state', [bytes]),
+    };
+  }
+
+  /** Encoding may have waited for what is stored: it goes on then. */
+  #waking(target: SnapshotTarget): SnapshotTarget {
+    const wake = (): void => {
+      this.#options.mail(() => undefined);
+    };
+    return {
+      store: (scope, name, parts) => target.store(scope, name, parts).finally(wake),
     };
   }
 

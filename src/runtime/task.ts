@@ -9,6 +9,7 @@
 import { assert } from '../common/assert.ts';
 import type { CheckpointBarrier } from '../contracts/snapshots.ts';
 import type { KeyedStateBackend } from '../state/keyed-state-backend.ts';
+import { sumOfRestores } from '../common/restore-progress.ts';
 import { BarrierAligner, type AlignmentAction } from './barrier-aligner.ts';
 import { BlockedTime } from './blocked-time.ts';
 import { Chain } from './chain.ts';
@@ -26,7 +27,7 @@ import {
   restoreOperators,
   type TaskOperator,
 } from './task-operators.ts';
-import type { TaskMetrics } from './task-metrics.ts';
+import { readBy, type TaskMetrics } from './task-metrics.ts';
 import type { TaskOptions } from './task-options.ts';
 import { TaskSnapshots } from './task-snapshots.ts';
 import { isTerminal, nextTaskState, type TaskEvent, type TaskState } from './task-state.ts';
@@ -105,16 +106,15 @@ export class Task implements TaskGateway {
   }
 
   metrics(): TaskMetrics {
-    const head = this.#operators[0]?.operator.inline;
-    const recordsRead = head?.kind === 'source' ? head.splits.recordsRead : 0;
     return {
       recordsIn: this.#recordsIn,
-      recordsRead,
+      ...readBy(this.#operators[0]),
       recordsOut: this.#chain?.recordsWritten() ?? 0,
       lateDropped: this.#lateDropped,
       watermarkMs: this.#chain?.watermarkMs(0) ?? -Infinity,
       busyMs: this.busyMs,
       backPressuredMs: this.#outputBlocked.totalMs(),
+      restore: sumOfRestores(this.#backends.map((keyed) => keyed.restoreProgress())),
     };
   }
 
@@ -263,12 +263,11 @@ export class Task implements TaskGateway {
       lateDropped: () => {
         this.#lateDropped++;
       },
+      position: () => this.#operators[0]?.operator.position?.(),
     });
     const operators = this.#operators;
     this.#backends = operators.flatMap(({ keyed }) => keyed ?? []);
-    await restoreOperators(options, operators, () => {
-      this.#wake?.();
-    });
+    await restoreOperators(options, operators, () => this.#wake?.());
     this.#isLoading = this.#backends.some((keyed) => !keyed.verified);
     const { checkMode } = options.settings;
     const chain = new Chain({

@@ -139,6 +139,35 @@ describe('text', () => {
     expect(to.tryRawLatin1('Ā')).toBe(false);
     expect(to.finish()).toEqual(Uint8Array.of(255));
   });
+
+  it.each([47, 48, 49, 500])('is the same whatever its length, %i', (length) => {
+    const ascii = 'v'.repeat(length - 1);
+    for (const last of ['w', '\u007f', '\u0080', 'ÿ']) {
+      // Wherever the wide one stands: two bytes of UTF-8 must not pass for two characters.
+      for (const text of [ascii + last, last + ascii, last.repeat(length)]) {
+        const to = new ByteWriter();
+        to.uint8(7);
+        expect(to.tryRawLatin1(text)).toBe(true);
+        expect([...to.finish().subarray(1)]).toEqual(
+          Array.from({ length: text.length }, (_, at) => text.charCodeAt(at)),
+        );
+        const whole = new ByteWriter();
+        whole.text(text);
+        expect(new ByteReader(whole.finish()).text()).toBe(text);
+      }
+    }
+    for (const text of [
+      `${ascii}Ā`,
+      `Ā${ascii}`,
+      `${ascii.slice(1)}\ud83d\ude00`,
+      `${ascii}\ud800`,
+    ]) {
+      const to = new ByteWriter();
+      expect(to.tryRawLatin1(text)).toBe(false);
+      to.text(text);
+      expect(new ByteReader(to.finish()).text()).toBe(text);
+    }
+  });
 });
 
 describe('a writer', () => {

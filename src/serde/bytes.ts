@@ -162,6 +162,11 @@ export class ByteWriter {
     return this.#bytes.slice(0, this.#length);
   }
 
+  /** What was written, without a copy: the writer is not to be used any more. */
+  take(): Uint8Array {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
   /** What was written, without a copy: valid until the next write. */
   view(): Uint8Array {
     return this.#bytes.subarray(0, this.#length);

@@ -110,11 +110,32 @@ export class ColumnBuilder {
   /** Ends the column. The builder can begin another one. */
   finish(): Column {
     const column = this.#column();
+    this.#begin();
+    return column;
+  }
+
+  #begin(): void {
     this.#heap.reset();
     this.#kind = 'empty';
     this.#count = 0;
     this.#longest = 0;
-    return column;
+  }
+
+  /** The same as `writeColumn` of what `finish` returns, without a copy in between. */
+  finishInto(to: ByteWriter): void {
+    const kind = this.#kind;
+    if (kind === 'empty' || isNumeric(kind)) {
+      writeColumn(this.finish(), to);
+      return;
+    }
+    const heap = this.#heap.view();
+    const lengths = lengthsOf(this.#lengths, this.#count, this.#longest);
+    to.uint8(COLUMN_KINDS.indexOf(kind));
+    to.varint(this.#count);
+    to.varint(lengths.length + heap.length);
+    to.raw(lengths);
+    to.raw(heap);
+    this.#begin();
   }
 
   #column(): Column {

@@ -4,12 +4,14 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
+import { systemClock } from '../common/clock.ts';
 import { nodeFileSystem } from '../common/node-file-system.ts';
 import { systemRandom } from '../common/random.ts';
 import { openStore } from '../cluster/open-store.ts';
 import { readLease, type LeaseHolder } from '../cluster/leadership/lease.ts';
 import { readStandbys } from '../cluster/leadership/standbys.ts';
 import type { FlinkSettings } from '../settings/flink-settings.ts';
+import { settings } from '../settings/process-settings.ts';
 import { isCertainlyGone } from './process-identity.ts';
 
 /** A URL, or an absolute path. */
@@ -50,12 +52,13 @@ export interface ClusterMembers {
 /**
  * Who leads the cluster of this data folder, and who stands by.
  *
- * @throws {EngineError} `STO-…`, `JOB-001` if its storage cannot be read.
+ * @throws {EngineError} `STO-…`, `JOB-001` if its storage cannot be read; `SET-…` if this process's settings cannot.
  */
 export async function clusterMembers(folder: string): Promise<ClusterMembers | undefined> {
   const url = rememberedCluster(folder);
   if (url === undefined) return undefined;
-  const store = openStore(url, { fs: nodeFileSystem, random: systemRandom });
+  const world = { clock: systemClock, fs: nodeFileSystem, random: systemRandom };
+  const store = openStore(url, world, settings.flink);
   const lease = (await readLease(store))?.lease;
   const standbys = await readStandbys(store);
   const isLed = lease?.state === 'held' && !isCertainlyGone(lease.holder);

@@ -130,7 +130,7 @@ function dispatcherOf(options: LedClusterOptions, jobs: DurableJobs): Dispatcher
       leadership.requireHeld();
     },
     runner,
-    openStore: (url) => openStore(url, world),
+    openStore: (url, settings) => openStore(url, world, settings),
     config,
     folder,
     log: (entry) => {

@@ -4,6 +4,7 @@ import type { NodeSurroundings } from '../common/node-spawner.ts';
 import type { JobRunner, JobToRun } from '../cluster/dispatcher/dispatcher.ts';
 import type { JobSubmission } from '../cluster/dispatcher/cluster.ts';
 import type { LedElsewhere } from '../cluster/dispatcher/durable-jobs.ts';
+import type { CheckedVersion, VersionToCheck } from '../cluster/dispatcher/upgrades.ts';
 import type { RunningJob } from '../cluster/lead-job.ts';
 import {
   closePrepared,
@@ -11,6 +12,7 @@ import {
   runInCluster,
   type PreparedJob,
 } from '../cluster/run-in-cluster.ts';
+import { checkUpgradeInThread } from '../cluster/upgrade/upgrade-thread.ts';
 import type { World } from '../contracts/source.ts';
 import { variablesOf } from '../settings/process-settings.ts';
 import { bundleJob } from './bundle-job.ts';
@@ -79,9 +81,23 @@ export class NodeJobRunner implements JobRunner {
     }
   }
 
+  async check(version: VersionToCheck): Promise<CheckedVersion> {
+    const { code, moduleOf } = this.#options;
+    const { submission, bundle, storeUrl, snapshot } = version;
+    const { arguments: args, flink, allowNonRestoredState, folder } = submission;
+    const module = moduleOf(code.use(bundle, version.code));
+    const request = { module, arguments: args, flink, storeUrl, snapshot, folder };
+    const env = variablesOf(flink, folder, process.env);
+    try {
+      return await checkUpgradeInThread({ ...request, allowNonRestoredState }, env);
+    } finally {
+      code.release(bundle);
+    }
+  }
+
   async run(job: JobToRun): Promise<RunningJob> {
     const { submission, submissionId, emit, admit, leader } = job;
-    const { arguments: args, flink, from, allowNonRestoredState, folder } = submission;
+    const { arguments: args, flink, from, name, allowNonRestoredState, folder } = submission;
     const { module, output, surroundings, prepared, release } =
       (await this.#takeWarm(submissionId)) ?? this.#readyFor(job);
     if (surroundings.folder !== folder)
@@ -95,10 +111,12 @@ export class NodeJobRunner implements JobRunner {
         folder,
         dataFolder: path.join(folder, '.tidemark'),
         from,
+        name,
         allowNonRestoredState,
         emit,
         admit,
         leader,
+        keepCheckpoints: job.keepCheckpoints,
         debugCodegen: false,
         prepared,
         surroundings,

@@ -30,6 +30,21 @@ function startByPs(pid: number): string | undefined {
   }
 }
 
+/** Clock ticks of a second in `/proc`, on all platforms of Node. */
+const TICKS_PER_SECOND = 100;
+
+/** When a process has started, by the wall clock and to about a second; undefined where that is not told. */
+export function startedMs(pid: number): number | undefined {
+  const ticks = Number(startOf(pid)?.split('/')[1]);
+  try {
+    const [, boot] = /^btime (\d+)$/m.exec(fs.readFileSync('/proc/stat', 'latin1')) ?? [];
+    const ms = (Number(boot) + ticks / TICKS_PER_SECOND) * 1_000;
+    return Number.isFinite(ms) ? ms : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 /**
  * Where the numbers of processes mean what they mean here: the machine since its start, and the container.
  * Undefined if it cannot be told.

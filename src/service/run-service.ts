@@ -113,7 +113,7 @@ class Service implements RunningService {
     this.#mark = mark;
     this.#log = log;
     const url = clusterUrl(config, folder);
-    this.#store = openStore(url, world);
+    this.#store = openStore(url, world, config);
     rememberCluster(folder, url);
     this.#token = newToken(folder, world);
     this.#runner = new NodeJobRunner({

@@ -36,7 +36,7 @@ const BESIDE_OURS = `
   pipeline.serialization pipeline.vertex pipeline.watermark-alignment
   rest.async. rest.await rest.cache. rest.client. rest.connection rest.flamegraph. rest.idleness rest.path
   rest.profiling. rest.retry. rest.server.numThreads rest.server.thread rest.url-prefix
-  s3.entropy. s3.s5cmd. s3.upload.
+  s3.entropy. s3.s5cmd.
   security.context security.delegation security.kerberos. security.keytab security.module security.principal security.ssl.algorithms
   security.ssl.enabled security.ssl.handshake security.ssl.close security.ssl.internal. security.ssl.key
   security.ssl.protocol security.ssl.provider security.ssl.rest.authentication security.ssl.rest.cert

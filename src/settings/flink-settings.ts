@@ -6,6 +6,7 @@
  * Layers, later ones win: default, preset, Flink's configuration file, `.env`, `.env.local`, process
  * environment, the job's own code, `-D key=value`.
  */
+import { RETENTION_TABLE } from './retention-table.ts';
 import { SERVICE_TABLE } from './service-table.ts';
 import { setting, type Setting, type SettingOrigin } from './setting.ts';
 import { decimal, durationMs, location, oneOf, wholeNumber, yesOrNo } from './setting-types.ts';
@@ -345,6 +346,7 @@ export const FLINK_SETTINGS = {
   ...STORAGE_TABLE,
   ...REST_TABLE,
   ...SERVICE_TABLE,
+  ...RETENTION_TABLE,
 } as const;
 
 export type SettingName = keyof typeof FLINK_SETTINGS;

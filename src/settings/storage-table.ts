@@ -1,6 +1,33 @@
 /** Settings of the stores that checkpoints go to. Names are Hadoop's (`fs.s3a.*`) and Flink's (`s3.*`). */
 import { setting } from './setting.ts';
-import { hostPairs, text, yesOrNo } from './setting-types.ts';
+import {
+  durationMs,
+  hostPairs,
+  memoryBytes,
+  oneOf,
+  text,
+  wholeNumber,
+  yesOrNo,
+} from './setting-types.ts';
+
+/** What Hadoop's users name as `fs.s3a.aws.credentials.provider`. */
+const PROVIDERS_OF_HADOOP = {
+  'org.apache.hadoop.fs.s3a.simpleawscredentialsprovider': 'keys',
+  'org.apache.hadoop.fs.s3a.temporaryawscredentialsprovider': 'keys',
+  'org.apache.hadoop.fs.s3a.anonymousawscredentialsprovider': 'anonymous',
+  'com.amazonaws.auth.defaultawscredentialsproviderchain': 'chain',
+  'com.amazonaws.auth.environmentvariablecredentialsprovider': 'chain',
+  'com.amazonaws.auth.instanceprofilecredentialsprovider': 'chain',
+  'com.amazonaws.auth.webidentitytokencredentialsprovider': 'chain',
+  'com.amazonaws.auth.profile.profilecredentialsprovider': 'chain',
+  'com.amazonaws.auth.anonymousawscredentials': 'anonymous',
+  'software.amazon.awssdk.auth.credentials.defaultcredentialsprovider': 'chain',
+  'software.amazon.awssdk.auth.credentials.environmentvariablecredentialsprovider': 'chain',
+  'software.amazon.awssdk.auth.credentials.anonymouscredentialsprovider': 'anonymous',
+  'org.apache.hadoop.fs.s3a.auth.iaminstancecredentialsprovider': 'chain',
+} as const;
+
+const MIB = 1024 * 1024;
 
 export const STORAGE_TABLE = {
   s3Endpoint: setting<string | undefined>({
@@ -22,7 +49,7 @@ export const STORAGE_TABLE = {
     otherKeys: ['s3.access.key', 'fs.s3a.access.key'],
     type: text('an access key'),
     default: undefined,
-    doc: 'Who asks. Default: nobody.',
+    doc: "Who asks. Default: who AWS's chain says.",
     secret: true,
   }),
   s3SecretKey: setting<string | undefined>({
@@ -32,7 +59,7 @@ export const STORAGE_TABLE = {
     otherKeys: ['s3.secret.key', 'fs.s3a.secret.key'],
     type: text('a secret key'),
     default: undefined,
-    doc: 'Proves who asks. Default: nothing.',
+    doc: "Proves who asks. Default: what AWS's chain says.",
     secret: true,
   }),
   s3SessionToken: setting<string | undefined>({
@@ -71,6 +98,84 @@ export const STORAGE_TABLE = {
     type: yesOrNo(),
     default: true,
     doc: 'TLS, for an endpoint that names no http:// or https://.',
+  }),
+  s3CredentialsProvider: setting({
+    env: 'S3_CREDENTIALS_PROVIDER',
+    otherEnvs: ['FS_S3A_AWS_CREDENTIALS_PROVIDER'],
+    key: 's3.aws.credentials.provider',
+    otherKeys: ['fs.s3a.aws.credentials.provider'],
+    type: oneOf(['auto', 'keys', 'chain', 'anonymous'], PROVIDERS_OF_HADOOP),
+    default: 'auto',
+    flinkDefault: "Hadoop's list of classes",
+    doc: "Where keys come from. chain: AWS's own: profile, web identity, container, machine. auto: the keys of these settings, if there are some, else the chain.",
+  }),
+  s3CaFile: setting<string | undefined>({
+    env: 'S3_CA_FILE',
+    otherEnvs: ['AWS_CA_BUNDLE'],
+    key: 'tidemark.s3.ca-file',
+    type: text('a file in PEM form'),
+    default: undefined,
+    doc: 'Certificates to trust besides those that Node trusts. Default: none.',
+  }),
+  s3ConnectTimeoutMs: setting({
+    env: 'S3_CONNECT_TIMEOUT_MS',
+    otherEnvs: ['FS_S3A_CONNECTION_ESTABLISH_TIMEOUT'],
+    key: 's3.connection.establish.timeout',
+    otherKeys: ['fs.s3a.connection.establish.timeout'],
+    type: durationMs({ least: 1 }),
+    default: 5_000,
+    flinkDefault: '30 s',
+    doc: 'A connection that takes longer is given up, and tried again.',
+  }),
+  s3RequestTimeoutMs: setting({
+    env: 'S3_REQUEST_TIMEOUT_MS',
+    otherEnvs: ['FS_S3A_CONNECTION_REQUEST_TIMEOUT', 'FS_S3A_CONNECTION_TIMEOUT'],
+    key: 's3.connection.request.timeout',
+    otherKeys: [
+      'fs.s3a.connection.request.timeout',
+      's3.connection.timeout',
+      'fs.s3a.connection.timeout',
+    ],
+    type: durationMs({ least: 1 }),
+    default: 30_000,
+    flinkDefault: '60 s',
+    doc: 'A request that has no answer for so long is given up, and tried again; what it sends adds 4 s for each MiB. Short: a slow store is asked twice. Long: a dead one is found late.',
+  }),
+  s3RetryTimeoutMs: setting({
+    env: 'S3_RETRY_TIMEOUT_MS',
+    key: 'tidemark.s3.retry-timeout',
+    type: durationMs({ least: 0 }),
+    default: 60_000,
+    flinkDefault: 'a number of tries',
+    doc: 'How long a request that fails in a passing way is tried again; then the checkpoint, or the start, fails. 0: never.',
+  }),
+  s3ConnectionsMax: setting({
+    env: 'S3_CONNECTION_MAXIMUM',
+    otherEnvs: ['FS_S3A_CONNECTION_MAXIMUM'],
+    key: 's3.connection.maximum',
+    otherKeys: ['fs.s3a.connection.maximum'],
+    type: wholeNumber({ least: 1, most: 10_000 }),
+    default: 32,
+    flinkDefault: '500',
+    doc: 'Requests under way at a time, for each slot.',
+  }),
+  s3PartSizeBytes: setting({
+    env: 'S3_PART_SIZE',
+    otherEnvs: ['FS_S3A_MULTIPART_SIZE'],
+    key: 's3.upload.min.part.size',
+    otherKeys: ['s3.multipart.size', 'fs.s3a.multipart.size'],
+    type: memoryBytes({ least: 5 * MIB, most: 1024 * MIB }),
+    default: 8 * MIB,
+    flinkDefault: '5242880',
+    doc: 'Larger files go up, and come down, in parts of this size. Each part that is under way takes so much memory.',
+  }),
+  s3PartsMax: setting({
+    env: 'S3_UPLOAD_MAX_CONCURRENT_UPLOADS',
+    key: 's3.upload.max.concurrent.uploads',
+    type: wholeNumber({ least: 1, most: 1000 }),
+    default: 4,
+    flinkDefault: '2',
+    doc: 'Parts of one file that are under way at a time.',
   }),
   hdfsDefaultFs: setting<string | undefined>({
     env: 'FS_DEFAULT_FS',

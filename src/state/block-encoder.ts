@@ -1,7 +1,7 @@
 /** Gathers rows of one state into blocks: docs/formats/keyed-run.md, "Blocks". */
 import { keyGroupOf } from '../common/key-groups.ts';
 import { ByteWriter } from '../serde/bytes.ts';
-import { ColumnBuilder, writeColumn } from '../serde/columns.ts';
+import { ColumnBuilder } from '../serde/columns.ts';
 import type { Serializer } from '../serde/serializer.ts';
 import { serializerOf } from '../serde/structural-serializer.ts';
 import {
@@ -109,14 +109,14 @@ export class BlockEncoder {
     to.varint(this.#groupCount);
     to.raw(this.#groups.view());
     to.raw(this.#hashes.view());
-    writeColumn(this.#keys.finish(), to);
-    if (this.#starts !== undefined) writeColumn(this.#starts.finish(), to);
-    if (this.#ends !== undefined) writeColumn(this.#ends.finish(), to);
-    if (this.#subs !== undefined) writeColumn(this.#subs.finish(), to);
-    if (this.#expiries !== undefined) writeColumn(this.#expiries.finish(), to);
-    if (!this.#tombstones) writeColumn(this.#values.finish(), to);
+    this.#keys.finishInto(to);
+    if (this.#starts !== undefined) this.#starts.finishInto(to);
+    if (this.#ends !== undefined) this.#ends.finishInto(to);
+    if (this.#subs !== undefined) this.#subs.finishInto(to);
+    if (this.#expiries !== undefined) this.#expiries.finishInto(to);
+    if (!this.#tombstones) this.#values.finishInto(to);
     const block: EncodedBlock = {
-      payload: to.finish(),
+      payload: to.take(),
       entry: {
         tombstones: this.#tombstones,
         firstGroup: this.#firstGroup,

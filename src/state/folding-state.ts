@@ -4,9 +4,10 @@ import type {
   AggregatingStateDescriptor,
   ReducingState,
 } from '../contracts/state.ts';
-import type { StateCell } from './value-state.ts';
+import type { SavableState } from './savable-state.ts';
+import { savedCell, type StateCell } from './value-state.ts';
 
-export class HeapReducingState<T> implements ReducingState<T> {
+export class HeapReducingState<T> implements ReducingState<T>, SavableState {
   readonly #cell: StateCell<T>;
   readonly #reduce: (a: T, b: T) => T;
 
@@ -27,9 +28,13 @@ export class HeapReducingState<T> implements ReducingState<T> {
   clear(): void {
     this.#cell.clear();
   }
+
+  saved(): () => void {
+    return savedCell(this.#cell, (sum) => sum);
+  }
 }
 
-export class HeapAggregatingState<In, Acc, Out> implements AggregatingState<In, Out> {
+export class HeapAggregatingState<In, Acc, Out> implements AggregatingState<In, Out>, SavableState {
   readonly #cell: StateCell<Acc>;
   readonly #descriptor: AggregatingStateDescriptor<In, Acc, Out>;
 
@@ -50,5 +55,10 @@ export class HeapAggregatingState<In, Acc, Out> implements AggregatingState<In, 
 
   clear(): void {
     this.#cell.clear();
+  }
+
+  /** `add` may change its accumulator: the copy is what comes back. */
+  saved(): () => void {
+    return savedCell(this.#cell, (accumulator) => this.#descriptor.accumulator.copy(accumulator));
   }
 }

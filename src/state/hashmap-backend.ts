@@ -30,7 +30,8 @@ import { HeapListState, TtlListState, type ListRow } from './list-state.ts';
 import { HeapMapState } from './map-state.ts';
 import { SLICE_ROWS, type LazyLoader } from './lazy-loader.ts';
 import { LAZY_BYTES, restoreLazily, WHOLE_BYTES } from './lazy-restore.ts';
-import { restoreTables } from './restore.ts';
+import type { RestoreProgress } from '../common/restore-progress.ts';
+import { restoreTables, runsFor } from './restore.ts';
 import { rowCodecOf, timerCodec } from './row-codec.ts';
 import { appendRuns, RunChain, type RewritePolicy } from './run-chain.ts';
 import { Table } from './table.ts';
@@ -82,6 +83,8 @@ export class HashmapBackend implements KeyedStateBackend {
   #snapshots = 0;
   /** What is still to be loaded of a restore. */
   #loader: LazyLoader | undefined;
+  /** Bytes of all that was restored; 0: nothing was. */
+  #restoredBytes = 0;
   #running: HashmapSnapshot | undefined;
   #runningId: CheckpointId | undefined;
 
@@ -240,6 +243,7 @@ export class HashmapBackend implements KeyedStateBackend {
     const lazy = await restoreLazily(from);
     this.#loader = lazy?.loader;
     const result = lazy ?? (await restoreTables(from));
+    this.#restoredBytes = runsFor(from).reduce((sum, { blob }) => sum + blob.sizeBytes, 0);
     if (result.base !== undefined) this.#chain.restoreBase(result.base);
     return { undeclared: result.undeclared, rows: this.rows() };
   }
@@ -252,6 +256,13 @@ export class HashmapBackend implements KeyedStateBackend {
 
   get verified(): boolean {
     return this.#loader === undefined;
+  }
+
+  restoreProgress(): RestoreProgress | undefined {
+    const totalBytes = this.#restoredBytes;
+    if (totalBytes === 0) return undefined;
+    const all = { totalBytes, loadedBytes: totalBytes, verifiedBytes: totalBytes };
+    return this.#loader?.progress() ?? all;
   }
 
   ready(hashes: Int32Array, from: number, count: number): boolean {

@@ -65,6 +65,10 @@ export class HashmapSnapshot implements RunningSnapshot {
     return this.#state === 'encoding';
   }
 
+  get isWaiting(): boolean {
+    return this.isEncoding && this.#storing >= STORING_MAX;
+  }
+
   drain(budgetMs: number): boolean {
     const { monotonicMs } = this.#options;
     const until = monotonicMs() + budgetMs;

@@ -7,6 +7,7 @@ import type {
   StateSchema,
 } from '../contracts/snapshots.ts';
 import type { AnyStateDescriptor, StateOf } from '../contracts/state.ts';
+import type { RestoreProgress } from '../common/restore-progress.ts';
 
 /** Windows are namespaces: state of a key is kept apart for each. `undefined` is the one outside windows. */
 export type Namespace = { readonly start: number; readonly end: number } | undefined;
@@ -75,6 +76,8 @@ export interface KeyedStateBackend {
   loadSlice(budgetMs: number): LoadProgress;
   /** All that was restored has been verified and loaded. */
   readonly verified: boolean;
+  /** How far a restore is, or was when it was done; undefined if nothing was restored. Looks at each file. */
+  restoreProgress(): RestoreProgress | undefined;
   /**
    * Whether the state of these key hashes can be used without waiting for bytes. If not, they are asked
    * for, and `onArrival` tells when to ask again. Throws as `loadSlice` does.
@@ -140,6 +143,8 @@ export interface SnapshotTarget {
 export interface RunningSnapshot {
   /** Encodes for about `budgetMs`; true when everything is encoded. Never blocks. */
   drain(budgetMs: number): boolean;
+  /** As much as may be on its way to the store is: `drain` does nothing before a file is stored. */
+  readonly isWaiting: boolean;
   /** Resolves when all files are stored; only after `drain` has said true. Rejects when storing fails. */
   readonly handles: Promise<SnapshotResult>;
   /** Gives up: nothing more is stored. */

@@ -24,6 +24,7 @@ import type { DeclaredState } from './declared-state.ts';
 import type { KeyContext } from './key-context.ts';
 import type { BlockEntry } from './keyed-run-format.ts';
 import type { LoadProgress, RestoreOptions } from './keyed-state-backend.ts';
+import type { RestoreProgress } from '../common/restore-progress.ts';
 import { finishRow } from './restore.ts';
 import type { StoredRows } from './row-codec.ts';
 import type { RunFile } from './run-file.ts';
@@ -105,6 +106,16 @@ export class LazyLoader implements UnloadedRows {
 
   get isVerified(): boolean {
     return this.#options.files.every(({ isVerified }) => isVerified);
+  }
+
+  progress(): RestoreProgress {
+    const progress = { totalBytes: 0, loadedBytes: 0, verifiedBytes: 0 };
+    for (const { run, droppedBytes, verifiedBytes } of this.#options.files) {
+      progress.totalBytes += run.blob.sizeBytes;
+      progress.loadedBytes += droppedBytes;
+      progress.verifiedBytes += verifiedBytes;
+    }
+    return progress;
   }
 
   /** About how many rows of a state a key group of the range will have; not less. */

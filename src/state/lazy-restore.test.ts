@@ -177,6 +177,31 @@ describe('a lazy restore', () => {
     },
   );
 
+  test('tells how far it is, up to all bytes of all files', async () => {
+    const files = new Files();
+    const runs = await aState(files);
+    expect(start(LAZY).backend.restoreProgress()).toBeUndefined();
+    const again = await restored(files, runs);
+    const totalBytes = runs.reduce((sum, { blob }) => sum + blob.sizeBytes, 0);
+    const seen = [again.backend.restoreProgress()];
+    expect(seen[0]).toMatchObject({ totalBytes });
+    while (again.backend.loadSlice(1) !== 'loaded') {
+      seen.push(again.backend.restoreProgress());
+      await Promise.resolve();
+    }
+    seen.push(again.backend.restoreProgress());
+    for (const how of ['loadedBytes', 'verifiedBytes'] as const) {
+      const bytes = seen.map((each) => each?.[how] ?? NaN);
+      expect(bytes).toEqual(bytes.toSorted((a, b) => a - b));
+      expect(bytes[0]).toBeLessThan(totalBytes / 2);
+      expect(new Set(bytes).size).toBeGreaterThan(5);
+      expect(bytes.at(-1)).toBe(totalBytes);
+    }
+    const atOnce = await restored(files, runs, {});
+    const all = { totalBytes, loadedBytes: totalBytes, verifiedBytes: totalBytes };
+    expect(atOnce.backend.restoreProgress()).toEqual(all);
+  });
+
   test('has all timers before the first record, and tells when their keys are there', async () => {
     const files = new Files();
     const runs = await aState(files);

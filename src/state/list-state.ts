@@ -3,7 +3,8 @@
  * in Flink; the row expires with its last element.
  */
 import type { ListState, StateTtl } from '../contracts/state.ts';
-import type { StateCell } from './value-state.ts';
+import type { SavableState } from './savable-state.ts';
+import { savedCell, type StateCell } from './value-state.ts';
 import type { TtlClock } from './ttl.ts';
 
 export interface ListRow<T = unknown> {
@@ -16,7 +17,7 @@ export interface ListRow<T = unknown> {
 
 const NO_ITEMS: readonly never[] = Object.freeze([]);
 
-export class HeapListState<T> implements ListState<T> {
+export class HeapListState<T> implements ListState<T>, SavableState {
   readonly #cell: StateCell<ListRow<T>>;
 
   constructor(cell: StateCell<ListRow<T>>) {
@@ -60,9 +61,13 @@ export class HeapListState<T> implements ListState<T> {
   clear(): void {
     this.#cell.clear();
   }
+
+  saved(): () => void {
+    return savedCell(this.#cell, copyOfRow);
+  }
 }
 
-export class TtlListState<T> implements ListState<T> {
+export class TtlListState<T> implements ListState<T>, SavableState {
   readonly #cell: StateCell<ListRow<T>>;
   readonly #clock: TtlClock;
   readonly #ttl: StateTtl;
@@ -116,6 +121,10 @@ export class TtlListState<T> implements ListState<T> {
     this.#cell.clear();
   }
 
+  saved(): () => void {
+    return savedCell(this.#cell, copyOfRow);
+  }
+
   #nextExpiry(): number {
     return this.#clock.nowMs + this.#ttl.ttlMs;
   }
@@ -156,4 +165,8 @@ function ownItems<T>(row: ListRow<T>): T[] {
     row.shared = false;
   }
   return row.items;
+}
+
+function copyOfRow<T>({ items, expiresMs }: ListRow<T>): ListRow<T> {
+  return { items: [...items], expiresMs: expiresMs && [...expiresMs], shared: false };
 }

@@ -68,6 +68,8 @@ export class RunFile {
   readonly #crcs: Float64Array;
   /** Blocks not yet checked. */
   #unchecked: number;
+  #checkedBytes = 0;
+  #droppedBytes = 0;
 
   /**
    * Reads and checks header and index.
@@ -104,6 +106,18 @@ export class RunFile {
 
   get isVerified(): boolean {
     return this.#unchecked === 0;
+  }
+
+  /** Bytes of blocks that were checked; of the file, when all were. */
+  get verifiedBytes(): number {
+    return this.isVerified ? this.run.blob.sizeBytes : this.#checkedBytes;
+  }
+
+  /** Bytes of blocks that are no longer needed; of the file, when none is. */
+  get droppedBytes(): number {
+    const { headBytes, tailBytes } = this.#opened;
+    const bytes = this.#droppedBytes + headBytes + tailBytes;
+    return bytes < this.run.blob.sizeBytes ? this.#droppedBytes : bytes;
   }
 
   /** Whether nothing has to be fetched to read the block. */
@@ -154,6 +168,7 @@ export class RunFile {
   drop(number: number): void {
     const block = this.#block(number);
     if (block.kind === 'present') this.#check(number, block);
+    if (block.kind !== 'dropped') this.#droppedBytes += this.entries[number]?.length ?? 0;
     this.#blocks[number] = { kind: 'dropped' };
   }
 
@@ -181,6 +196,7 @@ export class RunFile {
       throw this.#corrupt(number, 'its checksum is wrong');
     }
     this.#crcs[number] = checksum;
+    this.#checkedBytes += length;
     this.#unchecked--;
     if (this.#unchecked === 0) this.#checkWhole();
     return payload;

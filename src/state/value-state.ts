@@ -6,6 +6,7 @@
  * receiver may change it before `update` is called.
  */
 import type { StateTtl, ValueState } from '../contracts/state.ts';
+import type { SavableState } from './savable-state.ts';
 import type { Table } from './table.ts';
 import type { TtlClock } from './ttl.ts';
 
@@ -110,7 +111,7 @@ export function setExpiry(table: Table, row: number, expiresMs: number): void {
 }
 
 /** What users get: the cell with the descriptor's default in front. */
-export class HeapValueState<T> implements ValueState<T> {
+export class HeapValueState<T> implements ValueState<T>, SavableState {
   readonly #cell: StateCell<T>;
   readonly #defaultValue: () => T | undefined;
 
@@ -134,4 +135,22 @@ export class HeapValueState<T> implements ValueState<T> {
   clear(): void {
     this.#cell.clear();
   }
+
+  saved(): () => void {
+    return savedCell(this.#cell, (value) => value);
+  }
+}
+
+/** @param keep Makes a copy of what could be changed in place. */
+export function savedCell<T>(cell: StateCell<T>, keep: (value: T) => T): () => void {
+  const value = cell.value();
+  if (value === undefined) {
+    return () => {
+      cell.clear();
+    };
+  }
+  const kept = keep(value);
+  return () => {
+    cell.update(kept);
+  };
 }

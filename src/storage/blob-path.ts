@@ -12,6 +12,10 @@ export function checkBlobPath(path: string): void {
   if (problem !== undefined) refuse(path, problem);
 }
 
+export function isBlobPath(path: string): boolean {
+  return problemOf(path) === undefined;
+}
+
 /** `jobs/` and `jobs` → `jobs/`; the root, `''` or `/`, → `''`. */
 export function checkBlobPrefix(prefix: string): string {
   const folder = prefix.endsWith('/') ? prefix.slice(0, -1) : prefix;

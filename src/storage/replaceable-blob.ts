@@ -213,12 +213,46 @@ export async function prepareReplaceable(
   return etagOf(version);
 }
 
+/**
+ * Bytes that are written at once. Each write ends in a turn of the event loop, and a thread that is busy has
+ * one in some milliseconds only.
+ */
+const PIECE_BYTES = 4 * 1024 * 1024;
+
+/** Neighbouring parts in one. What is large by itself is not copied. */
+function* piecesOf(parts: readonly Uint8Array[]): Generator<Uint8Array> {
+  let some: Uint8Array[] = [];
+  let bytes = 0;
+  for (const part of parts) {
+    if (bytes > 0 && bytes + part.length > PIECE_BYTES) {
+      yield joined(some, bytes);
+      some = [];
+      bytes = 0;
+    }
+    some.push(part);
+    bytes += part.length;
+  }
+  if (bytes > 0) yield joined(some, bytes);
+}
+
+function joined(parts: readonly Uint8Array[], sizeBytes: number): Uint8Array {
+  const [only] = parts;
+  if (only !== undefined && parts.length === 1) return only;
+  const all = new Uint8Array(sizeBytes);
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}
+
 /** Writes a new file and makes its bytes, not its name, durable. After a failure it is removed. */
 export async function writeSynced(fs: FileSystem, path: string, bytes: Bytes): Promise<void> {
   const writer = await fs.openWrite(path, 'create');
   try {
     try {
-      for (const part of partsOf(bytes)) await writer.write(part);
+      for (const piece of piecesOf(partsOf(bytes))) await writer.write(piece);
       await writer.sync();
     } finally {
       await writer.close();

@@ -12,7 +12,7 @@ export {
 } from './simulated-job.ts';
 export type { SimulatedClusterOptions } from './simulated-cluster.ts';
 export type { JobEvent, JobResult, JobStatus } from '../cluster/job-events.ts';
-export type { StartFrom } from '../cluster/job-store.ts';
+export type { StartFrom } from '../cluster/start-from.ts';
 export type { ClaimMode } from '../checkpoint/claim.ts';
 export type { Namespace } from '../state/keyed-state-backend.ts';
 export type { KeyedEntry } from '../state/read-keyed-runs.ts';

@@ -4,6 +4,7 @@ import { TASK_MANAGER_ENTRY } from '../cluster/job-manager/remote-task-manager.t
 import { TaskManagers } from '../cluster/job-manager/task-managers.ts';
 import { leadJob, type LeadJobOptions, type RunningJob } from '../cluster/lead-job.ts';
 import { buildPlanned } from '../cluster/load-job.ts';
+import { storeSettingsOf } from '../cluster/open-store.ts';
 import { taskSettings } from '../cluster/run-job.ts';
 import { TaskManager, type TaskManagerEnd } from '../cluster/task-manager/task-manager.ts';
 import type { TaskManagerInit } from '../cluster/task-manager/task-manager-protocol.ts';
@@ -66,7 +67,7 @@ export async function runSimulatedCluster(run: ClusterRun): Promise<RunningJob> 
       const graph = graphOf(built, maxParallelism);
       return { plan: executionPlanOf(graph), planHash: planOf(graph).hash };
     },
-    placeFor: async ({ plan, planHash, identity, parentJobId, store }) => {
+    placeFor: async ({ plan, planHash, identity, ancestry, store }) => {
       const { parallelism } = config;
       const { maxParallelism } = identity;
       const jobGraph = graphOf(built, maxParallelism);
@@ -82,6 +83,7 @@ export async function runSimulatedCluster(run: ClusterRun): Promise<RunningJob> 
           parallelism,
           maxParallelism,
           storageUrl: store.url,
+          stores: storeSettingsOf(config),
           identity,
           tasks: taskSettings(config, run),
           debugCodegen: false,
@@ -96,7 +98,7 @@ export async function runSimulatedCluster(run: ClusterRun): Promise<RunningJob> 
       await pool.start();
       return {
         makeDeployment: () => pool.makeDeployment(),
-        coordinators: new LocalCoordinators({ jobGraph, world: process, identity, parentJobId }),
+        coordinators: new LocalCoordinators({ jobGraph, world: process, identity, ancestry }),
         close: () => pool.close(),
       };
     },

@@ -7,7 +7,7 @@ import type { SnapshotMetadata } from '../checkpoint/metadata.ts';
 import { EngineError } from '../common/errors.ts';
 import type { JobEvent, JobResult } from '../cluster/job-events.ts';
 import type { JobMaster } from '../cluster/job-master.ts';
-import type { StartFrom } from '../cluster/job-store.ts';
+import type { StartFrom } from '../cluster/start-from.ts';
 import type { RunningJob } from '../cluster/lead-job.ts';
 import { runJob } from '../cluster/run-job.ts';
 import { parseSettings } from '../settings/parse-settings.ts';

@@ -169,7 +169,7 @@ export class SourceRun<T, Split, Enum> {
     const taken = {
       enumerator: toBytes(this.#source.enumeratorState, enumerator.snapshot()),
       splits: subtasks.flatMap(({ reader }) =>
-        reader.snapshot().map((split) => toBytes(this.#source.splits, split)),
+        reader.snapshot(1).map((split) => toBytes(this.#source.splits, split)),
       ),
     };
     await Promise.all([enumerator.close(), ...subtasks.map(({ reader }) => reader.close())]);

@@ -61,6 +61,12 @@ const NOT_OF_FLINK: Partial<Record<SettingName, string>> = {
   s3Region: "of Hadoop's S3A",
   s3PathStyleAccess: "of Hadoop's S3A",
   s3SslEnabled: "of Hadoop's S3A",
+  s3CredentialsProvider: "of Hadoop's S3A",
+  s3ConnectTimeoutMs: "of Hadoop's S3A",
+  s3RequestTimeoutMs: "of Hadoop's S3A",
+  s3ConnectionsMax: "of Hadoop's S3A",
+  s3CaFile: 'of Tidemark; Java has trust stores of its own',
+  s3RetryTimeoutMs: 'of Tidemark: Hadoop counts tries',
 };
 
 /** Defaults of Flink that no text can say; the table has words for them. */

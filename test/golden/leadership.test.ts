@@ -51,6 +51,13 @@ const INDEX: JobIndex = {
       files: '3-cccccccccccccccccccccccccccccccc',
     },
   ],
+  upgrades: [
+    {
+      upgradeId: 'dddddddddddddddddddddddddddddddd',
+      files: '2-eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee',
+      state: { kind: 'starting', savepointUrl: 'file:///srv/savepoints/savepoint-bbbbbb-1' },
+    },
+  ],
 };
 
 function golden(name: string): Buffer {

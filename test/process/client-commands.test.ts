@@ -42,7 +42,7 @@ async function expectOk(ended: Promise<Run>): Promise<string> {
   return stdout;
 }
 
-describe('a command line of the seeds runs as it is written', () => {
+describe('a command line as users of Flink write it', () => {
   const dir = 'file:///flink/savepoints/my_job';
   it.each([
     [`savepoint ${ID} ${dir}`, 'savepoints', dir],

@@ -125,7 +125,7 @@ function start(parallelism: number, rate: number): NodeProcess {
       'restart-strategy.fixed-delay.attempts': '1000',
       'restart-strategy.fixed-delay.delay': '0',
     }),
-    ...['--', '--rate', String(rate), '--out', `${root}/killed`],
+    ...['--', '--sink', 'files', '--rate', String(rate), '--out', `${root}/killed`],
   ]);
 }
 
@@ -183,7 +183,7 @@ it(
     const undisturbed = await runTidemark([
       ...['run', 'examples/health-pipeline.ts'],
       ...settings({ 'execution.checkpointing.dir': `${root}/undisturbed-checkpoints` }),
-      ...['--', '--out', `${root}/undisturbed`],
+      ...['--', '--sink', 'files', '--out', `${root}/undisturbed`],
     ]);
     expect(undisturbed, undisturbed.stderr).toMatchObject({ code: 0 });
     expect(runReference('check', DATA, `${root}/undisturbed`)).toMatchObject({ code: 0 });

@@ -48,7 +48,7 @@ describe('npm start', () => {
   it('kills a TaskManager, shows how the job goes on, and balances the books', async () => {
     const out = `${root}/out`;
     const run = await start(
-      ...['--rate', '9000', '--out', out],
+      ...['--sink', 'files', '--rate', '9000', '--out', out],
       ...settings({ 'execution.checkpointing.interval': '200ms' }),
     ).ended;
 
@@ -66,7 +66,7 @@ describe('npm start', () => {
   it('kills the whole job, lets it resume, and balances the books', async () => {
     const out = `${root}/out`;
     const run = await start(
-      ...['--victim', 'job', '--rate', '20000', '--out', out],
+      ...['--sink', 'files', '--victim', 'job', '--rate', '9000', '--out', out],
       ...settings({ 'execution.checkpointing.interval': '200ms' }),
     ).ended;
 
@@ -103,7 +103,7 @@ describe('npm start', () => {
   });
 
   it('fails if a kill was asked for and the job was faster', async () => {
-    const run = await start('--rate', '1000000', '--out', `${root}/out`).ended;
+    const run = await start('--sink', 'files', '--rate', '1000000', '--out', `${root}/out`).ended;
 
     expect(run).toMatchObject({ code: 1 });
     expect(run.stdout).toContain('kills asked for: 1, done before the job was over: 0');
@@ -125,7 +125,7 @@ describe('npm start', () => {
     [['--kills', '-1'], '--kills'],
     [['-p', '0'], '--parallelism 0: give a whole number from 1'],
     [['--rate', '0'], 'add --no-kill'],
-    [['--sink', 'kafka'], 'use --sink files'],
+    [['--sink', 'kafka'], 'use --sink iceberg or --sink files'],
     [['--victim', 'me'], 'use --victim task-manager or --victim job'],
     [['--unknown'], '--unknown'],
   ])('refuses %j', async (args, text) => {
@@ -149,7 +149,7 @@ describe('npm start', () => {
   it('ends with its child on Ctrl-C, and what is finished stays right', async () => {
     const out = `${root}/out`;
     const running = start(
-      ...['--rate', '2000', '--out', out],
+      ...['--sink', 'files', '--rate', '2000', '--out', out],
       ...settings({ 'execution.checkpointing.interval': '100ms' }),
     );
     await running.until(() => finishedFiles(`${out}/vitals`).length > 0);
@@ -169,7 +169,9 @@ describe('npm start -- --check', () => {
 
   beforeAll(async () => {
     whole = fs.mkdtempSync(path.join(os.tmpdir(), 'tidemark-whole-'));
-    const run = await start('--no-kill', '--rate', '0', '--out', whole, '--json').ended;
+    const run = await start(
+      ...['--sink', 'files', '--no-kill', '--rate', '0', '--out', whole, '--json'],
+    ).ended;
     expect(run, run.stderr).toMatchObject({ code: 0 });
     return () => {
       fs.rmSync(whole, { recursive: true });
@@ -177,7 +179,7 @@ describe('npm start -- --check', () => {
   });
 
   it('finds nothing where nothing was touched', async () => {
-    const run = await start('--check', '--out', whole).ended;
+    const run = await start('--sink', 'files', '--check', '--out', whole).ended;
 
     expect(run, run.stdout).toMatchObject({ code: 0 });
     expect(run.stdout).toContain('Everything adds up.');
@@ -202,7 +204,7 @@ describe('npm start -- --check', () => {
     const lines = fs.readFileSync(file ?? '', 'utf8').split('\n');
     fs.writeFileSync(file ?? '', spoil(lines).join('\n'));
 
-    const run = await start('--check', '--out', `${root}/out`).ended;
+    const run = await start('--sink', 'files', '--check', '--out', `${root}/out`).ended;
 
     expect(run, run.stdout).toMatchObject({ code: 1 });
     expect(run.stdout).toContain('This does not add up:');

@@ -39,7 +39,7 @@ describe('the health pipeline', () => {
     const run = await runTidemark([
       ...['run', 'examples/health-pipeline.ts', '-p', String(parallelism)],
       ...settings({ 'execution.checkpointing.dir': `${root}/checkpoints` }),
-      ...['--', '--out', out],
+      ...['--', '--sink', 'files', '--out', out],
     ]);
     expect(run, run.stderr).toMatchObject({ code: 0 });
 

@@ -93,7 +93,12 @@ describe('a project', () => {
     expect(JSON.parse(stdout)).toEqual({
       kind: 'created',
       folder: `${root}/My Job!`,
-      files: ['job.ts', 'package.json', 'tsconfig.json', '.env', '.gitignore', 'README.md'],
+      files: [
+        ...['job.ts', 'package.json', 'tsconfig.json', '.env', '.gitignore', 'README.md'],
+        'scripts/trigger_savepoint.sh',
+        'scripts/restore_from_savepoint.sh',
+        'scripts/create-savepoint.sh',
+      ],
       tidemark: `file:${path.relative(`${root}/My Job!`, REPOSITORY)}`,
       next: ["cd 'My Job!'", 'npm install', 'npm start'],
     });

@@ -1,6 +1,6 @@
 /*
  * Goal: the commands and the service are one thing: a job is handed over with `run -d`, found by its name, asked,
- * given a savepoint, cancelled, and goes on from the savepoint as the seeds' users write it.
+ * given a savepoint, cancelled, and goes on from the savepoint, as users of Flink write it.
  * Method: real processes from dist/: the service, its jobs, and each command.
  * Replay: npm run test:process -- service-commands
  */

@@ -128,7 +128,7 @@ describe('what is wrong', () => {
   it.each([
     [{ FLINK_STATE_BACKEND: 'rocksdb' }, 'JOB-011'],
     [{ FLINK_UNALIGNED_CHECKPOINTS: 'true' }, 'JOB-011'],
-    [{ FLINK_CHECKPOINT_STORAGE: 's3://bucket/a' }, 'JOB-001'],
+    [{ FLINK_CHECKPOINT_STORAGE: 's3:///a' }, 'STO-026'],
     [{ FLINK_CHECKPOINT_STORAGE: 'hdfs://namenode/a' }, 'JOB-001'],
     [{ FLINK_CHECKPOINT_STORAGE: 'hdfs:///a' }, 'SET-008'],
     [{ TIDEMARK_PRESET: 'production' }, 'JOB-011'],

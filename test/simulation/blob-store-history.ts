@@ -30,13 +30,14 @@ interface Entry {
  * nothing, saw of a write that was never reported and that a power failure took back.
  */
 export class BlobStoreHistory {
-  readonly #simulation: Simulation;
+  readonly #simulation: Pick<Simulation, 'nowMs'>;
   readonly #entries: Entry[] = [];
   readonly #contents = new Map<Etag, string>();
   #problem: string | undefined;
   #written = 0;
 
-  constructor(simulation: Simulation) {
+  /** @param simulation Whose time it is; without one, any clock. */
+  constructor(simulation: Pick<Simulation, 'nowMs'>) {
     this.#simulation = simulation;
   }
 
@@ -213,7 +214,9 @@ function unknownIfUnavailable(error: unknown): Answer | undefined {
   if (!(error instanceof EngineError)) throw error;
   if (error.code === 'STO-004' || error.code === REFUSED_WRITE) return { word: error.code };
   const errno = errnoOf(error.cause);
-  if (error.code === 'STO-001' && (errno === 'EIO' || errno === 'ENOSPC')) return undefined;
+  // Of S3 it is said with the word for it; of a disk only these were planned.
+  const isPlanned = 'problem' in error.details || errno === 'EIO' || errno === 'ENOSPC';
+  if (error.code === 'STO-001' && isPlanned) return undefined;
   throw error;
 }
 

@@ -45,7 +45,7 @@ class Machine {
     const process = this.simulation.process('service');
     this.#services += 1;
     const leader = { leaseId: 'test', epoch: this.#services };
-    const store = openStore('/ha', process);
+    const store = openStore('/ha', process, FLINK);
     const jobs = new DurableJobs({ store, random: process.random, own: FLINK, leader });
     const dispatcher = new Dispatcher({
       world: process,
@@ -54,6 +54,7 @@ class Machine {
       requireLeading: () => undefined,
       runner: {
         bundle: ({ module }) => Promise.resolve(Buffer.from(module)),
+        check: () => expect.unreachable(),
         run: ({ code, submission: { flink, from }, emit, admit, onLed, leader: under }) =>
           runJob({
             job: jobOf(Buffer.from(code).toString()).build(undefined, flink),
@@ -68,7 +69,7 @@ class Machine {
             schedulingRandom: process.random.fork('scheduling'),
           }),
       },
-      openStore: (url) => openStore(url, process),
+      openStore: (url) => openStore(url, process, FLINK),
       config: FLINK,
       folder: '/service',
       log: (entry) => {
@@ -123,7 +124,7 @@ class Machine {
     return this.simulation.run(
       process.start(async () => {
         const paths: string[] = [];
-        for await (const { path } of openStore('/ha', process).list('job-store')) {
+        for await (const { path } of openStore('/ha', process, FLINK).list('job-store')) {
           if (path !== INDEX_PATH) paths.push(path);
         }
         return paths;

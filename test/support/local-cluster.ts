@@ -21,7 +21,7 @@ export class LocalCluster extends Dispatcher {
   constructor(folder: string, dynamic: Readonly<Record<string, string>> = {}) {
     const config = parseSettings({ env: {}, dynamic, cores: 1 });
     const definitions = new Map<string, JobDefinition<undefined>>();
-    const openOther = (url: string) => openStore(url, defaultWorld);
+    const openOther = (url: string) => openStore(url, defaultWorld, config);
     const leader = { leaseId: 'test', epoch: 1 };
     const store = openOther(`${folder}/jobs`);
     const jobs = new DurableJobs({ store, random: defaultWorld.random, own: config, leader });
@@ -32,6 +32,9 @@ export class LocalCluster extends Dispatcher {
       requireLeading: () => undefined,
       runner: {
         bundle: async ({ module }) => Buffer.from(module),
+        check: () => {
+          throw new EngineError('JOB-003', 'user-code', 'nothing is upgraded here');
+        },
         run: (job) => runHere(definitions, folder, job),
       },
       openStore: openOther,

@@ -8,6 +8,17 @@ import path from 'node:path';
 /** What other programs read and write Parquet with. */
 export const PARQUET_PACKAGES = ['duckdb==2.0.1', 'pyarrow==26.0.1'] as const;
 
+/** Other readers and writers of Iceberg tables. DuckDB and its extensions fit each other by version only. */
+export const ICEBERG_PACKAGES = [
+  'pyiceberg[pyiceberg-core,pyarrow]==0.12.0',
+  'pyarrow==26.0.1',
+  'duckdb==1.5.5',
+  'duckdb-extension-avro==1.5.5',
+  'duckdb-extension-httpfs==1.5.5',
+  'duckdb-extension-iceberg==1.5.5',
+  'pytz==2026.6',
+] as const;
+
 /** Long enough to fetch some 70 MB. */
 export const PYTHON_SETUP_MS = 600_000;
 

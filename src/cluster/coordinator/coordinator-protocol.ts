@@ -5,7 +5,7 @@ import type { OperatorEvent } from '../../runtime/operator.ts';
 import type { FlinkSettings } from '../../settings/flink-settings.ts';
 import type { PlannedJob } from '../lead-job.ts';
 import type { JobSource } from '../load-job.ts';
-import type { WriterIdentity } from '../writer-id.ts';
+import type { Ancestry, WriterIdentity } from '../writer-id.ts';
 import type { SourceStart } from './operator-coordinators.ts';
 
 /*
@@ -38,8 +38,7 @@ export interface CoordinatedJob {
   readonly parallelism: number;
   readonly maxParallelism: number;
   readonly identity: WriterIdentity;
-  /** The job whose snapshot this one started from. */
-  readonly parentJobId: string | undefined;
+  readonly ancestry: Ancestry;
 }
 
 /** Each is answered by what it maps to. */
@@ -49,6 +48,8 @@ export interface CoordinatorCalls {
     readonly call: { readonly maxParallelism: number };
     readonly answer: PlannedJob;
   };
+  /** Warnings of the sinks; refused with what one of them cannot start with. */
+  readonly preflight: { readonly call: undefined; readonly answer: readonly string[] };
   /** Before any of the following. */
   readonly lead: { readonly call: CoordinatedJob; readonly answer: undefined };
   readonly 'stop-sources': {

@@ -8,6 +8,8 @@ import { planOf } from '../../graph/plan.ts';
 import type { SettingsSchema } from '../../settings/job-fields.ts';
 import { parseJobSettings, settingsPrefix } from '../../settings/job-settings.ts';
 import type { BuiltJob } from '../../api/job-definition.ts';
+import type { JobGraph } from '../../graph/job-graph.ts';
+import { preflightOf } from '../preflight.ts';
 import { buildPlanned } from '../load-job.ts';
 import type {
   CoordinatedJob,
@@ -36,8 +38,8 @@ type Handlers = {
 /**
  * The coordinator thread's side: plans the job, then hosts its enumerators and committers.
  *
- * Invariant: messages take effect in the order in which they came. Only `describe` and `lead` wait,
- * for the job's code; the JobMaster's thread waits for their answers before it says anything else.
+ * Invariant: messages take effect in the order in which they came. Only `describe`, `preflight` and
+ * `lead` wait, for the job's code and what it asks; the JobMaster's thread waits for their answers before it says anything else.
  */
 export class CoordinatorRuntime {
   readonly #options: CoordinatorRuntimeOptions;
@@ -87,11 +89,12 @@ export class CoordinatorRuntime {
   readonly #handlers: Handlers = {
     describe: (request) => this.#describe(request),
     plan: ({ maxParallelism }) => {
-      const built = this.#built;
-      assert(built !== undefined, 'a job is planned before it is described');
-      const { parallelism } = built.config;
-      const graph = buildJobGraph(built.graph, { parallelism, maxParallelism });
+      const graph = this.#graphFor(maxParallelism);
       return { plan: executionPlanOf(graph), planHash: planOf(graph).hash };
+    },
+    preflight: () => {
+      const { config } = this.#described();
+      return preflightOf(this.#graphFor(config.maxParallelism), config, this.#options.world);
     },
     lead: (job) => this.#take(job),
     'stop-sources': async ({ uids }) => {
@@ -120,11 +123,21 @@ export class CoordinatorRuntime {
     return { jobName: job.name, settings, config, isProgram: job.isProgram === true };
   }
 
-  async #take({ identity, parentJobId, ...planned }: CoordinatedJob): Promise<undefined> {
+  #described(): BuiltJob {
+    assert(this.#built !== undefined, 'a job is planned before it is described');
+    return this.#built;
+  }
+
+  #graphFor(maxParallelism: number): JobGraph {
+    const { graph, config } = this.#described();
+    return buildJobGraph(graph, { parallelism: config.parallelism, maxParallelism });
+  }
+
+  async #take({ identity, ancestry, ...planned }: CoordinatedJob): Promise<undefined> {
     const { loadJob, world, say } = this.#options;
     const definition = await loadJob();
     const jobGraph = buildPlanned(definition, planned);
-    const coordinators = new LocalCoordinators({ jobGraph, world, identity, parentJobId });
+    const coordinators = new LocalCoordinators({ jobGraph, world, identity, ancestry });
     coordinators.listen({
       send: (uid, attempt, subtask, event) => {
         say({ kind: 'send', uid, attempt, subtask, event });

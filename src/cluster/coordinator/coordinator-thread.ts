@@ -81,6 +81,11 @@ export class CoordinatorThread implements OperatorCoordinators {
     return this.#call('plan', { maxParallelism });
   }
 
+  /** @throws what a sink refuses to start with. */
+  preflight(): Promise<readonly string[]> {
+    return this.#call('preflight', undefined);
+  }
+
   /**
    * Takes the job up: from here on it is watched.
    *
@@ -274,6 +279,7 @@ export class CoordinatorThread implements OperatorCoordinators {
 const BEFORE_THE_LEAD: ReadonlySet<CoordinatorCall> = new Set([
   'describe',
   'plan',
+  'preflight',
   'lead',
   'close',
 ]);

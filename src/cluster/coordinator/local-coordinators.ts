@@ -9,7 +9,7 @@ import type {
   OperatorCoordinators,
   SourceStart,
 } from './operator-coordinators.ts';
-import type { WriterIdentity } from '../writer-id.ts';
+import type { Ancestry, WriterIdentity } from '../writer-id.ts';
 import { SinkCommitters, sinksOf } from './sink-committers.ts';
 import { SourceCoordinator } from './source-coordinator.ts';
 
@@ -17,8 +17,7 @@ export interface LocalCoordinatorsOptions {
   readonly jobGraph: JobGraph;
   readonly world: World;
   readonly identity: WriterIdentity;
-  /** The job whose snapshot this one started from. */
-  readonly parentJobId: string | undefined;
+  readonly ancestry: Ancestry;
 }
 
 interface Running {
@@ -34,11 +33,11 @@ export class LocalCoordinators implements OperatorCoordinators {
   readonly #running = new Map<string, Running>();
   #listener: CoordinatorListener | undefined;
 
-  constructor({ jobGraph, world, identity, parentJobId }: LocalCoordinatorsOptions) {
+  constructor({ jobGraph, world, identity, ancestry }: LocalCoordinatorsOptions) {
     this.#world = world;
     this.#committers = new SinkCommitters({
       identity,
-      parentJobId,
+      ancestry,
       world,
       sinks: sinksOf(jobGraph),
     });

@@ -4,12 +4,11 @@ import type { World } from '../../contracts/source.ts';
 import type { JobGraph } from '../../graph/job-graph.ts';
 import { ByteReader } from '../../serde/bytes.ts';
 import type { SerializedCommittable } from '../../contracts/snapshots.ts';
-import { isLeftoverOf, type WriterIdentity } from '../writer-id.ts';
+import { isLeftoverOf, type Ancestry, type WriterIdentity } from '../writer-id.ts';
 
 export interface SinkCommittersOptions {
   readonly identity: WriterIdentity;
-  /** The job whose snapshot this one started from. */
-  readonly parentJobId: string | undefined;
+  readonly ancestry: Ancestry;
   readonly world: World;
   readonly sinks: ReadonlyMap<string, Sink<unknown>>;
 }
@@ -21,11 +20,13 @@ export class SinkCommitters {
   readonly #committers = new Map<string, { sink: Sink<unknown>; committer: Committer<unknown> }>();
 
   constructor(options: SinkCommittersOptions) {
-    const { world, identity, parentJobId } = options;
+    const { world, identity, ancestry } = options;
     const { lineage } = identity;
-    const isLeftover = (writerId: string): boolean => isLeftoverOf(identity, parentJobId, writerId);
+    const { forkedFrom } = ancestry;
+    const isLeftover = (writerId: string): boolean =>
+      isLeftoverOf(identity, ancestry.jobIds, writerId);
     for (const [uid, sink] of options.sinks) {
-      const committer = sink.committer?.({ world, uid, lineage, isLeftover });
+      const committer = sink.committer?.({ world, uid, lineage, forkedFrom, isLeftover });
       if (committer !== undefined) this.#committers.set(uid, { sink, committer });
     }
   }

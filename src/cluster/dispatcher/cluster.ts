@@ -2,9 +2,13 @@ import type { CheckpointStatistics } from '../../checkpoint/checkpoint-history.t
 import type { CoordinatorSettings, TriggerOutcome } from '../../checkpoint/coordinator-types.ts';
 import type { SnapshotNotes } from '../../checkpoint/metadata.ts';
 import type { ExecutionPlan } from '../../graph/execution-plan.ts';
+import type { ReaderSample } from '../../runtime/task-metrics.ts';
 import type { FlinkSettings } from '../../settings/flink-settings.ts';
+import type { RestoreProgress } from '../../common/restore-progress.ts';
 import type { JobResult, JobStatus } from '../job-events.ts';
-import type { StartFrom } from '../job-store.ts';
+import type { StartFrom } from '../start-from.ts';
+import type { UpgradeReport } from '../upgrade/check-upgrade.ts';
+import type { UpgradeState } from './upgrade-state.ts';
 
 /*
  * What a JobManager that leads several jobs offers to those who ask it from outside: REST, the
@@ -19,6 +23,8 @@ export interface JobSubmission {
   readonly arguments: readonly string[];
   readonly flink: FlinkSettings;
   readonly from: StartFrom;
+  /** Instead of the name that the job's code gives it. */
+  readonly name?: string | undefined;
   readonly allowNonRestoredState: boolean;
   /** Working folder of whoever submitted it: what relative paths begin at. */
   readonly folder: string;
@@ -50,6 +56,8 @@ export interface SubtaskView {
   readonly busy: number;
   readonly backPressured: number;
   readonly idle: number;
+  /** What the source's reader tells about itself, if the subtask has one. */
+  readonly reader: ReaderSample | undefined;
 }
 
 export interface JobFailure {
@@ -101,6 +109,8 @@ export interface JobView {
   /** Newest first, bounded. */
   failures(): readonly JobFailure[];
   subtasks(vertexId: string): readonly SubtaskView[];
+  /** Of keyed state, in the attempts that run now; undefined if there was none to restore. */
+  restoreProgress(): RestoreProgress | undefined;
   readonly result: JobResult | undefined;
 
   savepoint(request: {
@@ -122,6 +132,39 @@ export interface JobView {
   cancel(): void;
 }
 
+/** A new version of a running job. */
+export interface UpgradeRequest {
+  /** 32 hex digits, drawn by who asks: the same one again is the same upgrade. */
+  readonly upgradeId: string;
+  readonly jobId: string;
+  /** The new version; where it starts from is not its to say. */
+  readonly submission: JobSubmission;
+  readonly savepoint: {
+    readonly directory: string | undefined;
+    readonly drain: boolean;
+    readonly notes: SnapshotNotes;
+  };
+  readonly withinMs: number;
+  /** Only checks. */
+  readonly dryRun: boolean;
+}
+
+/** What becomes of an upgrade. Plain data, but for `error`. */
+export interface UpgradeView {
+  readonly upgradeId: string;
+  readonly jobId: string;
+  readonly jobName: string;
+  /** `checking`, `checked` (a dry run) and `refused`: the job has not been touched. */
+  readonly phase: 'checking' | 'checked' | 'refused' | UpgradeState['kind'];
+  readonly isOver: boolean;
+  /** What it was checked on, and the verdicts. */
+  readonly snapshot: string | undefined;
+  readonly report: UpgradeReport | undefined;
+  readonly state: UpgradeState | undefined;
+  /** Why it was refused, or why the old version cannot be started. */
+  readonly error: unknown;
+}
+
 export interface Cluster {
   /** @throws {EngineError} what keeps a job from starting; it is then not listed. */
   submit(submission: JobSubmission): Promise<JobView>;
@@ -130,6 +173,12 @@ export interface Cluster {
   taskManagers(): readonly TaskManagerView[];
   /** Removes a savepoint that no job is restoring. @throws {EngineError} if there is none. */
   disposeSavepoint(path: string): Promise<void>;
+  /** Puts new versions of running jobs in their place. */
+  readonly upgrades: {
+    /** Begins it, or finds the one of this id. @throws {EngineError} `JOB-061`, `JOB-064` (`invalid`). */
+    start(request: UpgradeRequest): UpgradeView;
+    find(upgradeId: string): UpgradeView | undefined;
+  };
   readonly startMs: number;
   /** Settings of the JobManager itself. */
   readonly config: FlinkSettings;

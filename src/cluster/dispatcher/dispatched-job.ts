@@ -4,6 +4,7 @@ import type { Clock } from '../../common/clock.ts';
 import { errorText } from '../../common/error-text.ts';
 import type { ExecutionPlan } from '../../graph/execution-plan.ts';
 import type { FlinkSettings } from '../../settings/flink-settings.ts';
+import type { RestoreProgress } from '../../common/restore-progress.ts';
 import type { JobEvent, JobResult, JobStatus } from '../job-events.ts';
 import type { RunningJob } from '../lead-job.ts';
 import type { JobFailure, JobView, SubtaskView, TaskManagerView } from './cluster.ts';
@@ -99,6 +100,11 @@ export class DispatchedJob implements JobView {
     return this.#running.plan;
   }
 
+  /** Of its checkpoints. */
+  get storageUrl(): string {
+    return this.#running.storageUrl;
+  }
+
   get planHash(): string {
     return this.#running.planHash;
   }
@@ -138,6 +144,10 @@ export class DispatchedJob implements JobView {
     return { completed, failed, inProgress: underWay.length, restored };
   }
 
+  restoreProgress(): RestoreProgress | undefined {
+    return this.#running.master.restoreProgress();
+  }
+
   failures(): readonly JobFailure[] {
     return this.#diary.failures(this.plan);
   }
@@ -156,6 +166,7 @@ export class DispatchedJob implements JobView {
         busy: isOver ? 0 : (sample?.busy ?? 0),
         backPressured: isOver ? 0 : (sample?.backPressured ?? 0),
         idle: isOver ? 0 : (sample?.idle ?? 0),
+        reader: isOver ? undefined : sample?.reader,
       };
     });
   }

@@ -1,4 +1,5 @@
-import type { Clock } from '../../common/clock.ts';
+import { createHash } from 'node:crypto';
+import { sleep, type Clock } from '../../common/clock.ts';
 import { EngineError } from '../../common/errors.ts';
 import { randomHex } from '../../common/random.ts';
 import type { World } from '../../contracts/source.ts';
@@ -6,10 +7,12 @@ import { discardSnapshot } from '../../checkpoint/garbage-collection.ts';
 import type { ClusterLeader } from '../../checkpoint/head.ts';
 import { findSnapshot } from '../../checkpoint/metadata.ts';
 import { pinnedError } from '../../checkpoint/snapshot-errors.ts';
+import type { JobEnd } from '../../checkpoint/retention.ts';
 import type { FlinkSettings } from '../../settings/flink-settings.ts';
 import type { BlobStore } from '../../storage/blob-store.ts';
 import type { JobEvent, JobResult } from '../job-events.ts';
 import { RUN_IS_OVER } from '../job-store.ts';
+import type { StoreSettings } from '../open-store.ts';
 import type { JobLed, RunningJob } from '../lead-job.ts';
 import type { Cluster, JobSubmission, JobView, TaskManagerView } from './cluster.ts';
 import { DispatchedJob, JobDiary } from './dispatched-job.ts';
@@ -23,11 +26,22 @@ import {
 import { hasEnded, type DurableJobs } from './durable-jobs.ts';
 import { stillShown } from './ended-jobs.ts';
 import type { JobRecord } from './job-record.ts';
+import { isSubmittedAgain, takenName } from './same-submission.ts';
+import type { UpgradeSide } from './upgrade-records.ts';
+import {
+  Upgrades,
+  type CheckedVersion,
+  type UpgradesHost,
+  type VersionToCheck,
+} from './upgrades.ts';
 
 /** How long a storage that does not answer is left alone before it is asked again. */
 const RETRY_MS = 5_000;
 /** The same for a race for the leadership of a job, which was lost. */
 const RACE_RETRY_MS = 200;
+/** How long and how often it is looked whether a job that is being brought back runs. */
+const BACK_MS_MAX = 10_000;
+const BACK_LOOK_MS = 50;
 /** Jobs that are brought back at a time. */
 const RECOVERIES_MAX = 4;
 
@@ -43,12 +57,16 @@ export interface JobToRun {
   readonly onLed: (job: JobLed) => Promise<void>;
   /** For whom it is led. */
   readonly leader: ClusterLeader;
+  /** Its checkpoints outlive an end of this kind, whatever its settings say. */
+  readonly keepCheckpoints: (end: JobEnd) => boolean;
 }
 
 /** Runs jobs: in threads and processes, or simulated ones. */
 export interface JobRunner {
   /** What the job's module and all that it imports come to, as one module. @throws {EngineError} `JOB-034`. */
   bundle(submission: JobSubmission): Promise<Uint8Array>;
+  /** What becomes of a snapshot's state under this code. Nothing is started. */
+  check(version: VersionToCheck): Promise<CheckedVersion>;
   /** @throws {EngineError} what keeps the job from starting. */
   run(job: JobToRun): Promise<RunningJob>;
 }
@@ -61,7 +79,7 @@ export interface DispatcherOptions {
   /** Fails unless this process leads at this moment. @throws {EngineError} `JOB-050` (`fenced`). */
   readonly requireLeading: () => void;
   readonly runner: JobRunner;
-  readonly openStore: (url: string) => BlobStore;
+  readonly openStore: (url: string, settings: StoreSettings) => BlobStore;
   /** Settings of the JobManager itself. */
   readonly config: FlinkSettings;
   readonly folder: string;
@@ -97,13 +115,25 @@ export class Dispatcher implements Cluster {
   readonly #names = new Map<string, string>();
   /** Records of jobs that could not be brought back, by the name of the job. */
   readonly #dormant = new Map<string, JobRecord>();
+  /** Jobs that `recover` has found, as long as they are not over. */
+  readonly #recovered = new Map<string, JobRecord>();
+  /** Those of them of which it is open whether they come back. */
+  readonly #comingBack = new Set<string>();
   readonly #underWay = new Set<Promise<unknown>>();
+  /** What was submitted as the jobs that run, by submission. */
+  readonly #sides = new Map<string, UpgradeSide>();
+  /** Ends of jobs, with all that is to be done then, by submission. */
+  readonly #ends = new Map<string, Promise<void>>();
+  /** Names that only these submissions may have. */
+  readonly #reserved = new Map<string, ReadonlySet<string>>();
+  readonly upgrades: Upgrades;
   #isEnding = false;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.#clock = options.world.clock;
     this.startMs = this.#clock.wallMs();
+    this.upgrades = new Upgrades(this.#upgradesHost());
   }
 
   get config(): FlinkSettings {
@@ -127,17 +157,24 @@ export class Dispatcher implements Cluster {
   async recover(): Promise<void> {
     const { jobs, problems } = await this.#options.jobs.list();
     for (const error of problems) this.#problem(undefined, 'a job is not brought back', error);
+    const { own, go } = await this.upgrades.recover();
     await this.#options.jobs.sweep();
-    for (const { submissionId, started } of jobs) {
+    // What an upgrade has in its hands is brought back by that.
+    const left = jobs.filter(({ submissionId }) => !own.has(submissionId));
+    for (const record of left) {
+      this.#recovered.set(record.submissionId, record);
+      this.#comingBack.add(record.submissionId);
+    }
+    for (const { submissionId, started } of left) {
       if (started !== undefined) this.#names.set(started.jobName, submissionId);
     }
-    const left = [...jobs];
     const worker = async (): Promise<void> => {
       for (let next = left.shift(); next !== undefined; next = left.shift()) {
         await this.#bringBack(next);
       }
     };
     for (let count = 0; count < RECOVERIES_MAX; count += 1) void this.#track(worker());
+    go();
   }
 
   jobs(): readonly DispatchedJob[] {
@@ -156,7 +193,7 @@ export class Dispatcher implements Cluster {
     const clean = path.replace(/\/+$/, '').replace(/\/_metadata$/, '');
     const cut = clean.lastIndexOf('/');
     if (cut < 0) throw noSavepointError(path);
-    const store = this.#options.openStore(clean.slice(0, cut));
+    const store = this.#options.openStore(clean.slice(0, cut), this.config);
     const folder = clean.slice(cut + 1);
     const found = await findSnapshot(store, folder);
     if (found?.metadata.kind !== 'savepoint') throw noSavepointError(path);
@@ -189,13 +226,35 @@ export class Dispatcher implements Cluster {
     requireLeading();
     const submissionId = randomHex(world.random, 32);
     const code = await runner.bundle(submission);
+    const bundle = createHash('sha256').update(code).digest('hex');
     try {
       const atMs = this.#clock.wallMs();
       return await this.#run(await jobs.add({ submissionId, submission, atMs }, code), code);
     } catch (error) {
       await this.#forget(submissionId);
+      const isBack = await this.#broughtBack(takenName(error), submission, bundle);
+      if (isBack !== undefined) return isBack;
       throw error;
     }
+  }
+
+  /** The job of this name, if it is this very submission that a restart of the service has done already. */
+  async #broughtBack(
+    jobName: string | undefined,
+    submission: JobSubmission,
+    bundle: string,
+  ): Promise<DispatchedJob | undefined> {
+    const holder = jobName === undefined ? undefined : this.#names.get(jobName);
+    const record = holder === undefined ? undefined : this.#recovered.get(holder);
+    if (jobName === undefined || holder === undefined || record === undefined) return undefined;
+    if (!isSubmittedAgain(record, submission, bundle)) return undefined;
+    const endMs = this.#clock.monotonicMs() + BACK_MS_MAX;
+    while (this.#names.get(jobName) === holder && this.#clock.monotonicMs() < endMs) {
+      const job = this.#running.get(holder);
+      if (job !== undefined) return job;
+      await sleep(this.#clock, BACK_LOOK_MS);
+    }
+    return undefined;
   }
 
   async #bringBack(record: JobRecord): Promise<void> {
@@ -205,9 +264,7 @@ export class Dispatcher implements Cluster {
       if (await hasEnded(record, this.#options.openStore)) {
         this.#release(submissionId);
         await this.#forget(submissionId);
-        return;
-      }
-      await this.#run(record, await this.#options.jobs.bundle(record));
+      } else await this.#run(record, await this.#options.jobs.bundle(record));
     } catch (error) {
       const kind = error instanceof EngineError ? error.kind : undefined;
       // A leader before us that is about to notice may still get in between; HEAD then says so.
@@ -228,6 +285,7 @@ export class Dispatcher implements Cluster {
       if (isOver || isReplaced || isRefused) await this.#forget(submissionId);
       else if (started !== undefined) this.#dormant.set(started.jobName, record);
     }
+    this.#comingBack.delete(submissionId);
   }
 
   /** Runs what is in the store. */
@@ -239,7 +297,11 @@ export class Dispatcher implements Cluster {
     const submission: JobSubmission =
       started === undefined
         ? record.submission
-        : { ...record.submission, from: { kind: 'resume', jobId: started.jobId } };
+        : {
+            ...record.submission,
+            name: started.jobName,
+            from: { kind: 'resume', jobId: started.jobId },
+          };
     try {
       const running = await this.#options.runner.run({
         submissionId,
@@ -256,7 +318,9 @@ export class Dispatcher implements Cluster {
         },
         onLed: (job) => this.#led(record, job),
         leader,
+        keepCheckpoints: (end) => end === 'failed' && this.#isReserved(submissionId),
       });
+      this.#sides.set(submissionId, { submissionId, submission: record.submission, bundle });
       return this.#started(submissionId, running, diary);
     } catch (error) {
       this.#release(submissionId);
@@ -266,6 +330,8 @@ export class Dispatcher implements Cluster {
 
   #admit(jobName: string, submissionId: string): void {
     const holder = this.#names.get(jobName);
+    const reserved = this.#reserved.get(jobName);
+    if (reserved?.has(submissionId) === false) throw nameTakenError(jobName, 'being upgraded');
     if (holder !== undefined && holder !== submissionId) {
       const running = [...this.#running.values()].find((job) => job.jobName === jobName);
       throw nameTakenError(jobName, running?.jobId ?? 'not yet known');
@@ -290,7 +356,9 @@ export class Dispatcher implements Cluster {
     const job = new DispatchedJob(running, diary);
     this.#running.set(submissionId, job);
     this.#ended = this.#ended.filter(({ jobId }) => jobId !== job.jobId);
-    void this.#track(running.done.then((result) => this.#over(submissionId, job, result)));
+    const over = running.done.then((result) => this.#over(submissionId, job, result));
+    this.#ends.set(submissionId, over);
+    void this.#track(over);
     if (this.#isEnding) job.suspend();
     return job;
   }
@@ -306,6 +374,8 @@ export class Dispatcher implements Cluster {
       (result.error instanceof EngineError && result.error.kind === 'fenced');
     if (!goesOn) await this.#forget(submissionId);
     this.#release(submissionId);
+    this.#sides.delete(submissionId);
+    this.#ends.delete(submissionId);
   }
 
   #leads(): boolean {
@@ -318,10 +388,11 @@ export class Dispatcher implements Cluster {
   }
 
   #release(submissionId: string): void {
+    this.#recovered.delete(submissionId);
     for (const [name, holder] of this.#names) if (holder === submissionId) this.#names.delete(name);
   }
 
-  /** Removes the record, then the code if no other job is made of it. */
+  /** Takes it out of the store. */
   async #forget(submissionId: string): Promise<void> {
     try {
       await this.#options.jobs.remove(submissionId);
@@ -334,6 +405,65 @@ export class Dispatcher implements Cluster {
         void this.#track(this.#forget(submissionId));
       });
     }
+  }
+
+  #isReserved(submissionId: string): boolean {
+    return [...this.#reserved.values()].some((submissions) => submissions.has(submissionId));
+  }
+
+  #upgradesHost(): UpgradesHost {
+    const { world, leader, openStore, jobs, runner, requireLeading } = this.#options;
+    const ofJob = (jobId: string) => [...this.#running].find(([, job]) => job.jobId === jobId);
+    return {
+      ...{ world, leader, requireLeading, records: jobs.upgrades },
+      openStore: (url) => openStore(url, this.config),
+      isEnding: () => this.#isEnding,
+      running: (submissionId) => this.#running.get(submissionId),
+      over: async (submissionId) => this.#ends.get(submissionId),
+      isComingBack: (submissionId) => this.#comingBack.has(submissionId),
+      find: (submissionId) => jobs.find(submissionId),
+      code: (upgrade, side) => jobs.upgrades.code(upgrade, side),
+      begin: (side, stored, code) => this.#begin(side, stored, code),
+      forget: (submissionId) => this.#forget(submissionId),
+      takenBack: (jobId) => {
+        for (const job of this.#ended) {
+          if (job.jobId !== jobId || job.result?.status !== 'SUSPENDED') continue;
+          job.ended({ ...job.result, status: 'CANCELED' }, this.#clock.wallMs());
+        }
+      },
+      bundle: (submission) => runner.bundle(submission),
+      bundleOf: (side) => jobs.bundle(side),
+      check: (version) => runner.check(version),
+      reserve: (jobName, submissionIds) => {
+        this.#reserved.set(jobName, new Set(submissionIds));
+      },
+      unreserve: (jobName) => {
+        this.#reserved.delete(jobName);
+      },
+      sideOf: (jobId) => this.#sides.get(ofJob(jobId)?.[0] ?? ''),
+      job: (jobId) => ofJob(jobId)?.[1],
+      track: (work) => this.#track(work),
+      problem: (what, error) => {
+        this.#problem(undefined, what, error);
+      },
+    };
+  }
+
+  /** What an upgrade has in the store, or is to put there. */
+  async #begin(
+    { submissionId, submission }: UpgradeSide,
+    stored: JobRecord | undefined,
+    codeOf: () => Promise<Uint8Array>,
+  ): Promise<DispatchedJob> {
+    if (this.#isEnding) throw endingError();
+    const { jobs, requireLeading } = this.#options;
+    requireLeading();
+    const running = this.#running.get(submissionId);
+    if (running !== undefined) return running;
+    if (stored !== undefined) return this.#run(stored, await jobs.bundle(stored));
+    const code = await codeOf();
+    const atMs = this.#clock.wallMs();
+    return this.#run(await jobs.add({ submissionId, submission, atMs }, code), code);
   }
 
   #problem(submissionId: string | undefined, what: string, error: unknown): void {

@@ -1,5 +1,5 @@
 /**
- * Which jobs a cluster is to run: the one record by which the store of jobs is fenced.
+ * Which jobs a cluster is to run, and which upgrades are under way: the one record by which the store of jobs is fenced.
  * docs/formats/job-store.md.
  *
  * Always holds: it changes only by compare-and-swap, under the leadership that it names; who leads next
@@ -9,6 +9,7 @@ import { decodeFramed, encodeFramed, type Versioned } from '../../checkpoint/fra
 import type { ClusterLeader } from '../../checkpoint/head.ts';
 import type { BlobStore, Etag } from '../../storage/blob-store.ts';
 import type { JobStarted } from './job-record.ts';
+import type { UpgradeState } from './upgrade-state.ts';
 
 export interface IndexedJob {
   readonly submissionId: string;
@@ -17,11 +18,25 @@ export interface IndexedJob {
   readonly started?: JobStarted;
 }
 
-export interface JobIndex {
-  readonly leader: ClusterLeader;
-  readonly nonce: string;
+export interface IndexedUpgrade {
+  readonly upgradeId: string;
+  /** Name of its record and of the code of its sides; like those of jobs. */
+  readonly files: string;
+  /** The one thing of an upgrade that changes. */
+  readonly state: UpgradeState;
+}
+
+/** What leaders change. */
+export interface IndexContent {
   /** The oldest first. */
   readonly jobs: readonly IndexedJob[];
+  /** The oldest first; of those that are over the last few. */
+  readonly upgrades: readonly IndexedUpgrade[];
+}
+
+export interface JobIndex extends IndexContent {
+  readonly leader: ClusterLeader;
+  readonly nonce: string;
 }
 
 export interface FoundIndex {
@@ -48,6 +63,6 @@ export async function readJobIndex(store: BlobStore): Promise<FoundIndex | undef
     path,
     reader: INDEX_FORMAT,
   }) as Versioned & JobIndex;
-  const { leader, nonce, jobs } = index;
-  return { index: { leader, nonce, jobs }, etag: found.etag };
+  const { leader, nonce, jobs, upgrades } = index;
+  return { index: { leader, nonce, jobs, upgrades }, etag: found.etag };
 }

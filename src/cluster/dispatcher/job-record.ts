@@ -45,16 +45,25 @@ const SECRETS: readonly SettingName[] = SETTING_NAMES.filter(
 );
 
 export function encodeSubmittedJob(job: SubmittedJob): Uint8Array {
-  const { submissionId, submission, bundle, atMs } = job;
+  const { submissionId, bundle, atMs } = job;
   const versions = { formatVersion: RECORD_FORMAT, minReader: RECORD_FORMAT };
+  const submission = withoutSecrets(job.submission);
+  return encodeFramed(KIND, { ...versions, submissionId, bundle, atMs, submission } as Versioned);
+}
+
+/** As it is written down. */
+export function withoutSecrets(submission: JobSubmission): JobSubmission {
   const flink = Object.fromEntries(
     Object.entries(submission.flink).filter(([name]) => !isSecret(name)),
-  );
-  return encodeFramed(KIND, {
-    ...versions,
-    ...{ submissionId, bundle, atMs },
-    submission: { ...submission, flink },
-  } as Versioned);
+  ) as unknown as FlinkSettings;
+  return { ...submission, flink };
+}
+
+/** What was written down, with the secrets of whoever reads it, and what its writer did not know yet. */
+export function withSecretsOf(submission: JobSubmission, own: FlinkSettings): JobSubmission {
+  const { flink } = submission;
+  const origins = { ...own.origins, ...flink.origins };
+  return { ...submission, flink: { ...own, ...flink, origins } };
 }
 
 /**
@@ -70,12 +79,7 @@ export function decodeSubmittedJob(
   const record = decodeFramed(bytes, { kind: KIND, path, reader: RECORD_FORMAT }) as Versioned &
     SubmittedJob;
   const { submissionId, submission, bundle, atMs } = record;
-  const flink: FlinkSettings = {
-    ...own,
-    ...submission.flink,
-    origins: { ...own.origins, ...submission.flink.origins },
-  };
-  return { submissionId, submission: { ...submission, flink }, bundle, atMs };
+  return { submissionId, submission: withSecretsOf(submission, own), bundle, atMs };
 }
 
 function isSecret(name: string): boolean {

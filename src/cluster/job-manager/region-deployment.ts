@@ -5,6 +5,7 @@ import type { ExecutionPlan, ExecutionVertex } from '../../graph/execution-plan.
 import { isChannelBroken } from '../../runtime/errors.ts';
 import type { JobMasterGateway, TaskGateway, TaskId } from '../../runtime/gateways.ts';
 import type { TaskSample } from '../../runtime/task-metrics.ts';
+import { sumOfRestores, type RestoreProgress } from '../../common/restore-progress.ts';
 import {
   restoreOf,
   taskKey,
@@ -46,6 +47,7 @@ interface Part {
   /** What is called before it is deployed. */
   early: { readonly task: TaskId; readonly call: TaskCall }[];
   recordsRead: number;
+  restore: RestoreProgress | undefined;
   /** By vertex. */
   readonly samples: Map<string, TaskSample>;
   /** Tells that the slot holds nothing of it any more. */
@@ -125,6 +127,10 @@ export class RegionDeployment implements Deployment {
     return this.#parts.reduce((sum, part) => sum + part.recordsRead, 0);
   }
 
+  restoreProgress(): RestoreProgress | undefined {
+    return sumOfRestores(this.#parts.map(({ restore }) => restore));
+  }
+
   placeOf({ vertex, subtask }: Pick<TaskId, 'vertex' | 'subtask'>): TaskPlace | undefined {
     const part = this.#parts[subtask];
     if (part?.tasks.every(({ id }) => id.vertex !== vertex) !== false) return undefined;
@@ -161,6 +167,7 @@ export class RegionDeployment implements Deployment {
       tasks,
       early: [],
       recordsRead: 0,
+      restore: undefined,
       samples: new Map(),
       released: () => undefined,
     };
@@ -330,6 +337,7 @@ export class RegionDeployment implements Deployment {
         return;
       case 'progress':
         part.recordsRead = report.recordsRead;
+        part.restore = report.restore;
         return;
       case 'samples':
         for (const [vertex, sample] of report.samples) part.samples.set(vertex, sample);

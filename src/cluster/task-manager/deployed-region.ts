@@ -8,6 +8,7 @@ import type { Task } from '../../runtime/task.ts';
 import { TaskMeter, type TaskSample } from '../../runtime/task-metrics.ts';
 import type { TaskThread } from '../../runtime/task-thread.ts';
 import type { TaskSettings } from '../../runtime/task-options.ts';
+import { sumOfRestores } from '../../common/restore-progress.ts';
 import { createTask } from '../create-task.ts';
 import { taskKey } from '../deployment.ts';
 import type { TaskStorage } from '../task-storage.ts';
@@ -43,6 +44,7 @@ export class DeployedRegion {
   readonly #meters = new Map<Task, TaskMeter>();
   #isOver = false;
   #readReported = 0;
+  #restoredReported = -1;
 
   constructor(options: DeployedRegionOptions) {
     this.#options = options;
@@ -77,13 +79,16 @@ export class DeployedRegion {
     this.#options.report({ kind: 'canceled' });
   }
 
-  /** Reports what the sources have read, if that is more than before. True once there is any. */
+  /** Reports what the sources have read and restored, if that is more than before. True once records are read. */
   reportProgress(): boolean {
-    let recordsRead = 0;
-    for (const task of this.#tasks.values()) recordsRead += task.metrics().recordsRead;
-    if (recordsRead !== this.#readReported) {
+    const metrics = [...this.#tasks.values()].map((task) => task.metrics());
+    const recordsRead = metrics.reduce((sum, each) => sum + each.recordsRead, 0);
+    const restore = sumOfRestores(metrics.map((each) => each.restore));
+    const restored = restore === undefined ? -1 : restore.verifiedBytes + restore.loadedBytes;
+    if (recordsRead !== this.#readReported || restored !== this.#restoredReported) {
       this.#readReported = recordsRead;
-      this.#options.report({ kind: 'progress', recordsRead });
+      this.#restoredReported = restored;
+      this.#options.report({ kind: 'progress', recordsRead, restore });
     }
     return recordsRead > 0;
   }

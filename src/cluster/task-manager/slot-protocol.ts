@@ -11,7 +11,9 @@ import type { OperatorEvent } from '../../runtime/operator.ts';
 import type { LinkPort, ThreadLinkEnd } from '../../runtime/ring-link.ts';
 import type { TaskSample } from '../../runtime/task-metrics.ts';
 import type { TaskSettings } from '../../runtime/task-options.ts';
+import type { RestoreProgress } from '../../common/restore-progress.ts';
 import type { PlannedSource } from '../load-job.ts';
+import type { StoreSettings } from '../open-store.ts';
 import type { WriterIdentity } from '../writer-id.ts';
 
 /*
@@ -23,6 +25,8 @@ import type { WriterIdentity } from '../writer-id.ts';
 export interface SlotData extends PlannedSource {
   /** URL of the job's checkpoint storage. */
   readonly storageUrl: string;
+  /** How that and other stores are reached. */
+  readonly stores: StoreSettings;
   readonly identity: WriterIdentity;
   readonly tasks: TaskSettings;
   readonly debugCodegen: boolean;
@@ -131,8 +135,12 @@ export type SlotReport =
       readonly uid: string;
       readonly event: OperatorEvent;
     }
-  /** What the sources have read in this deployment. */
-  | { readonly kind: 'progress'; readonly recordsRead: number }
+  /** What the sources have read in this deployment, and how far its restore is. */
+  | {
+      readonly kind: 'progress';
+      readonly recordsRead: number;
+      readonly restore: RestoreProgress | undefined;
+    }
   /** What the tasks of this deployment have done, by vertex. About once a second. */
   | { readonly kind: 'samples'; readonly samples: readonly [string, TaskSample][] }
   | { readonly kind: 'canceled' };

@@ -6,7 +6,7 @@ import type { JobGraph } from '../../graph/job-graph.ts';
 import type { LinkPort } from '../../runtime/ring-link.ts';
 import type { Task } from '../../runtime/task.ts';
 import { TaskThread } from '../../runtime/task-thread.ts';
-import { openStore } from '../open-store.ts';
+import { storeOpener } from '../open-store.ts';
 import { TaskStorage } from '../task-storage.ts';
 import { DeployedRegion } from './deployed-region.ts';
 import { ProgressWriter } from './progress-words.ts';
@@ -54,9 +54,10 @@ export class SlotRuntime {
   constructor(options: SlotRuntimeOptions) {
     this.#options = options;
     const { data, world } = options;
-    const own = openStore(data.storageUrl, world);
+    const openStore = storeOpener(world, data.stores);
+    const own = openStore(data.storageUrl);
     this.#storage = new TaskStorage(data.identity, (url) =>
-      url === undefined ? own : openStore(url, world),
+      url === undefined ? own : openStore(url),
     );
     this.#links = new SlotLinks(options.transport);
     const progress = new ProgressWriter(options.progress);

@@ -2,7 +2,7 @@ import { assert } from '../../common/assert.ts';
 import type { Clock } from '../../common/clock.ts';
 import { transferError } from '../../common/error-transfer.ts';
 import type { Connection } from '../../common/transport.ts';
-import { createRing } from '../../runtime/ring.ts';
+import { createRing, RING_SLOTS } from '../../runtime/ring.ts';
 import { threadLinkEnds } from '../../runtime/ring-link.ts';
 import { ManagedSlot } from './managed-slot.ts';
 import type { SlotHost } from './slot-host.ts';
@@ -14,6 +14,9 @@ import {
   type SlotRef,
   type ToTaskManager,
 } from './task-manager-protocol.ts';
+
+/** Rings grow with the square of the slots: beyond so many neighbours each is half as long. */
+const NEIGHBOURS_FEW = 3;
 
 /** Why a TaskManager ends. */
 export type TaskManagerEnd =
@@ -152,10 +155,11 @@ export class TaskManager {
     this.#rings.set(key, all);
     const neighbours = new Set<number>();
     for (const peer of peers) if (peer.kind === 'neighbour') neighbours.add(peer.slot);
+    const options = neighbours.size > NEIGHBOURS_FEW ? { slots: RING_SLOTS / 2 } : {};
     const rings: Rings = new Map();
     for (const { number, from, to } of channels) {
       if (!neighbours.has(from === slot ? to : from)) continue;
-      const ring = all.get(number) ?? createRing();
+      const ring = all.get(number) ?? createRing(options);
       all.set(number, ring);
       rings.set(number, ring);
     }

@@ -13,9 +13,9 @@ import type { SettingsSchema } from '../../settings/job-fields.ts';
 import { parseJobSettings, settingsPrefix } from '../../settings/job-settings.ts';
 import { importJob } from '../load-job.ts';
 import { openStore } from '../open-store.ts';
-import { readSnapshot } from '../../checkpoint/metadata.ts';
-import { checkUpgrade, type UpgradeReport } from './check-upgrade.ts';
-import type { UpgradeAnswer, UpgradeData } from './upgrade-thread.ts';
+import { checkOnLatest } from './check-on-latest.ts';
+import { checkUpgrade } from './check-upgrade.ts';
+import type { CheckedUpgrade, UpgradeAnswer, UpgradeData } from './upgrade-thread.ts';
 
 assert(parentPort !== null, 'an upgrade is checked in a worker thread');
 const port = parentPort;
@@ -25,25 +25,29 @@ function say(answer: UpgradeAnswer): void {
   port.postMessage(answer);
 }
 
-async function check(data: UpgradeData): Promise<UpgradeReport> {
-  const { module, storeUrl, snapshotFolder, allowNonRestoredState, flink } = data;
+async function check(data: UpgradeData): Promise<CheckedUpgrade> {
+  const { module, storeUrl, snapshot, allowNonRestoredState, flink } = data;
+  const { folder } = data;
+  // A thread has no working folder of its own, but the functions of node:path ask this one.
+  if (folder !== undefined) process.cwd = () => folder;
   const job = await importJob(module);
   const schema = job.settingsSchema as SettingsSchema<unknown> | undefined;
   const given = { args: data.arguments, env: process.env };
   const built = job.build(parseJobSettings(schema, settingsPrefix(job.name), given), flink);
-  const store = openStore(storeUrl, world);
-  const found = await readSnapshot(store, snapshotFolder);
-  const { maxParallelism } = found.metadata;
-  const graph = buildJobGraph(built.graph, {
-    parallelism: built.config.parallelism,
-    maxParallelism,
+  const store = openStore(storeUrl, world, flink);
+  const { checkpointStorage } = built.config;
+  return checkOnLatest(store, snapshot, async (found) => {
+    const { maxParallelism } = found.metadata;
+    const { parallelism } = built.config;
+    const graph = buildJobGraph(built.graph, { parallelism, maxParallelism });
+    const report = await checkUpgrade({ graph, found, store, allowNonRestoredState });
+    return { report, snapshot: found.url, checkpointStorage };
   });
-  return checkUpgrade({ graph, found, store, allowNonRestoredState });
 }
 
 check(workerData as UpgradeData).then(
-  (report) => {
-    say({ kind: 'report', report });
+  (checked) => {
+    say({ kind: 'report', ...checked });
   },
   (error: unknown) => {
     say({ kind: 'refusal', error: transferError(error) });

@@ -12,25 +12,43 @@ export interface UpgradeData {
   readonly arguments: readonly string[];
   readonly flink: FlinkSettings;
   readonly storeUrl: string;
-  /** In the store. */
-  readonly snapshotFolder: string;
+  /** The folder of a snapshot in the store, or a job there, for its latest checkpoint. */
+  readonly snapshot: { readonly folder: string } | { readonly jobId: string };
   readonly allowNonRestoredState: boolean;
+  /** Where relative paths of the job begin. Default: this process's. */
+  readonly folder?: string | undefined;
+}
+
+export interface CheckedUpgrade {
+  readonly report: UpgradeReport;
+  /** URL of what it was checked on. */
+  readonly snapshot: string;
+  /** Where the job has its checkpoints, by all of its settings. */
+  readonly checkpointStorage: string | undefined;
 }
 
 export type UpgradeAnswer =
-  | { readonly kind: 'report'; readonly report: UpgradeReport }
+  | ({ readonly kind: 'report' } & CheckedUpgrade)
   | { readonly kind: 'refusal'; readonly error: TransferredError };
 
 /**
  * Checks an upgrade in a thread of its own, in which the job's code is loaded.
  *
+ * @param env What the job's code finds. Default: what this process finds.
  * @throws {EngineError} what keeps the job from being built: `SET-…`, `API-…`, `GRA-…`, `JOB-…`.
  * @throws {EngineError} `CHK-001`, `CHK-006`, `STA-001` (`corrupt`) if the snapshot is damaged.
  */
-export async function checkUpgradeInThread(data: UpgradeData): Promise<UpgradeReport> {
+export async function checkUpgradeInThread(
+  data: UpgradeData,
+  env?: NodeJS.ProcessEnv,
+): Promise<CheckedUpgrade> {
   // The entry has the extension of this file: `.ts` from the sources, `.js` when it is built.
   const entry = new URL(`./upgrade-main${import.meta.url.slice(-3)}`, import.meta.url);
-  const worker = new Worker(entry, { workerData: data, name: 'upgrade-check' });
+  const worker = new Worker(entry, {
+    workerData: data,
+    name: 'upgrade-check',
+    ...(env && { env }),
+  });
   try {
     const answer = await new Promise<UpgradeAnswer>((resolve, reject) => {
       worker.once('message', resolve);
@@ -40,7 +58,7 @@ export async function checkUpgradeInThread(data: UpgradeData): Promise<UpgradeRe
       });
     });
     if (answer.kind === 'refusal') throw receiveError(answer.error);
-    return answer.report;
+    return answer;
   } finally {
     await worker.terminate();
   }

@@ -2,9 +2,15 @@ import { crc32 } from '../../common/crc32.ts';
 import type { FileSystem } from '../../common/file-system.ts';
 import type { Committer, CommitResult, CommitterContext, Stamped } from '../../contracts/sink.ts';
 import { DurableFolders } from './durable-folders.ts';
-import { fileError, foreignFile } from './errors.ts';
+import { fileError, foreignFile, sharedFolder } from './errors.ts';
 import type { PendingFile } from './pending-file.ts';
-import { folderOf, unfinishedFolder, writerOf } from './sink-layout.ts';
+import {
+  finishedPrefix,
+  folderOf,
+  unfinishedFolder,
+  unfinishedPrefix,
+  writerOf,
+} from './sink-layout.ts';
 
 const NO_LINKS = new Set<unknown>(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK']);
 
@@ -50,11 +56,38 @@ export class FileCommitter implements Committer<PendingFile> {
   async abortLeftovers(): Promise<void> {
     this.#restoring = false;
     const folder = unfinishedFolder(this.#path, this.#context.uid);
+    await this.#requireOwnFolder(folder);
     await this.#guard('clean up', folder, async () => {
       for (const { name } of await this.#fs.list(folder)) {
         if (this.#context.isLeftover(writerOf(name))) await this.#fs.remove(`${folder}/${name}`);
       }
     });
+  }
+
+  /**
+   * Files of the history that this job was forked from are not in its way: names differ. But whoever reads the
+   * folder would see the records of both.
+   */
+  async #requireOwnFolder(unfinished: string): Promise<void> {
+    const { forkedFrom, uid } = this.#context;
+    if (forkedFrom === undefined) return;
+    const unfinishedOnes = unfinishedPrefix(forkedFrom);
+    const finishedOnes = finishedPrefix(uid, forkedFrom);
+    const found = await this.#guard('look into', this.#path, async () => {
+      const open = await this.#fs.list(unfinished);
+      if (open.some(({ name }) => name.startsWith(unfinishedOnes))) return true;
+      return this.#holds(this.#path, finishedOnes);
+    });
+    if (found) throw sharedFolder(uid, this.#path);
+  }
+
+  async #holds(folder: string, prefix: string): Promise<boolean> {
+    const entries = await this.#fs.list(folder);
+    if (entries.some(({ name, kind }) => kind === 'file' && name.startsWith(prefix))) return true;
+    for (const { name, kind } of entries) {
+      if (kind === 'folder' && (await this.#holds(`${folder}/${name}`, prefix))) return true;
+    }
+    return false;
   }
 
   async #publish(file: PendingFile, folders: DurableFolders): Promise<CommitResult> {

@@ -4,6 +4,14 @@ import { fileError } from './errors.ts';
 import { absolutePath, findFiles } from './find-files.ts';
 import { type FileEnumeratorState, type FileSplit, newSplit } from './file-split.ts';
 
+export interface FilesToFind {
+  readonly path: string;
+  /** Undefined: looks once. */
+  readonly everyMs: number | undefined;
+  /** There need not be any. */
+  readonly emptyIsFine: boolean;
+}
+
 /**
  * Finds files and gives one to each reader that asks. A bounded source looks once; a watching one
  * looks again and again. Both remember by their names the files that they gave away, so that a job may
@@ -16,6 +24,7 @@ export class FileEnumerator implements SplitEnumerator<FileEnumeratorState> {
   readonly #context: EnumeratorContext<FileSplit>;
   readonly #path: string;
   readonly #everyMs: number | undefined;
+  readonly #emptyIsFine: boolean;
   #complete: boolean;
   #pending: FileSplit[];
   #assigned: Set<string>;
@@ -26,13 +35,13 @@ export class FileEnumerator implements SplitEnumerator<FileEnumeratorState> {
 
   constructor(
     context: EnumeratorContext<FileSplit>,
-    path: string,
-    everyMs: number | undefined,
+    where: FilesToFind,
     from: FileEnumeratorState | undefined,
   ) {
     this.#context = context;
-    this.#path = absolutePath(path);
-    this.#everyMs = everyMs;
+    this.#path = absolutePath(where.path);
+    this.#everyMs = where.everyMs;
+    this.#emptyIsFine = where.emptyIsFine;
     this.#complete = from?.complete ?? false;
     this.#pending = [...(from?.pending ?? [])];
     this.#assigned = new Set(from?.assigned);
@@ -76,7 +85,7 @@ export class FileEnumerator implements SplitEnumerator<FileEnumeratorState> {
 
   async #find(): Promise<string[]> {
     try {
-      return await findFiles(this.#context.world.fs, this.#path, this.#everyMs !== undefined);
+      return await findFiles(this.#context.world.fs, this.#path, this.#emptyIsFine);
     } catch (cause) {
       throw fileError('look for files', this.#path, cause);
     }

@@ -1,5 +1,6 @@
 import type { Cancel } from '../../common/clock.ts';
 import { Wakeup } from '../../common/wakeup.ts';
+import type { RecordPosition } from '../../contracts/dead-letter.ts';
 import type { ReaderContext, SourceOutput, SourceReader } from '../../contracts/source.ts';
 import { fileError } from './errors.ts';
 import type { FileSplit } from './file-split.ts';
@@ -90,6 +91,11 @@ export class FileSourceReader<T> implements SourceReader<T, FileSplit> {
     const current = this.#current === undefined ? [] : [this.#current.progress()];
     const parked = [...this.#parked.values()].map(({ split }) => split);
     return [...current, ...this.#queue, ...parked];
+  }
+
+  position(): RecordPosition | undefined {
+    const current = this.#current;
+    return current && { file: current.split.file, row: current.parser.row };
   }
 
   async close(): Promise<void> {

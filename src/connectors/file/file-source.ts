@@ -61,24 +61,36 @@ export function files<S extends StandardSchema, P = InferOutput<S>, B = never>(
   options: FilesOptions<InferOutput<S>, P, B> = {},
 ): Source<P | B, FileSplit, FileEnumeratorState> {
   const open: OpenRecords = (where) => new FileRecords({ ...where, format: options });
-  return readFiles(path, options.watch, open, rowHandler<S, P, B>(schema, options));
+  return readFiles({ path, watch: options.watch }, open, rowHandler<S, P, B>(schema, options));
+}
+
+/** Which files a source reads. */
+export interface FilesToRead {
+  readonly path: string;
+  readonly watch: WatchOptions | undefined;
+  /** Default: with `watch` only. */
+  readonly emptyIsFine?: boolean;
 }
 
 /** A source of the files that a path means, whatever their format. */
 export function readFiles<T>(
-  path: string,
-  watched: WatchOptions | undefined,
+  given: FilesToRead,
   open: OpenRecords,
   rows: RowHandler<T>,
 ): Source<T, FileSplit, FileEnumeratorState> {
-  const watch = watched && checkWatch(watched);
+  const watch = given.watch && checkWatch(given.watch);
+  const where = {
+    path: given.path,
+    everyMs: watch?.everyMs,
+    emptyIsFine: given.emptyIsFine ?? watch !== undefined,
+  };
   return {
     kind: 'files',
     boundedness: watch === undefined ? 'bounded' : 'unbounded',
     splits: fileSplits,
     enumeratorState: fileEnumeratorState,
     splitId: (split) => split.file,
-    enumerator: (context, from) => new FileEnumerator(context, path, watch?.everyMs, from),
+    enumerator: (context, from) => new FileEnumerator(context, where, from),
     reader: (context) => new FileSourceReader({ context, open, rows, watch }),
   };
 }

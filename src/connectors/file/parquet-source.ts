@@ -45,8 +45,7 @@ export function parquetFiles<S extends StandardSchema, P = InferOutput<S>, B = n
   const { columns, watch } = options;
   const wanted = wantedBy(schema);
   return readFiles(
-    path,
-    watch,
+    { path, watch },
     (where) => new ParquetRecords({ ...where, columns, wanted }),
     rowHandler<S, P, B>(schema, options),
   );

@@ -34,6 +34,16 @@ export function finishedName({ uid, writerId, sequence }: PartName, extension: s
   return `${FINISHED_PREFIX}${encodeURIComponent(uid)}-${writerId}-${sequence}.${extension}`;
 }
 
+/** How the names of all unfinished files of a history begin. */
+export function unfinishedPrefix(lineage: string): string {
+  return `${lineage}-`;
+}
+
+/** How the names of all files begin that a history has finished by this sink. */
+export function finishedPrefix(uid: string, lineage: string): string {
+  return `${FINISHED_PREFIX}${encodeURIComponent(uid)}-${lineage}-`;
+}
+
 /** Who wrote an unfinished file. */
 export function writerOf(unfinishedName: string): string {
   return unfinishedName.slice(0, unfinishedName.lastIndexOf('-'));

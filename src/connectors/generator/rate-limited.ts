@@ -1,5 +1,6 @@
 import type { Cancel, Clock } from '../../common/clock.ts';
-import type { Source, SourceOutput, SourceReader } from '../../contracts/source.ts';
+import type { RecordPosition } from '../../contracts/dead-letter.ts';
+import type { ReaderMetric, Source, SourceOutput, SourceReader } from '../../contracts/source.ts';
 import { badRate } from './errors.ts';
 
 /** After a pause (backpressure, a checkpoint) at most so much of it is caught up. */
@@ -81,12 +82,20 @@ class RateLimitedReader<T, Split> implements SourceReader<T, Split> {
     this.#inner.noMoreSplits();
   }
 
-  snapshot(): Split[] {
-    return this.#inner.snapshot();
+  snapshot(checkpointId: number): Split[] {
+    return this.#inner.snapshot(checkpointId);
   }
 
   checkpointCompleted(checkpointId: number): void {
     this.#inner.checkpointCompleted?.(checkpointId);
+  }
+
+  position(): RecordPosition | undefined {
+    return this.#inner.position?.();
+  }
+
+  metrics(): ReaderMetric[] {
+    return this.#inner.metrics?.() ?? [];
   }
 
   close(): Promise<void> {

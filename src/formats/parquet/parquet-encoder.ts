@@ -20,6 +20,13 @@ export function parquetRow(columns: ParquetColumns, value: unknown): ParquetRow 
   return { values: columns.take(value, size), bytes: size.bytes };
 }
 
+/** Where a row group is in its file. */
+export interface RowGroupPlace {
+  readonly offset: number;
+  /** Compressed, of its column chunks in the order of the schema's leaves. */
+  readonly columnBytes: readonly number[];
+}
+
 export class ParquetEncoder {
   readonly #names: readonly string[];
   readonly #out = new ByteWriter();
@@ -48,6 +55,14 @@ export class ParquetEncoder {
   /** What they take in memory, roughly. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** Of the row groups that were given out. */
+  get rowGroups(): readonly RowGroupPlace[] {
+    return this.#file.row_groups.map(({ columns }) => ({
+      offset: Number(columns[0]?.file_offset ?? 0),
+      columnBytes: columns.map(({ meta_data }) => Number(meta_data?.total_compressed_size ?? 0)),
+    }));
   }
 
   add({ values, bytes }: ParquetRow): void {

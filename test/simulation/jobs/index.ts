@@ -1,3 +1,4 @@
+import { DEAD_LETTERS } from './dead-letters.ts';
 import { JOINED } from './joined.ts';
 import { KEYED } from './keyed.ts';
 import { STATELESS } from './stateless.ts';
@@ -11,4 +12,5 @@ export const TOPOLOGIES: readonly Topology[] = [
   ...TIMED,
   ...WINDOWS,
   ...JOINED,
+  ...DEAD_LETTERS,
 ];

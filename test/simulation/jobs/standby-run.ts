@@ -89,7 +89,7 @@ class Run {
   #start(at: number): void {
     const process = this.simulation.process(`manager-${at}`);
     this.#processes.set(process.id, process);
-    const store = openStore('/ha', process);
+    const store = openStore('/ha', process, FLINK);
     const leadership = new Leadership({
       clock: process.clock,
       random: process.random,
@@ -128,7 +128,7 @@ class Run {
     const { process, leadership } = manager;
     this.#takeovers += 1;
     this.#tell(process, `leads, epoch ${leader.epoch}`);
-    const store = openStore('/ha', process);
+    const store = openStore('/ha', process, FLINK);
     const jobs = new DurableJobs({ store, random: process.random, own: FLINK, leader });
     await jobs.takeOver();
     const dispatcher = new Dispatcher({
@@ -140,6 +140,7 @@ class Run {
       },
       runner: {
         bundle: ({ module }) => Promise.resolve(Buffer.from(module)),
+        check: () => fail('nothing is upgraded here'),
         run: ({ code, submission: { flink, from }, emit, admit, onLed, leader: under }) =>
           runJob({
             job: jobOf(Buffer.from(code).toString()).build(undefined, flink),
@@ -154,7 +155,7 @@ class Run {
             schedulingRandom: process.random.fork('scheduling'),
           }),
       },
-      openStore: (url) => openStore(url, process),
+      openStore: (url) => openStore(url, process, FLINK),
       config: FLINK,
       folder: '/service',
       log: ({ event }) => {

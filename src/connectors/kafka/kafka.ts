@@ -1,0 +1,13 @@
+/** `tidemark/kafka`: an entry of its own, so that a job without Kafka does not load its library. */
+export { kafkaSource } from './source/kafka-source.ts';
+export type { KafkaSourceOptions } from './source/source-options.ts';
+export { fromBytes, fromJson, fromString, type KafkaDeserializer } from './source/deserializers.ts';
+export type { KafkaHeader, KafkaRecord } from './source/kafka-record.ts';
+export type { InvalidKafkaRecord, OnInvalidRecord } from './source/record-handler.ts';
+export type { Isolation, OffsetsByPartition, StartFrom, StopAt } from './source/offsets.ts';
+export type { KafkaEnumeratorState, KafkaSplit } from './source/kafka-split.ts';
+export type { KafkaProperties } from './client/properties.ts';
+export { kafkaSink } from './sink/kafka-sink.ts';
+export type { KafkaCompression, KafkaDelivery, KafkaSinkOptions } from './sink/sink-options.ts';
+export type { KafkaBytes, KafkaHeaders } from './sink/record-batch-builder.ts';
+export type { OpenTransaction, WrittenRange } from './sink/open-transaction.ts';

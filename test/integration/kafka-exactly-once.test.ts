@@ -1,0 +1,323 @@
+/**
+ * Goal: a job from Kafka to Kafka counts each record exactly once, seen by a reader of committed records at every
+ * moment: its output is what a program without Tidemark computes, never more and never something else, and
+ * in the end all of it, whatever was killed on the way: the job, its TaskManagers, the broker.
+ * Method: the real command, from dist/, and a real broker. Keys are numbered within themselves, so that each
+ * record says what its count must be. After each kill the whole topic is read.
+ * Replay: SEED=<printed> npm run test:integration -- kafka-exactly-once. The seed gives the kills; what the
+ * processes do meanwhile is the machine's.
+ */
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { type Kafka, startKafka } from '../../scripts/services/kafka.ts';
+import { SERVICE_SETUP_MS } from '../../scripts/services/service.ts';
+import { sleep, systemClock } from '../../src/common/clock.ts';
+import { type Random, randomInt, systemRandom } from '../../src/common/random.ts';
+import { seededRandom } from '../../src/testing/simulation/seeded-random.ts';
+import { endOf, recordsOf } from '../support/kafka-records.ts';
+import { KafkaProxy } from '../support/kafka-proxy.ts';
+import { KafkaWriter } from '../support/kafka-writer.ts';
+import { type NodeProcess, settings, startTidemark } from '../support/tidemark-process.ts';
+
+const PARTITIONS = 4;
+const KEYS = 50;
+const RECORDS_PER_LIFE = 5_000;
+const JOB_KILLS = 8;
+const TASK_MANAGER_KILLS = 5;
+const BROKER_KILLS = 3;
+const CHECKPOINTS_MAX = 4;
+const END_TRANSACTION = 26;
+const SETTLE_MS = 60_000;
+const TEST_MS = 300_000;
+
+const seed = Number(process.env['SEED'] ?? randomInt(systemRandom, 2 ** 31));
+
+let folder: string;
+let kafka: Kafka;
+let proxy: KafkaProxy;
+let tests = 0;
+const running: NodeProcess[] = [];
+
+beforeAll(async () => {
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'kafka-exactly-once-'));
+  const properties = { 'transaction.abort.timed.out.transaction.cleanup.interval.ms': '500' };
+  const listeners = { PROXIED: 'PLAINTEXT' };
+  kafka = await startKafka({ folder: `${folder}/broker`, properties, listeners });
+  // Who comes by the proxy is sent to the proxy again.
+  proxy = await KafkaProxy.start(() => Number(kafka.listeners['PROXIED']?.split(':')[1]));
+  await kafka.stop();
+  const advertised = `PLAINTEXT://${kafka.bootstrap},PROXIED://${viaProxy()}`;
+  kafka = await startKafka({
+    folder: `${folder}/broker`,
+    properties: { 'advertised.listeners': advertised },
+  });
+}, SERVICE_SETUP_MS);
+
+function viaProxy(): string {
+  return `127.0.0.1:${proxy.port}`;
+}
+
+afterEach(async () => {
+  for (const job of running.splice(0)) await job.kill('SIGKILL');
+});
+
+afterAll(async () => {
+  await kafka.stop();
+  await proxy.close();
+  fs.rmSync(folder, { recursive: true, force: true });
+});
+
+/** A pair of topics and the job between them. */
+class Counts {
+  readonly name: string;
+  #written = 0;
+
+  private constructor(name: string) {
+    this.name = name;
+  }
+
+  static async make(): Promise<Counts> {
+    const name = `counts${++tests}`;
+    await kafka.createTopic(`${name}-in`, { partitions: PARTITIONS });
+    await kafka.createTopic(`${name}-out`, { partitions: PARTITIONS });
+    return new Counts(name);
+  }
+
+  get output(): string {
+    return `${this.name}-out`;
+  }
+
+  /** Each key's records are `key:0`, `key:1` and so on, in one partition. */
+  async write(records: number): Promise<void> {
+    const writer = await KafkaWriter.connect(kafka.bootstrap);
+    for (let partition = 0; partition < PARTITIONS; partition++) {
+      const values: string[] = [];
+      for (let n = this.#written; n < this.#written + records; n++) {
+        const key = n % KEYS;
+        if (key % PARTITIONS === partition) values.push(`${key}:${Math.floor(n / KEYS)}`);
+      }
+      await writer.write({ topic: `${this.name}-in`, partition, values });
+    }
+    await writer.close();
+    this.#written += records;
+  }
+
+  start(
+    parallelism: number,
+    options: {
+      readonly job?: Readonly<Record<string, string>>;
+      readonly engine?: Readonly<Record<string, string>>;
+    } = {},
+  ): NodeProcess {
+    const engine = {
+      'execution.checkpointing.dir': `${folder}/${this.name}/checkpoints`,
+      'execution.checkpointing.interval': '150ms',
+      'execution.checkpointing.min-pause': '0',
+      'execution.checkpointing.timeout': '20s',
+      'execution.checkpointing.tolerable-failed-checkpoints': '100',
+      'restart-strategy.type': 'fixed-delay',
+      'restart-strategy.fixed-delay.attempts': '1000',
+      'restart-strategy.fixed-delay.delay': '50ms',
+      ...options.engine,
+    };
+    const job = {
+      brokers: kafka.bootstrap,
+      input: `${this.name}-in`,
+      output: this.output,
+      ...options.job,
+    };
+    const args = Object.entries(job).flatMap(([name, value]) => [`--${name}`, value]);
+    const process_ = startTidemark([
+      ...['run', 'test/process/jobs/kafka-counts.ts', '--json', '-p', String(parallelism)],
+      ...settings(engine),
+      ...['--', ...args],
+    ]);
+    running.push(process_);
+    return process_;
+  }
+
+  async seen(): Promise<string[]> {
+    const records = await recordsOf(kafka.bootstrap, this.output);
+    return records.map(({ value }) => value ?? '');
+  }
+
+  /** All that is seen is right, and is there once. */
+  async expectPart(what: string): Promise<number> {
+    const seen = await this.seen();
+    for (const one of seen) {
+      const [value = '', count] = one.split('=');
+      expect(Number(count), `${what}: ${one}`).toBe(Number(value.split(':')[1]) + 1);
+    }
+    expect(new Set(seen).size, `${what}: doubles`).toBe(seen.length);
+    return seen.length;
+  }
+
+  async expectNothingMissing(): Promise<void> {
+    const until = systemClock.monotonicMs() + SETTLE_MS;
+    const values = async (): Promise<number> =>
+      new Set((await this.seen()).map((one) => one.split('=')[0])).size;
+    while ((await values()) < this.#written && systemClock.monotonicMs() < until) {
+      await sleep(systemClock, 100);
+    }
+    expect(await values()).toBe(this.#written);
+  }
+
+  async expectAll(what: string, job: NodeProcess): Promise<void> {
+    const until = systemClock.monotonicMs() + SETTLE_MS;
+    while ((await this.seen()).length < this.#written && systemClock.monotonicMs() < until) {
+      await sleep(systemClock, 100);
+    }
+    const seen = await this.expectPart(what);
+    const failures = job.events.filter(({ kind }) => kind === 'failure');
+    expect(seen, `${what}\n${JSON.stringify(failures.slice(-2))}`).toBe(this.#written);
+  }
+}
+
+/** A drawn moment in the life of a job that has just been started. */
+async function drawnMoment(random: Random, job: NodeProcess): Promise<string> {
+  const before = job.count('checkpoint-completed');
+  const checkpoints = 1 + randomInt(random, CHECKPOINTS_MAX);
+  if (randomInt(random, 4) === 0) {
+    expect(await job.until(() => job.count('starting') > 0)).toBe(true);
+    return 'at its first event';
+  }
+  const come = await job.until(() => job.count('checkpoint-completed') >= before + checkpoints);
+  expect(come, JSON.stringify(job.events.slice(-3))).toBe(true);
+  const laterMs = randomInt(random, 150);
+  await sleep(systemClock, laterMs);
+  return `${laterMs} ms after its checkpoint ${checkpoints}`;
+}
+
+describe(`from Kafka to Kafka (SEED=${seed})`, () => {
+  test(
+    `exactly once, the whole job killed ${JOB_KILLS} times, at another parallelism each time`,
+    async () => {
+      const random = seededRandom(seed);
+      const counts = await Counts.make();
+      for (let kill = 1; kill <= JOB_KILLS; kill++) {
+        await counts.write(RECORDS_PER_LIFE);
+        const parallelism = 1 + randomInt(random, 3);
+        const job = counts.start(parallelism);
+        const moment = await drawnMoment(random, job);
+        await job.kill('SIGKILL');
+        await counts.expectPart(`SEED=${seed}, kill ${kill} of ${parallelism} ${moment}`);
+      }
+      const last = counts.start(2);
+      await counts.expectAll(`SEED=${seed}`, last);
+      // Cancelled, it leaves no transaction open that readers would wait for.
+      await last.kill('SIGINT');
+      const stable = await endOf(kafka.bootstrap, counts.output, 'read_committed');
+      expect(stable).toBe(await endOf(kafka.bootstrap, counts.output, 'read_uncommitted'));
+    },
+    TEST_MS,
+  );
+
+  test(
+    `exactly once, ${TASK_MANAGER_KILLS} TaskManagers and ${BROKER_KILLS} times the broker killed`,
+    async () => {
+      const random = seededRandom(seed);
+      const counts = await Counts.make();
+      await counts.write(RECORDS_PER_LIFE);
+      const job = counts.start(2, { engine: { 'taskmanager.numberOfTaskSlots': '1' } });
+      for (let kill = 1; kill <= TASK_MANAGER_KILLS + BROKER_KILLS; kill++) {
+        const moment = await drawnMoment(random, job);
+        const what = `SEED=${seed}, kill ${kill} ${moment}`;
+        if (kill % 3 === 0) {
+          await kafka.kill();
+          kafka = await startKafka({ folder: `${folder}/broker` });
+        } else {
+          killTaskManager(random, job);
+        }
+        await counts.expectPart(what);
+        await counts.write(RECORDS_PER_LIFE);
+      }
+      await counts.expectAll(`SEED=${seed}`, job);
+      await job.kill('SIGKILL');
+    },
+    TEST_MS,
+  );
+
+  test('at least once: nothing is missing', async () => {
+    const random = seededRandom(seed);
+    const counts = await Counts.make();
+    const job = { delivery: 'at-least-once' };
+    for (let kill = 1; kill <= 3; kill++) {
+      await counts.write(RECORDS_PER_LIFE);
+      const process_ = counts.start(2, { job });
+      await drawnMoment(random, process_);
+      await process_.kill('SIGKILL');
+    }
+    counts.start(1, { job });
+    await counts.expectNothingMissing();
+  });
+});
+
+describe('output that was lost', () => {
+  test('fails the job, which says of which checkpoints', async () => {
+    const counts = await Counts.make();
+    await counts.write(RECORDS_PER_LIFE);
+    const options = { job: { brokers: viaProxy(), transactionTimeoutMs: '11000' } };
+    // No commit arrives: checkpoints are complete, their output is not committed.
+    proxy.swallowed.add(END_TRANSACTION);
+    const job = counts.start(1, options);
+    const isSwallowed = (): boolean => proxy.swallows > 0;
+    expect(await job.until(isSwallowed), JSON.stringify(job.events.slice(-3))).toBe(true);
+    await job.kill('SIGKILL');
+    proxy.swallowed.clear();
+    expect(await counts.seen()).toEqual([]);
+    const ends = (isolation: 'read_committed' | 'read_uncommitted'): Promise<number> =>
+      endOf(kafka.bootstrap, counts.output, isolation);
+    const until = systemClock.monotonicMs() + SETTLE_MS;
+    while ((await ends('read_committed')) < (await ends('read_uncommitted'))) {
+      expect(systemClock.monotonicMs()).toBeLessThan(until);
+      await sleep(systemClock, 200);
+    }
+    const ended = await counts.start(1, options).ended;
+    expect(ended.code).not.toBe(0);
+    expect(`${ended.stdout}${ended.stderr}`).toContain('CHK-010');
+    expect(await counts.seen()).toEqual([]);
+  });
+
+  test('does not happen while the transaction lives: the next start commits it', async () => {
+    const counts = await Counts.make();
+    await counts.write(RECORDS_PER_LIFE);
+    const options = { job: { brokers: viaProxy() } };
+    proxy.swallowed.add(END_TRANSACTION);
+    const before = proxy.swallows;
+    const job = counts.start(2, options);
+    expect(await job.until(() => proxy.swallows > before)).toBe(true);
+    await job.kill('SIGKILL');
+    expect(await counts.seen()).toEqual([]);
+    proxy.swallowed.clear();
+    const next = counts.start(1, options);
+    await counts.expectAll('committed by the next start', next);
+  });
+
+  test('cannot happen by a timeout that is too short: the job does not start', async () => {
+    const counts = await Counts.make();
+    const job = counts.start(1, {
+      job: { transactionTimeoutMs: '2000' },
+      engine: { 'execution.checkpointing.interval': '10s' },
+    });
+    const ended = await job.ended;
+    expect(ended.code).not.toBe(0);
+    expect(`${ended.stdout}${ended.stderr}`).toContain('KAF-058');
+    const high = counts.start(1, { job: { transactionTimeoutMs: '1000000' } });
+    const refused = await high.ended;
+    expect(refused.code).not.toBe(0);
+    expect(`${refused.stdout}${refused.stderr}`).toContain('KAF-057');
+  });
+});
+
+function killTaskManager(random: Random, job: NodeProcess): void {
+  const alive = new Map<unknown, number>();
+  for (const event of job.events.filter(({ kind }) => kind === 'task-manager')) {
+    if (event['status'] === 'lost') alive.delete(event['id']);
+    else if (event['spare'] !== true) alive.set(event['id'], Number(event['pid']));
+  }
+  const pids = [...alive.values()];
+  const pid = pids[randomInt(random, pids.length)];
+  if (pid !== undefined) process.kill(pid, 'SIGKILL');
+}

@@ -1,0 +1,143 @@
+/*
+ * Goal: every place that takes a storage's address takes one on S3: the store of jobs, checkpoints, savepoints, what
+ * a job starts from, and each command that looks; also with savepoints on one storage and checkpoints on another.
+ * Method: the real service and commands from dist/, on a real server, set up as users of Flink have it: one
+ * flink-conf.yaml with fs.s3a keys.
+ */
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { makeBucket, startS3, type S3Service } from '../../scripts/services/s3.ts';
+import { SERVICE_SETUP_MS } from '../../scripts/services/service.ts';
+import { finishedFiles, lineKeys } from '../support/finished-lines.ts';
+import { runTidemark, settings, type Run } from '../support/tidemark-process.ts';
+
+const BUCKET = 'flink-checkpoints';
+const JOB = 'test/integration/jobs/padded-counts.ts';
+const COUNT = 20_000;
+const TEST_MS = 240_000;
+
+let folder: string;
+let root: string;
+let server: S3Service;
+
+beforeAll(async () => {
+  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tidemark-s3-'));
+  root = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'tidemark-s3-service-')));
+  server = await startS3({ folder });
+  await makeBucket(server, BUCKET);
+  const conf = {
+    'state.checkpoints.dir': `s3a://${BUCKET}/padded`,
+    'state.savepoints.dir': `s3a://${BUCKET}/savepoints`,
+    'fs.s3a.endpoint': server.endpoint,
+    'fs.s3a.access.key': server.accessKey,
+    'fs.s3a.secret.key': server.secretKey,
+    'fs.s3a.path.style.access': 'true',
+    'fs.s3a.connection.ssl.enabled': 'false',
+    'high-availability.storageDir': `s3://${BUCKET}/ha`,
+    'execution.checkpointing.interval': '100ms',
+    'execution.checkpointing.min-pause': '0',
+  };
+  fs.mkdirSync(`${root}/conf`);
+  fs.writeFileSync(
+    `${root}/conf/flink-conf.yaml`,
+    Object.entries(conf)
+      .map(([key, value]) => `${key}: ${value}\n`)
+      .join(''),
+  );
+}, SERVICE_SETUP_MS);
+
+afterAll(async () => {
+  await run('service', 'stop');
+  await server.stop();
+  fs.rmSync(folder, { recursive: true });
+  fs.rmSync(root, { recursive: true });
+});
+
+function run(...args: readonly string[]): Promise<Run> {
+  return runTidemark(args, {
+    env: { TIDEMARK_HOME: `${root}/home`, FLINK_CONF_DIR: `${root}/conf` },
+  });
+}
+
+async function expectOk(ended: Promise<Run>): Promise<string> {
+  const { code, stdout, stderr } = await ended;
+  expect(code, stderr + stdout).toBe(0);
+  return stdout;
+}
+
+const job = (rate: number): string[] => [
+  ...[JOB, '--', '--out', `${root}/out`],
+  ...['--count', String(COUNT), '--rate', String(rate)],
+];
+
+async function untilCheckpoints(count: number): Promise<void> {
+  for (;;) {
+    const asked = run('checkpoints', 'padded-counts', '--json');
+    // A job that is brought back has no name before its code is loaded.
+    if ((await asked).stderr.includes('CLI-022')) continue;
+    const stdout = await expectOk(asked);
+    const { counts } = JSON.parse(stdout) as { readonly counts: { readonly completed: number } };
+    if (counts.completed >= count) return;
+  }
+}
+
+it(
+  'a job lives through all of it',
+  async () => {
+    const doctor = await expectOk(run('doctor', '--json'));
+    expect(JSON.parse(doctor)).toMatchObject({
+      findings: expect.arrayContaining([
+        expect.objectContaining({ what: 'checkpoints', verdict: 'good' }),
+      ]) as unknown,
+    });
+    expect(await expectOk(run('run', '--settings', ...job(1)))).not.toContain(server.secretKey);
+
+    await expectOk(run('service', 'start', ...settings({ 'rest.bind-port': '0' })));
+    await expectOk(run('run', '-d', ...job(200)));
+    await untilCheckpoints(2);
+
+    // The service is suspended and brings the job back from what is on S3.
+    await expectOk(run('service', 'stop'));
+    fs.rmSync(`${root}/home`, { recursive: true });
+    await expectOk(run('service', 'start', ...settings({ 'rest.bind-port': '0' })));
+    await untilCheckpoints(1);
+    expect(await expectOk(run('inspect', 'padded-counts', '--verify'))).toContain('Sound');
+
+    const taken = await expectOk(run('savepoint', 'padded-counts', '--label', 'first'));
+    const [, first = ''] = /Savepoint completed\. Path: (\S+)\n/.exec(taken) ?? [];
+    expect(first).toMatch(/^s3:\/\/flink-checkpoints\/savepoints\/savepoint-/);
+    expect(await expectOk(run('savepoints', 'list'))).toContain('first');
+    expect(await expectOk(run('inspect', first.replace('s3:', 's3a:'), '--verify'))).toContain(
+      'Sound',
+    );
+    const stopped = await expectOk(run('stop', 'padded-counts', '-p', `s3a://${BUCKET}/elsewhere`));
+    const [, second = ''] = /Savepoint completed\. Path: (\S+)\n/.exec(stopped) ?? [];
+    await expectOk(run('savepoint', '-d', first));
+    expect(await expectOk(run('savepoints', 'list'))).not.toContain('first');
+
+    // From a savepoint on S3 to checkpoints on this disk, and back by one that is claimed.
+    const disk = settings({
+      'execution.checkpointing.dir': `${root}/checkpoints`,
+      'execution.checkpointing.savepoint-dir': `${root}/savepoints`,
+    });
+    const again = await expectOk(run('run', '-s', second, '-d', ...disk, ...job(200)));
+    expect(again).toContain(`Restoring job from ${second}`);
+    await untilCheckpoints(2);
+    const third = await expectOk(run('stop', 'padded-counts', '-p', `${root}/savepoints`));
+    const [, path3 = ''] = /Savepoint completed\. Path: (\S+)\n/.exec(third) ?? [];
+    const claim = ['--claimMode', 'CLAIM'];
+    await expectOk(run('run', '-s', path3, ...claim, ...job(1e6)));
+
+    const keys = finishedFiles(`${root}/out`).flatMap(lineKeys);
+    expect(keys).toHaveLength(COUNT);
+    expect(new Set(keys).size).toBe(COUNT);
+    expect(
+      await expectOk(
+        run('upgrade', 'check', JOB, second, '--', '--out', 'x', '--count', '1', '--rate', '1'),
+      ),
+    ).toContain('Fits');
+  },
+  TEST_MS,
+);

@@ -1,0 +1,168 @@
+"""What PyIceberg and DuckDB see in an Iceberg table, as JSON; and rows that they write.
+
+read hadoop LOCATION METADATA          rows by both, entries and files behind filters by PyIceberg
+read rest URI TABLE
+watch LOCATION                         counts by DuckDB, a line each time standard input has one
+append rest URI TABLE JSON             PyIceberg appends rows
+insert rest URI TABLE SQL              DuckDB runs INSERT INTO lake.TABLE …
+"""
+
+import base64
+import datetime
+import decimal
+import json
+import math
+import pathlib
+import sys
+import uuid
+
+import duckdb
+
+
+def plain(value):
+    """Values as JSON has them, the same for both readers."""
+    if isinstance(value, float) and math.isnan(value):
+        return "NaN"
+    if isinstance(value, bytes):
+        return {"base64": base64.b64encode(value).decode()}
+    if isinstance(value, datetime.datetime):
+        if value.tzinfo is not None:
+            value = value.astimezone(datetime.timezone.utc).replace(tzinfo=None)
+            return value.isoformat(timespec="microseconds") + "Z"
+        return value.isoformat(timespec="microseconds")
+    if isinstance(value, datetime.time):
+        return value.isoformat(timespec="microseconds")
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    if isinstance(value, (decimal.Decimal, uuid.UUID)):
+        return str(value)
+    if isinstance(value, dict):
+        return {str(name): plain(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(inner) for inner in value]
+    return value
+
+
+def connect():
+    connection = duckdb.connect()
+    # The extensions come from the registry of Python packages, so nothing else is asked for them.
+    for name in ("avro", "httpfs", "iceberg"):
+        [path] = pathlib.Path(sys.prefix).glob(f"lib/python*/site-packages/**/{name}.duckdb_extension")
+        connection.execute(f"LOAD '{path}'")
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
+def attach(connection, uri):
+    connection.execute(
+        f"ATTACH '' AS lake (TYPE iceberg, ENDPOINT '{uri}', AUTHORIZATION_TYPE 'none')"
+    )
+
+
+def quoted(table):
+    namespace, name = table.rsplit(".", 1)
+    return f'lake."{namespace}"."{name}"'
+
+
+def rows_of_duckdb(connection, source):
+    cursor = connection.execute(f"SELECT * FROM {source}")
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, map(plain, row))) for row in cursor.fetchall()]
+
+
+def load(arguments):
+    from pyiceberg.catalog import load_catalog
+    from pyiceberg.table import StaticTable
+
+    if arguments[0] == "hadoop":
+        return StaticTable.from_metadata(arguments[2])
+    return load_catalog("rest", type="rest", uri=arguments[1]).load_table(arguments[2])
+
+
+def entries_of(table):
+    """Of the current snapshot: sequence numbers as they are inherited, counts, and bounds as bytes."""
+    snapshot = table.current_snapshot()
+    if snapshot is None:
+        return []
+    return [
+        {
+            "sequence": entry.sequence_number,
+            "snapshot": str(entry.snapshot_id),
+            "path": entry.data_file.file_path,
+            "rows": entry.data_file.record_count,
+            "values": dict((entry.data_file.value_counts or {}).items()),
+            "nulls": dict((entry.data_file.null_value_counts or {}).items()),
+            "nans": dict((entry.data_file.nan_value_counts or {}).items()),
+            "lower": {id: value.hex() for id, value in (entry.data_file.lower_bounds or {}).items()},
+            "upper": {id: value.hex() for id, value in (entry.data_file.upper_bounds or {}).items()},
+            "splits": list(entry.data_file.split_offsets or []),
+        }
+        for manifest in snapshot.manifests(table.io)
+        for entry in manifest.fetch_manifest_entry(table.io)
+    ]
+
+
+def read(arguments):
+    table = load(arguments)
+    connection = connect()
+    if arguments[0] == "hadoop":
+        source = f"iceberg_scan('{arguments[1]}')"
+    else:
+        attach(connection, arguments[1])
+        source = quoted(arguments[2])
+    json.dump(
+        {
+            "rows": [plain(row) for row in table.scan().to_arrow().to_pylist()],
+            "duckdb": rows_of_duckdb(connection, source),
+            "snapshots": [
+                {
+                    "id": str(snapshot.snapshot_id),
+                    "sequence": snapshot.sequence_number,
+                    "summary": {
+                        "operation": snapshot.summary.operation.value,
+                        **snapshot.summary.additional_properties,
+                    },
+                }
+                for snapshot in table.snapshots()
+            ],
+            "partitions": [plain(row) for row in table.inspect.partitions().to_pylist()],
+            "entries": entries_of(table),
+            "files": {
+                text: len(list(table.scan(row_filter=text).plan_files()))
+                for text in arguments[3:]
+            },
+        },
+        sys.stdout,
+    )
+
+
+def watch(arguments):
+    connection = connect()
+    counts = "count(*), count(DISTINCT id), coalesce(sum(id), 0)"
+    # Python takes the lines of standard input one by one only so.
+    for _ in iter(sys.stdin.readline, ""):
+        try:
+            cursor = connection.execute(f"SELECT {counts} FROM iceberg_scan('{arguments[0]}')")
+            [rows, ids, total] = cursor.fetchone()
+            print(json.dumps({"rows": rows, "ids": ids, "sum": int(total)}), flush=True)
+        except duckdb.Error as error:
+            print(json.dumps({"error": str(error)}), flush=True)
+
+
+def append(arguments):
+    import pyarrow
+
+    table = load(arguments)
+    rows = pyarrow.Table.from_pylist(json.loads(arguments[3]), schema=table.schema().as_arrow())
+    table.append(rows)
+
+
+def insert(arguments):
+    connection = connect()
+    attach(connection, arguments[1])
+    connection.execute(f"INSERT INTO {quoted(arguments[2])} {arguments[3]}")
+
+
+COMMANDS = {"read": read, "watch": watch, "append": append, "insert": insert}
+if __name__ == "__main__":
+    COMMANDS[sys.argv[1]](sys.argv[2:])
