@@ -1,5 +1,6 @@
 /** Runs a benchmark by name: `npm run bench -- keyed-count [options]`. */
 import { deltaMain } from './delta.ts';
+import { failoverMain } from './failover.ts';
 import { kafkaMain } from './kafka/kafka.ts';
 import { kafkaSourceMain } from './kafka-source.ts';
 import { keyedCountMain } from './keyed-count.ts';
@@ -8,6 +9,7 @@ import { savepointMain } from './savepoint/savepoint.ts';
 
 const BENCHMARKS: Readonly<Record<string, (args: readonly string[]) => Promise<void>>> = {
   delta: deltaMain,
+  failover: failoverMain,
   kafka: kafkaMain,
   'kafka-source': kafkaSourceMain,
   'keyed-count': keyedCountMain,

@@ -4,17 +4,23 @@
 //   npm run simulate -- --runs 200       many runs with new seeds; prints how to replay what fails
 //   npm run simulate -- --job windows    only jobs whose name contains the text
 //   npm run simulate -- --cluster        with a JobManager, TaskManagers and a network
+//   npm run simulate -- --standby        two JobManagers with their jobs, of which one leads
+//   npm run simulate -- --leaders        JobManagers that compete over a storage that loses and delays
 
 import { parseArgs } from 'node:util';
 import { randomHex, systemRandom } from '../src/common/random.ts';
 import { TOPOLOGIES } from '../test/simulation/jobs/index.ts';
+import { leadershipRun } from '../test/simulation/jobs/leadership-run.ts';
 import { randomRun, type RandomRunOptions } from '../test/simulation/jobs/random-run.ts';
+import { standbyRun } from '../test/simulation/jobs/standby-run.ts';
 
 const { values } = parseArgs({
   options: {
     runs: { type: 'string', default: '100' },
     job: { type: 'string' },
     cluster: { type: 'boolean', default: false },
+    standby: { type: 'boolean', default: false },
+    leaders: { type: 'boolean', default: false },
     log: { type: 'boolean', default: true },
   },
   allowNegative: true,
@@ -35,13 +41,23 @@ function given(name: string): RandomRunOptions {
   process.exit(2);
 }
 
+/** One run; returns what it tells of itself. */
+async function oneRun(name: string, log?: (line: string) => void): Promise<readonly string[]> {
+  const options = { seed: name, ...(log && { log }) };
+  if (values.standby) return (await standbyRun(options)).story;
+  if (values.leaders) return (await leadershipRun(options)).story;
+  const run = await randomRun({ ...given(name), ...(log && { log }) });
+  return [
+    `${run.topology.name}: right in the end`,
+    ...run.story,
+    `trace ${run.machine.simulation.traceHash()}`,
+  ];
+}
+
 async function replay(name: string): Promise<number> {
   const log = values.log ? (line: string) => console.log(line) : undefined;
   try {
-    const run = await randomRun({ ...given(name), ...(log && { log }) });
-    console.log(`${run.topology.name}: right in the end`);
-    for (const line of run.story) console.log(`  ${line}`);
-    console.log(`trace ${run.machine.simulation.traceHash()}`);
+    for (const line of await oneRun(name, log)) console.log(`  ${line}`);
     return 0;
   } catch (error) {
     console.error(error);
@@ -55,11 +71,13 @@ async function runMany(runs: number): Promise<number> {
   for (let i = 0; i < runs; i += 1) {
     const name = `${base}-${i}`;
     try {
-      await randomRun(given(name));
+      await oneRun(name);
     } catch (error) {
       failed += 1;
       const job = values.job === undefined ? '' : ` --job '${values.job}'`;
-      const what = `${values.cluster ? ' --cluster' : ''}${job}`;
+      const kinds = ['cluster', 'standby', 'leaders'] as const;
+      const kind = kinds.find((each) => values[each]);
+      const what = `${kind === undefined ? '' : ` --${kind}`}${job}`;
       console.error(error instanceof Error ? error.message : error);
       console.error(
         `\n  Replay: SEED=${name} npm run simulate${what === '' ? '' : ` --${what}`}\n`,

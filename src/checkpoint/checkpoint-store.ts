@@ -19,12 +19,19 @@ import type {
   CoordinatorEventBody,
   SnapshotLocation,
 } from './coordinator-types.ts';
-import { fencedError, headBusyError, takenFileError, submittedTwiceError } from './errors.ts';
+import {
+  fencedError,
+  headBusyError,
+  laterLeaderError,
+  takenFileError,
+  submittedTwiceError,
+} from './errors.ts';
 import { encodeFramed } from './framed-json.ts';
 import {
   encodeHead,
   readHead,
   type Claim,
+  type ClusterLeader,
   type FoundHead,
   type Head,
   type HeadCheckpoint,
@@ -46,6 +53,8 @@ export interface LeadershipOptions {
   readonly claim?: boolean;
   /** The leadership by which it was decided to take over; 0: there was none. Default: whatever there is. */
   readonly epochSeen?: number;
+  /** For whom the job is led. Default: for nobody but itself; then no leadership of a cluster counts. */
+  readonly leader?: ClusterLeader | undefined;
 }
 
 /** Reserved with each write of HEAD. A crash of the leader skips at most as many ids. */
@@ -65,6 +74,7 @@ type IdsAnswer = Extract<CoordinatorEventBody, { kind: 'ids-reserved' | 'ids-not
  * @throws {EngineError} `CHK-007` (`unavailable`) if HEAD could not be moved.
  * @throws {EngineError} `CHK-001` (`corrupt`), `CHK-002` (`invalid`) if HEAD cannot be read.
  * @throws {EngineError} `CHK-013` (`fenced`) if another one leads than `epochSeen`.
+ * @throws {EngineError} `CHK-014` (`fenced`) if a later leader of the same cluster has the job.
  */
 export async function acquireLeadership(options: LeadershipOptions): Promise<CheckpointStore> {
   const { store, jobId, random } = options;
@@ -79,6 +89,7 @@ export async function acquireLeadership(options: LeadershipOptions): Promise<Che
       if ((found?.head.epoch ?? 0) > (options.epochSeen ?? Infinity)) {
         throw submittedTwiceError(`${store.url}/${path}`, found?.head.owner ?? '');
       }
+      requireLatestLeader(`${store.url}/${path}`, options.leader, found?.head.leader);
       const head = newLeadership(options, found?.head, nonce);
       const etag = await store.replaceIf(path, encodeHead(head), found?.etag);
       if (etag !== 'changed') return new CheckpointStore(options, { head, etag });
@@ -93,6 +104,16 @@ export async function acquireLeadership(options: LeadershipOptions): Promise<Che
   throw headBusyError(`${store.url}/${path}`, ACQUIRE_TRIES_MAX, cause);
 }
 
+/** A JobManager that was replaced and does not know it yet must not take a job from its successor. */
+function requireLatestLeader(
+  path: string,
+  own: ClusterLeader | undefined,
+  found: ClusterLeader | undefined,
+): void {
+  if (own === undefined || own.leaseId !== found?.leaseId || own.epoch >= found.epoch) return;
+  throw laterLeaderError(path, own.epoch, found.epoch);
+}
+
 function newLeadership(options: LeadershipOptions, before: Head | undefined, nonce: string): Head {
   const { jobId, lineage, owner, base } = options;
   const fresh: Omit<Head, 'nonce' | 'owner'> = {
@@ -103,9 +124,10 @@ function newLeadership(options: LeadershipOptions, before: Head | undefined, non
     checkpoints: base === undefined ? [] : [base],
     ...(base !== undefined && options.claim === true ? { claims: [claimOf(base)] } : {}),
   };
-  const { ended: _ended, ...kept } = before ?? fresh;
+  const { ended: _ended, leader: _leader, ...kept } = before ?? fresh;
   return {
     ...kept,
+    ...(options.leader !== undefined && { leader: options.leader }),
     epoch: kept.epoch + 1,
     idsThrough: kept.idsThrough + IDS_RESERVED,
     owner,

@@ -167,6 +167,13 @@ export function commitStuckError(batches: number, waiting: number, message: stri
   });
 }
 
+export function laterLeaderError(path: string, own: number, found: number): EngineError {
+  return new EngineError('CHK-014', 'fenced', 'a later leader of the cluster has this job', {
+    details: { path, ownLeaderEpoch: own, foundLeaderEpoch: found },
+    hint: 'Stop this JobManager, which was replaced; the job goes on under the one that leads.',
+  });
+}
+
 /** A process died in the middle of a rollback: tables may be behind the checkpoints, or not yet. */
 export function rollbackPendingError(jobName: string, url: string): EngineError {
   return new EngineError('CHK-030', 'invalid', 'a rollback of the job is not done', {

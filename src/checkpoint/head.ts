@@ -34,6 +34,13 @@ export interface Claim {
   readonly url: string;
 }
 
+/** One leadership of a JobManager over all jobs of its cluster. docs/formats/lease.md. */
+export interface ClusterLeader {
+  /** Epochs are compared within one lease only. */
+  readonly leaseId: string;
+  readonly epoch: number;
+}
+
 export interface Head {
   readonly jobId: string;
   readonly lineage: string;
@@ -49,6 +56,11 @@ export interface Head {
   readonly checkpoints: readonly HeadCheckpoint[];
   /** Snapshots of others that the job has taken over: removed when it retains them no more. */
   readonly claims?: readonly Claim[];
+  /**
+   * The leadership of a cluster under which the job is led; absent for a job that is led by itself. An
+   * earlier one of the same cluster cannot take the job back.
+   */
+  readonly leader?: ClusterLeader;
   /** How the job ended; absent while it is to run. */
   readonly ended?: JobEnd;
 }

@@ -7,8 +7,10 @@ import process from 'node:process';
 import { fileURLToPath } from 'node:url';
 import { defaultWorld } from '../cluster/run-job.ts';
 import type { Cancel } from '../common/clock.ts';
+import { errorText } from '../common/error-text.ts';
 import { transferError } from '../common/error-transfer.ts';
-import { runService, type Attach } from '../service/run-service.ts';
+import type { Attach } from '../service/led-cluster.ts';
+import { runService, type RunningService } from '../service/run-service.ts';
 import type { ServiceNews } from '../service/start-service.ts';
 import { settings } from '../settings/process-settings.ts';
 import { jobModule } from './load-job-module.ts';
@@ -21,6 +23,8 @@ const attach: Attach = async (cluster, { config, token }) => {
 
 /** Of a signal that ends the process at once, as for shells. */
 const INTERRUPTED = 130;
+/** Of a process that leads no more; "try again" by convention. Whoever restarts it gets a standby. */
+const STEPPED_DOWN = 75;
 const HOLD_MS = 3_600_000;
 
 export interface ServeOptions {
@@ -28,8 +32,8 @@ export interface ServeOptions {
   readonly folder: string;
   readonly attach?: Attach | undefined;
   readonly echo?: (line: string) => void;
-  /** The service runs. */
-  readonly onRunning: (address: string | undefined) => void;
+  /** The service runs, or stands by. */
+  readonly onRunning: (service: Pick<RunningService, 'address' | 'role'>) => void;
 }
 
 /**
@@ -59,7 +63,14 @@ export async function serve({ folder, echo, onRunning, ...given }: ServeOptions)
     attach: given.attach ?? attach,
     ...(echo && { echo }),
   });
-  onRunning(service.address);
+  // At once: its jobs are another's, and what its TaskManagers still do counts for nothing.
+  void service.lost.then((error) => {
+    process.stderr.write(`${errorText(error)}\n`);
+    process.exit(STEPPED_DOWN);
+  });
+  onRunning(service);
+  // Whoever stands by has everything loaded when its turn comes.
+  if (service.role === 'standby') void import('../rest/attach-rest.ts');
   const release = hold();
   await stopped;
   release();
@@ -95,8 +106,8 @@ async function main(folder: string): Promise<void> {
   try {
     await serve({
       folder,
-      onRunning: (address) => {
-        tell({ kind: 'running', pid: process.pid, address });
+      onRunning: ({ address, role }) => {
+        tell({ kind: 'running', pid: process.pid, address, role });
       },
     });
     process.exit(0);

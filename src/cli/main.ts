@@ -93,7 +93,11 @@ function addServiceCommands(): void {
   const withSettings = (command: Command): Command =>
     command
       .option('-D <key=value>', "a setting by Flink's key", collect, [])
-      .option('--config <path>', "Flink's config.yaml or flink-conf.yaml, or its folder");
+      .option('--config <path>', "Flink's config.yaml or flink-conf.yaml, or its folder")
+      .option(
+        '--standby',
+        'wait for its turn while another one leads; as high-availability.type LEASE',
+      );
   withSettings(subcommand('run', 'run the service in this process, until a signal ends it')).action(
     async (options: ServiceArguments) => {
       const { serviceRunCommand } = await import('./service.ts');
@@ -112,10 +116,12 @@ function addServiceCommands(): void {
       process.exitCode = await serviceStopCommand(options);
     },
   );
-  subcommand('status', 'say whether the service runs').action(async (options: ServiceArguments) => {
-    const { serviceStatusCommand } = await import('./service.ts');
-    process.exitCode = await serviceStatusCommand(options);
-  });
+  subcommand('status', 'say whether the service runs, who leads, and who stands by').action(
+    async (options: ServiceArguments) => {
+      const { serviceStatusCommand } = await import('./service.ts');
+      process.exitCode = await serviceStatusCommand(options);
+    },
+  );
 }
 
 program

@@ -51,14 +51,22 @@ export class RestClient {
     return (await RestClient.ofThisUser()) ?? new RestClient(DEFAULT_ADDRESS, token);
   }
 
-  /** The service of this user's data folder; undefined if none runs. */
+  /**
+   * The service of this user's data folder, or the JobManager that leads its cluster since that one is gone,
+   * or stands by; undefined if none runs.
+   */
   static async ofThisUser(): Promise<RestClient | undefined> {
     const { findService } = await import('../service/service-record.ts');
     const { dataFolder } = await import('./data-folder.ts');
     const folder = dataFolder({});
     const address = findService(folder)?.record.address;
-    if (address === undefined) return undefined;
-    return new RestClient(address, readToken(folder));
+    if (address !== undefined) return new RestClient(address, readToken(folder));
+    const { clusterMembers } = await import('../service/cluster-place.ts');
+    const leader = (await clusterMembers(folder))?.leader;
+    if (leader?.address === undefined) return undefined;
+    // On another machine its folder is not ours to read: there a token of the settings is needed.
+    const token = readToken(leader.folder) ?? process.env['TIDEMARK_REST_TOKEN'];
+    return new RestClient(leader.address, token);
   }
 
   get<Answer>(path: string): Promise<Answer> {

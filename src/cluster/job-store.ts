@@ -13,7 +13,13 @@ import {
   type SweepScope,
 } from '../checkpoint/garbage-collection.ts';
 import { readHandle } from '../checkpoint/handle-reader.ts';
-import { readHead, readRetained, type Head, type HeadCheckpoint } from '../checkpoint/head.ts';
+import {
+  readHead,
+  readRetained,
+  type ClusterLeader,
+  type Head,
+  type HeadCheckpoint,
+} from '../checkpoint/head.ts';
 import {
   filesOfOperators,
   type FoundSnapshot,
@@ -40,6 +46,7 @@ import {
   type LocatedSnapshot,
   type SnapshotStores,
 } from '../checkpoint/snapshot-path.ts';
+import { EngineError } from '../common/errors.ts';
 import { randomHex } from '../common/random.ts';
 import type { World } from '../contracts/source.ts';
 import type { ExecutionPlan } from '../graph/execution-plan.ts';
@@ -58,6 +65,8 @@ export interface OpenJobOptions {
   readonly savepointDirectory: string | undefined;
   /** For people: host and process. */
   readonly owner: string;
+  /** The cluster's leader, if the job runs under one. */
+  readonly leader?: ClusterLeader | undefined;
   /** Whether the checkpoints of a job that ends so are discarded. */
   readonly discards: (end: JobEnd) => boolean;
 }
@@ -77,6 +86,7 @@ export async function openJob(options: OpenJobOptions): Promise<OpenedJob> {
   const { store, jobName, world, from } = options;
   const named = from.kind === 'snapshot' ? await findNamed(options, from.path) : undefined;
   const known = await readNameRecord(store, jobName);
+  requireGoingOn(jobName, from, known?.record);
   const rollback = known?.record.rollback;
   if (rollback !== undefined && from.kind !== 'fresh') {
     throw rollbackPendingError(jobName, rollback.url);
@@ -112,6 +122,7 @@ export async function openJob(options: OpenJobOptions): Promise<OpenedJob> {
     jobId,
     lineage,
     owner: options.owner,
+    leader: options.leader,
     random: world.random,
     epochSeen,
     ...(named === undefined ? {} : { base: baseOf(named), claim }),
@@ -132,18 +143,29 @@ export async function openJob(options: OpenJobOptions): Promise<OpenedJob> {
 }
 
 /**
+ * A run that is brought back may have ended since that was decided, under whoever led it before. It must
+ * not begin anew.
+ */
+function requireGoingOn(jobName: string, from: StartFrom, record: NameRecord | undefined): void {
+  if (from.kind !== 'resume' || from.jobId === undefined) return;
+  const { jobId } = from;
+  if (record?.jobId === jobId && record.state === 'running') return;
+  throw runIsOverError(jobName, jobId, record?.jobId === jobId ? record.state : 'replaced');
+}
+
+/**
  * Whoever names a snapshot of the run that did not end means to go on from it: that run is over now.
  * If its process lives all the same, it cannot complete or commit anything any more.
  */
 async function fenceOwn(
-  { store, world, owner }: OpenJobOptions,
+  { store, world, owner, leader }: OpenJobOptions,
   named: LocatedSnapshot | undefined,
   record: NameRecord | undefined,
 ): Promise<NameRecord | undefined> {
   if (named === undefined || record?.state !== 'running') return record;
   const { jobId, lineage } = record;
   if (named.found.metadata.lineage !== lineage) return record;
-  await acquireLeadership({ store, jobId, lineage, owner, random: world.random });
+  await acquireLeadership({ store, jobId, lineage, owner, leader, random: world.random });
   return { ...record, state: 'failed' };
 }
 
@@ -382,12 +404,18 @@ export class JobStore {
   /**
    * Writes down how the job ended, and lets its checkpoints go if the retention says so. The name's
    * record is first: were the checkpoints gone while it still said that the job runs, a submission
-   * after a crash would resume from nothing and do everything once more.
+   * after a crash would resume from nothing and do everything once more. And first of all it is made sure
+   * that the job is still ours: whoever leads it next takes HEAD before the name, and in between the name
+   * would let us end a job that is to go on.
+   *
+   * @throws {EngineError} `CHK-003` (`fenced`): another one leads the job, and nothing was written.
+   * @throws {EngineError} `CHK-007`, `STO-…` (`unavailable`): whether it ended is not yet known to others.
    */
   async end({ ended, savepointUrl, hasRun }: EndOfJob, scope: SweepScope): Promise<void> {
     const { store, world } = this.#options;
     const { jobId, jobName, lineage, epoch } = this.identity;
     const atMs = world.clock.wallMs();
+    await this.#checkpoints.confirm();
     await endName(
       { store, random: world.random },
       {
@@ -411,12 +439,13 @@ export class JobStore {
  * or after HEAD said so too, with the last sweep still to do.
  */
 async function finishEnd(options: OpenJobOptions, record: NameRecord, head: Head): Promise<void> {
-  const { store, world, owner } = options;
+  const { store, world, owner, leader } = options;
   const { jobId, lineage, state } = record;
   if (state === 'running') return;
   let { epoch } = head;
   if (head.ended === undefined) {
-    const old = await acquireLeadership({ store, jobId, lineage, owner, random: world.random });
+    const { random } = world;
+    const old = await acquireLeadership({ store, jobId, lineage, owner, leader, random });
     await old.end(state, { discard: options.discards(state), idsUsedThrough: head.idsThrough });
     epoch = old.epoch;
   }
@@ -444,4 +473,14 @@ function messagesOf(plan: RestorePlan): string[] {
     );
   }
   return messages;
+}
+
+/** A run that is to be gone on with has ended, or another one has its name. */
+export const RUN_IS_OVER = 'JOB-055';
+
+function runIsOverError(jobName: string, jobId: string, state: string): EngineError {
+  return new EngineError('JOB-055', 'invalid', 'the run that is to go on is over', {
+    details: { jobName, jobId, state },
+    hint: 'Submit the job again if it is to run once more.',
+  });
 }

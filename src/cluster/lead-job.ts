@@ -1,4 +1,5 @@
 import type { CoordinatedVertex, CoordinatorSettings } from '../checkpoint/coordinator-types.ts';
+import type { ClusterLeader } from '../checkpoint/head.ts';
 import type { SnapshotIdentity } from '../checkpoint/metadata.ts';
 import { discardsCheckpoints, type JobEnd } from '../checkpoint/retention.ts';
 import type { World } from '../contracts/source.ts';
@@ -46,6 +47,8 @@ export interface LeadJobOptions {
   readonly emit: (event: JobEvent) => void;
   /** For people, in `HEAD`: host and process. */
   readonly owner: string;
+  /** The leadership of the cluster that the job runs under, if it does. */
+  readonly leader?: ClusterLeader | undefined;
   /** Instead of what the settings name. For tests. */
   readonly store?: BlobStore | undefined;
   /** Keeps the checkpoints of a job that ends, whatever the settings say; asked at its end. */
@@ -122,6 +125,7 @@ export async function leadJob(options: LeadJobOptions): Promise<RunningJob> {
     world,
     savepointDirectory: config.savepointDirectory,
     owner: options.owner,
+    leader: options.leader,
     discards: (end: JobEnd) =>
       !keepsAll(options, end) && discardsCheckpoints(config.externalizedCheckpointRetention, end),
   };

@@ -41,7 +41,7 @@ interface Base {
  * @throws {EngineError} `CHK-001`, `CHK-006` (`corrupt`) if the snapshot is damaged.
  */
 export async function openFork(options: OpenForkOptions, of: string): Promise<OpenedJob> {
-  const { store, world, jobName, owner } = options;
+  const { store, world, jobName, owner, leader } = options;
   const { random } = world;
   const known = await readNameRecord(store, jobName);
   if (known?.record.state === 'running') {
@@ -52,7 +52,7 @@ export async function openFork(options: OpenForkOptions, of: string): Promise<Op
   const base = await baseOfFork(options, of, jobId);
   const decidedOn = known?.record.nonce;
   await requireUnclaimed(store, jobName, decidedOn);
-  const leadership = { store, jobId, lineage, owner, random, epochSeen: 0 };
+  const leadership = { store, jobId, lineage, owner, leader, random, epochSeen: 0 };
   const checkpoints = await acquireLeadership({
     ...leadership,
     base: base.entry,

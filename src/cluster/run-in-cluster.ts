@@ -1,8 +1,10 @@
 import path from 'node:path';
-import type { NodeSurroundings } from '../common/node-spawner.ts';
+import type { Clock } from '../common/clock.ts';
+import type { NodeSpawner, NodeSurroundings } from '../common/node-spawner.ts';
+import type { ClusterLeader } from '../checkpoint/head.ts';
 import type { World } from '../contracts/source.ts';
 import { CoordinatorThread } from './coordinator/coordinator-thread.ts';
-import type { JobRequest } from './coordinator/coordinator-protocol.ts';
+import type { DescribedJob, JobRequest } from './coordinator/coordinator-protocol.ts';
 import type { JobEvent } from './job-events.ts';
 import {
   prepareTaskManager,
@@ -30,12 +32,54 @@ export interface RunInClusterOptions extends JobRequest {
   readonly emit: (event: JobEvent) => void;
   /** Prints the code that is generated for each chain. */
   readonly debugCodegen: boolean;
+  /** What was made ready for this very job. Default: it is made now. */
+  readonly prepared?: PreparedJob | undefined;
   /** What the job's code finds around it. Default: what this process finds. */
   readonly surroundings?: NodeSurroundings;
-  /** See `LeadJobOptions`, as the next one. */
+  /** See `LeadJobOptions`, as the next ones. */
+  readonly leader?: ClusterLeader;
   readonly admit?: (jobName: string) => void;
   readonly onLed?: (job: JobLed) => Promise<void>;
   readonly keepCheckpoints?: LeadJobOptions['keepCheckpoints'];
+}
+
+/** What a job needs beside its leadership: its code is loaded in a thread and in a first TaskManager. */
+export interface PreparedJob {
+  readonly coordinators: CoordinatorThread;
+  readonly spawner: NodeSpawner;
+  readonly described: Promise<DescribedJob>;
+}
+
+/** Loads a job's code where it will run, before it is led. What is not used must be closed. */
+export function prepareJob({
+  module,
+  clock,
+  surroundings,
+  ...request
+}: JobRequest & {
+  readonly module: string;
+  readonly clock: Clock;
+  readonly surroundings?: NodeSurroundings | undefined;
+}): PreparedJob {
+  // Both load the job's code, side by side.
+  const coordinators = new CoordinatorThread({
+    module,
+    clock,
+    ...(surroundings && { surroundings }),
+  });
+  const spawner = taskManagerSpawner(surroundings);
+  prepareTaskManager(spawner, module, request.flink);
+  const { arguments: args, flink } = request;
+  return { coordinators, spawner, described: coordinators.describe({ arguments: args, flink }) };
+}
+
+export async function closePrepared({
+  coordinators,
+  spawner,
+  described,
+}: PreparedJob): Promise<void> {
+  described.catch(() => undefined);
+  await Promise.all([coordinators.close(), spawner.close()]);
 }
 
 /** A job that this process leads. */
@@ -52,16 +96,10 @@ export interface RunningInCluster extends RunningJob {
  */
 export async function runInCluster(options: RunInClusterOptions): Promise<RunningInCluster> {
   const { module, world, emit, flink } = options;
-  // Both load the job's code, side by side.
-  const coordinators = new CoordinatorThread({
-    module,
-    clock: world.clock,
-    ...(options.surroundings && { surroundings: options.surroundings }),
-  });
-  const spawner = taskManagerSpawner(options.surroundings);
-  prepareTaskManager(spawner, module, flink);
+  const prepared = options.prepared ?? prepareJob({ ...options, clock: world.clock });
+  const { coordinators, spawner } = prepared;
   try {
-    const described = await coordinators.describe({ arguments: options.arguments, flink });
+    const described = await prepared.described;
     const { settings, isProgram } = described;
     const jobName = jobNameFor(options.from, options.name, described.jobName);
     const config = withAbsoluteStorage(described.config, options.folder);
@@ -98,7 +136,7 @@ export async function runInCluster(options: RunInClusterOptions): Promise<Runnin
     });
     return { ...running, isProgram };
   } catch (error) {
-    await Promise.all([coordinators.close(), spawner.close()]);
+    await closePrepared(prepared);
     throw error;
   }
 }

@@ -4,6 +4,7 @@ import type { BuiltJob } from '../api/job-definition.ts';
 import { systemClock } from '../common/clock.ts';
 import { nodeFileSystem } from '../common/node-file-system.ts';
 import { systemRandom, type Random } from '../common/random.ts';
+import type { ClusterLeader } from '../checkpoint/head.ts';
 import type { World } from '../contracts/source.ts';
 import { buildJobGraph } from '../graph/build-job-graph.ts';
 import { executionPlanOf } from '../graph/execution-plan.ts';
@@ -46,7 +47,8 @@ export interface RunJobOptions {
   readonly printChain?: (text: string) => void;
   /** Keeps the checkpoints of a job that finishes, to look into them. */
   readonly keepCheckpoints?: LeadJobOptions['keepCheckpoints'];
-  /** See `LeadJobOptions`, as the next one. */
+  /** See `LeadJobOptions`, as the next ones. */
+  readonly leader?: ClusterLeader;
   readonly admit?: (jobName: string) => void;
   readonly onLed?: (job: JobLed) => Promise<void>;
 }

@@ -2,7 +2,8 @@ import type { ClaimMode } from '../checkpoint/claim.ts';
 
 /** Where a submission starts from; the default is the resume rule. Plain data. */
 export type StartFrom =
-  | { readonly kind: 'resume' }
+  /** With a job id: goes on with that very run, or not at all. */
+  | { readonly kind: 'resume'; readonly jobId?: string }
   | { readonly kind: 'fresh' }
   /**
    * A checkpoint's or savepoint's URL, or its path in the job's storage. `latest`: the newest of the

@@ -1,11 +1,18 @@
 import fs from 'node:fs';
 import path from 'node:path';
+import type { NodeSurroundings } from '../common/node-spawner.ts';
 import type { JobRunner, JobToRun } from '../cluster/dispatcher/dispatcher.ts';
 import type { JobSubmission } from '../cluster/dispatcher/cluster.ts';
+import type { LedElsewhere } from '../cluster/dispatcher/durable-jobs.ts';
 import type { CheckedVersion, VersionToCheck } from '../cluster/dispatcher/upgrades.ts';
 import type { RunningJob } from '../cluster/lead-job.ts';
+import {
+  closePrepared,
+  prepareJob,
+  runInCluster,
+  type PreparedJob,
+} from '../cluster/run-in-cluster.ts';
 import { checkUpgradeInThread } from '../cluster/upgrade/upgrade-thread.ts';
-import { runInCluster } from '../cluster/run-in-cluster.ts';
 import type { World } from '../contracts/source.ts';
 import { variablesOf } from '../settings/process-settings.ts';
 import { bundleJob } from './bundle-job.ts';
@@ -25,9 +32,20 @@ export interface NodeJobRunnerOptions {
   readonly moduleOf: (url: string) => string;
 }
 
+/** A job with all that it needs but its leadership. */
+interface Ready {
+  readonly module: string;
+  readonly output: RotatedLog;
+  readonly surroundings: NodeSurroundings;
+  readonly prepared: PreparedJob | undefined;
+  readonly release: () => void;
+}
+
 /** Runs the jobs of a service in threads and processes of this machine. */
 export class NodeJobRunner implements JobRunner {
   readonly #options: NodeJobRunnerOptions;
+  /** By submission. */
+  readonly #warm = new Map<string, Ready & { readonly prepared: PreparedJob }>();
 
   constructor(options: NodeJobRunnerOptions) {
     this.#options = options;
@@ -36,6 +54,31 @@ export class NodeJobRunner implements JobRunner {
   bundle({ module }: JobSubmission): Promise<Uint8Array> {
     // What a thread would import may only lead to the job's own module.
     return bundleJob(new URL(module).searchParams.get('job') ?? module);
+  }
+
+  /**
+   * Loads the code of jobs that another one runs now, so that they go on the sooner when this one is to run
+   * them; and lets go of all others that it has loaded.
+   */
+  keepWarm(jobs: readonly LedElsewhere[]): void {
+    const wanted = new Set(jobs.map(({ submissionId }) => submissionId));
+    for (const [submissionId, ready] of this.#warm) {
+      if (wanted.has(submissionId) && ready.prepared.coordinators.isAlive) continue;
+      this.#warm.delete(submissionId);
+      void closePrepared(ready.prepared).then(ready.release, ready.release);
+    }
+    for (const job of jobs) {
+      const { submissionId, submission } = job;
+      if (this.#warm.has(submissionId)) continue;
+      const ready = this.#readyFor(job);
+      const { module, surroundings } = ready;
+      const { clock } = this.#options.world;
+      const { arguments: args, flink } = submission;
+      const prepared = prepareJob({ module, clock, surroundings, arguments: args, flink });
+      // Its failure is told when the job is to run.
+      prepared.described.catch(() => undefined);
+      this.#warm.set(submissionId, { ...ready, prepared });
+    }
   }
 
   async check(version: VersionToCheck): Promise<CheckedVersion> {
@@ -53,21 +96,18 @@ export class NodeJobRunner implements JobRunner {
   }
 
   async run(job: JobToRun): Promise<RunningJob> {
-    const { world, code, logFolder, moduleOf } = this.#options;
-    const { submission, submissionId, bundle, emit, admit } = job;
+    const { submission, submissionId, emit, admit, leader } = job;
     const { arguments: args, flink, from, name, allowNonRestoredState, folder } = submission;
-    const output = new RotatedLog(path.join(logFolder, `job-${submissionId}.log`));
-    keepNewest(logFolder, 'job-', JOB_LOGS_MAX);
-    const release = (): void => {
-      code.release(bundle);
-    };
-    const module = moduleOf(code.use(bundle, job.code));
+    const { module, output, surroundings, prepared, release } =
+      (await this.#takeWarm(submissionId)) ?? this.#readyFor(job);
+    if (surroundings.folder !== folder)
+      emit({ kind: 'warning', message: movedText(folder, surroundings.folder ?? '') });
     try {
       const running = await runInCluster({
         module,
         arguments: args,
         flink,
-        world,
+        world: this.#options.world,
         folder,
         dataFolder: path.join(folder, '.tidemark'),
         from,
@@ -75,18 +115,14 @@ export class NodeJobRunner implements JobRunner {
         allowNonRestoredState,
         emit,
         admit,
+        leader,
         keepCheckpoints: job.keepCheckpoints,
         debugCodegen: false,
-        surroundings: {
-          folder: this.#folderOf(job),
-          env: variablesOf(flink, folder, process.env),
-          output: (bytes) => {
-            output.write(bytes);
-          },
-        },
+        prepared,
+        surroundings,
         onLed: async (led) => {
           await job.onLed(led);
-          output.moveTo(path.join(logFolder, `job-${led.jobId}.log`));
+          output.moveTo(path.join(this.#options.logFolder, `job-${led.jobId}.log`));
         },
       });
       void running.done.then(release, release);
@@ -97,12 +133,51 @@ export class NodeJobRunner implements JobRunner {
     }
   }
 
-  /** A job that comes back on another machine may have no such folder there. */
-  #folderOf({ submission: { folder }, emit }: JobToRun): string {
-    if (fs.existsSync(folder)) return folder;
-    const { folder: instead } = this.#options;
-    const message = `The folder ${folder}, where the job was submitted, is not on this machine: relative paths begin at ${instead}.`;
-    emit({ kind: 'warning', message });
-    return instead;
+  /** What died, or could not load the code, is made anew. */
+  async #takeWarm(submissionId: string): Promise<Ready | undefined> {
+    const ready = this.#warm.get(submissionId);
+    if (ready === undefined) return undefined;
+    this.#warm.delete(submissionId);
+    try {
+      await ready.prepared.described;
+      if (ready.prepared.coordinators.isAlive) return ready;
+    } catch {
+      // It is tried once more, and its reason told.
+    }
+    await closePrepared(ready.prepared);
+    ready.release();
+    return undefined;
   }
+
+  #readyFor({
+    submission,
+    submissionId,
+    bundle,
+    code,
+  }: Pick<JobToRun, 'submission' | 'submissionId' | 'bundle' | 'code'>): Ready {
+    const { code: codes, logFolder, moduleOf, folder: own } = this.#options;
+    const { flink, folder: asked } = submission;
+    const output = new RotatedLog(path.join(logFolder, `job-${submissionId}.log`));
+    keepNewest(logFolder, 'job-', JOB_LOGS_MAX);
+    return {
+      module: moduleOf(codes.use(bundle, code)),
+      output,
+      surroundings: {
+        // A job that comes back on another machine may have no such folder there.
+        folder: fs.existsSync(asked) ? asked : own,
+        env: variablesOf(flink, asked, process.env),
+        output: (bytes) => {
+          output.write(bytes);
+        },
+      },
+      prepared: undefined,
+      release: () => {
+        codes.release(bundle);
+      },
+    };
+  }
+}
+
+function movedText(folder: string, instead: string): string {
+  return `The folder ${folder}, where the job was submitted, is not on this machine: relative paths begin at ${instead}.`;
 }

@@ -44,3 +44,48 @@ export function startedMs(pid: number): number | undefined {
     return undefined;
   }
 }
+
+/**
+ * Where the numbers of processes mean what they mean here: the machine since its start, and the container.
+ * Undefined if it cannot be told.
+ */
+export function pidSpace(): string | undefined {
+  try {
+    const boot = fs.readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
+    return `${boot}/${fs.readlinkSync('/proc/self/ns/pid')}`;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Whether a process is certainly over. False if it lives, and also where that cannot be told: it is
+ * another machine's or container's, or not to be seen from here.
+ */
+export function isCertainlyGone(process_: {
+  readonly pid: number;
+  readonly processStart: string;
+  readonly pidSpace: string | undefined;
+}): boolean {
+  const here = pidSpace();
+  if (here === undefined || process_.pidSpace !== here) return false;
+  try {
+    process.kill(process_.pid, 0);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ESRCH') return true;
+  }
+  // It is there, or has just ended, or another one has its number.
+  const start = startOf(process_.pid);
+  if (start !== undefined) return start !== process_.processStart;
+  return isZombie(process_.pid);
+}
+
+function isZombie(pid: number): boolean {
+  try {
+    const stat = fs.readFileSync(`/proc/${pid}/stat`, 'latin1');
+    return /^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2));
+  } catch {
+    return false;
+  }
+}

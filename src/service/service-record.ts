@@ -17,9 +17,9 @@ export interface ServiceRecord {
   /** Wall time. */
   readonly startMs: number;
   readonly version: string;
-  /** Where it answers; undefined while it starts, or if it answers nobody. */
+  /** Where it answers; undefined while it starts or stands by, or if it answers nobody. */
   readonly address: string | undefined;
-  readonly state: 'starting' | 'running' | 'stopping';
+  readonly state: 'starting' | 'running' | 'standby' | 'stopping';
 }
 
 export interface FoundService {

@@ -3,12 +3,17 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { receiveError, type TransferredError } from '../common/error-transfer.ts';
-import { logFolder } from './run-service.ts';
 import { notStartedError } from './service-errors.ts';
+import { logFolder } from './service-log.ts';
 
 /** What the process of a service tells the one that started it, once. */
 export type ServiceNews =
-  | { readonly kind: 'running'; readonly pid: number; readonly address: string | undefined }
+  | {
+      readonly kind: 'running';
+      readonly pid: number;
+      readonly address: string | undefined;
+      readonly role: 'leading' | 'standby';
+    }
   | { readonly kind: 'refused'; readonly error: TransferredError };
 
 /** What is quoted of a process that ended while it started. */

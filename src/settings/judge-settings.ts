@@ -38,6 +38,18 @@ function conflictsOf(config: FlinkSettings): SettingProblem[] {
         `no less than the initial backoff, ${config.exponentialDelayInitialBackoffMs}`,
       ),
     );
+  const { leaseDurationMs, leaseRenewDeadlineMs, leaseRenewIntervalMs } = config;
+  if (leaseRenewDeadlineMs >= leaseDurationMs)
+    problems.push(
+      problem('leaseRenewDeadlineMs', `less than the lease-duration, ${leaseDurationMs}`),
+    );
+  if (leaseRenewIntervalMs * 2 > leaseRenewDeadlineMs)
+    problems.push(
+      problem(
+        'leaseRenewIntervalMs',
+        `at most half of the renew-deadline, ${leaseRenewDeadlineMs}`,
+      ),
+    );
   if (config.unalignedCheckpoints && config.checkpointMode === 'AT_LEAST_ONCE')
     problems.push(problem('unalignedCheckpoints', 'true only with the mode EXACTLY_ONCE'));
   if (config.unalignedCheckpoints && config.maxConcurrentCheckpoints > 1)

@@ -47,6 +47,10 @@ const OPTIONS: ReadonlyMap<string, FlinkOption> = new Map(
 const NOT_OF_FLINK: Partial<Record<SettingName, string>> = {
   restartFirstAttemptImmediate: 'of Tidemark: in Flink the first restart waits too',
   taskStuckTimeoutMs: 'of Tidemark',
+  warmJobs: 'of Tidemark',
+  leaseDurationMs: 'of Tidemark; Flink has one for Kubernetes',
+  leaseRenewDeadlineMs: 'of Tidemark; Flink has one for Kubernetes',
+  leaseRenewIntervalMs: 'of Tidemark; Flink has one for Kubernetes',
   preset: 'of Tidemark',
   webHdfsAddresses: 'of Tidemark',
   restToken: 'of Tidemark',

@@ -132,6 +132,14 @@ function filesBelow(folder: string): string[] {
     .map(({ name }) => name);
 }
 
+/** Records and code; the index stays. */
+function left(store: string): number {
+  return ['jobs', 'bundles']
+    .map((name) => path.join(store, name))
+    .filter((folder) => fs.existsSync(folder))
+    .flatMap(filesBelow).length;
+}
+
 function openGate(name: string): void {
   fs.writeFileSync(path.join(root, name, 'gate'), '');
 }
@@ -185,8 +193,8 @@ describe('the service', () => {
       await service.ask(`cancel/${second?.jobId ?? ''}`);
       await service.until('second', ({ status }) => status === 'CANCELED');
       // Neither of them is to come back.
-      const store = path.join(root, 'ha', 'job-store');
-      while (fs.existsSync(store) && filesBelow(store).length > 0) await sleep(systemClock, 10);
+      const store = path.join(root, 'ha', 'default', 'job-store');
+      while (left(store) > 0) await sleep(systemClock, 10);
     },
     TEST_MS,
   );

@@ -10,75 +10,23 @@
  * Replay: SEED=<seed> npx vitest run --project simulation test/simulation/service-crashes.test.ts
  */
 import { describe, expect, it } from 'vitest';
-import { z } from 'zod';
-import type { JobSubmission } from '../../src/cluster/dispatcher/cluster.ts';
 import { Dispatcher, type DispatcherEntry } from '../../src/cluster/dispatcher/dispatcher.ts';
+import { INDEX_PATH } from '../../src/cluster/dispatcher/job-index.ts';
 import { DurableJobs } from '../../src/cluster/dispatcher/durable-jobs.ts';
-import { UpgradeRecords } from '../../src/cluster/dispatcher/upgrade-records.ts';
 import { sleep } from '../../src/common/clock.ts';
 import { openStore } from '../../src/cluster/open-store.ts';
 import { runJob } from '../../src/cluster/run-job.ts';
 import { readFinishedValues } from '../../src/connectors/file/read-finished.ts';
-import { defineJob, generate, valueState, type JobDefinition } from '../../src/index.ts';
-import { parseSettings } from '../../src/settings/parse-settings.ts';
 import { seededRandom } from '../../src/testing/index.ts';
 import type { SimulatedProcess } from '../../src/testing/simulation/simulated-process.ts';
 import { Simulation } from '../../src/testing/simulation/simulation.ts';
-import { out } from './jobs/topology.ts';
+import { EXPECTED, FLINK, jobOf, NAMES, POISONED, SLOW, submission } from './jobs/service-jobs.ts';
 
 const SEED = process.env.SEED ?? '1';
-const COUNT = 24;
-
-const FLINK = parseSettings({
-  env: {},
-  cores: 1,
-  dynamic: {
-    'execution.checkpointing.interval': '20 ms',
-    'execution.checkpointing.min-pause': '0 ms',
-    'restart-strategy.type': 'none',
-  },
-});
-
-const seen = valueState('seen', z.number());
-const Seen = z.object({ key: z.number(), seen: z.number() });
-
-/** One of this name fails at an element. */
-const POISONED = 'poisoned';
-/** One of this name takes its time. */
-const SLOW = 'slow';
-
-function jobOf(name: string): JobDefinition<undefined> {
-  return defineJob(name, (env) => {
-    env
-      .fromSource(
-        'numbers',
-        generate(COUNT, (n) => n, { rowsPerSecond: name === SLOW ? 20 : 500 }),
-      )
-      .keyBy((n) => n % 3)
-      .process('count', { seen }, Seen, (n, { key, state, out: output }) => {
-        if (name === POISONED && n === 20) throw new RangeError('planned by the test');
-        const next = (state.seen.value() ?? 0) + 1;
-        state.seen.update(next);
-        output.emit({ key, seen: next });
-      })
-      .sinkTo('out', out(`/${name}`));
-  });
-}
-
-const NAMES = ['first', 'second'] as const;
-const EXPECTED = Array.from({ length: COUNT }, (_, n) =>
-  JSON.stringify({ key: n % 3, seen: Math.floor(n / 3) + 1 }),
-).sort();
-
-function submission(name: string): JobSubmission {
-  return {
-    module: name,
-    arguments: [],
-    flink: FLINK,
-    from: { kind: 'resume' },
-    allowNonRestoredState: false,
-    folder: '/',
-  };
+interface Service {
+  readonly process: SimulatedProcess;
+  readonly dispatcher: Dispatcher;
+  readonly jobs: DurableJobs;
 }
 
 /** A machine on which one service follows the other. */
@@ -86,22 +34,28 @@ class Machine {
   readonly simulation: Simulation;
   readonly log: DispatcherEntry[] = [];
   readonly accepted = new Set<string>();
+  #services = 0;
 
   constructor(seed: string) {
     this.simulation = new Simulation({ seed });
   }
 
   /** The service, in a new process. */
-  service(): { readonly process: SimulatedProcess; readonly dispatcher: Dispatcher } {
+  service(): Service {
     const process = this.simulation.process('service');
+    this.#services += 1;
+    const leader = { leaseId: 'test', epoch: this.#services };
+    const store = openStore('/ha', process, FLINK);
+    const jobs = new DurableJobs({ store, random: process.random, own: FLINK, leader });
     const dispatcher = new Dispatcher({
       world: process,
-      jobs: new DurableJobs(openStore('/ha', process, FLINK), FLINK),
-      upgrades: new UpgradeRecords(openStore('/ha', process, FLINK), FLINK),
+      jobs,
+      leader,
+      requireLeading: () => undefined,
       runner: {
         bundle: ({ module }) => Promise.resolve(Buffer.from(module)),
         check: () => expect.unreachable(),
-        run: ({ code, submission: { flink, from }, emit, admit, onLed }) =>
+        run: ({ code, submission: { flink, from }, emit, admit, onLed, leader: under }) =>
           runJob({
             job: jobOf(Buffer.from(code).toString()).build(undefined, flink),
             world: process,
@@ -111,6 +65,7 @@ class Machine {
             emit,
             admit,
             onLed,
+            leader: under,
             schedulingRandom: process.random.fork('scheduling'),
           }),
       },
@@ -121,12 +76,13 @@ class Machine {
         this.log.push(entry);
       },
     });
-    return { process, dispatcher };
+    return { process, dispatcher, jobs };
   }
 
   /** Submits both jobs and waits for their end. */
-  async run({ process, dispatcher }: ReturnType<Machine['service']>): Promise<void> {
+  async run({ process, dispatcher, jobs }: Service): Promise<void> {
     await process.start(async () => {
+      await jobs.takeOver();
       await dispatcher.recover();
       await Promise.all(
         NAMES.map(async (name) => {
@@ -140,9 +96,10 @@ class Machine {
 
   /** What a service does that follows one that died. */
   async followUp(): Promise<void> {
-    const { process, dispatcher } = this.service();
+    const { process, dispatcher, jobs } = this.service();
     await this.simulation.run(
       process.start(async () => {
+        await jobs.takeOver();
         await dispatcher.recover();
         await allEnded(process, dispatcher);
         await dispatcher.close();
@@ -161,14 +118,15 @@ class Machine {
     );
   }
 
-  /** What is in the store of jobs. */
+  /** What is in the store of jobs, but for its index, which stays. */
   stored(): Promise<string[]> {
     const process = this.simulation.process('look');
     return this.simulation.run(
       process.start(async () => {
         const paths: string[] = [];
-        for await (const { path } of openStore('/ha', process, FLINK).list('job-store'))
-          paths.push(path);
+        for await (const { path } of openStore('/ha', process, FLINK).list('job-store')) {
+          if (path !== INDEX_PATH) paths.push(path);
+        }
         return paths;
       }),
     );
@@ -226,8 +184,9 @@ describe(`a service, SEED=${SEED}`, () => {
 
   it('suspends its jobs, which go on under the next one', async () => {
     const machine = new Machine(SEED);
-    const { process, dispatcher } = machine.service();
+    const { process, dispatcher, jobs } = machine.service();
     const suspended = process.start(async () => {
+      await jobs.takeOver();
       await Promise.all(NAMES.map((name) => dispatcher.submit(submission(name))));
       for (const name of NAMES) machine.accepted.add(name);
       const hasCheckpoints = (): boolean =>
@@ -245,9 +204,10 @@ describe(`a service, SEED=${SEED}`, () => {
 
   it('says where a job has failed, and lets it go', async () => {
     const machine = new Machine(SEED);
-    const { process, dispatcher } = machine.service();
+    const { process, dispatcher, jobs } = machine.service();
     const job = await machine.simulation.run(
       process.start(async () => {
+        await jobs.takeOver();
         const submitted = await dispatcher.submit(submission(POISONED));
         await allEnded(process, dispatcher);
         return submitted;
@@ -265,9 +225,10 @@ describe(`a service, SEED=${SEED}`, () => {
 
   it('removes a savepoint, but not one that a running job goes on from', async () => {
     const machine = new Machine(SEED);
-    const { process, dispatcher } = machine.service();
+    const { process, dispatcher, jobs } = machine.service();
     await machine.simulation.run(
       process.start(async () => {
+        await jobs.takeOver();
         const first = await dispatcher.submit(submission(SLOW));
         while (first.counts().completed === 0) await sleep(process.clock, 1);
         const taken = await first.savepoint({ directory: '/savepoints', notes: {} });

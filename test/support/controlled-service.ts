@@ -8,7 +8,7 @@ import type * as mainModule from '../../src/cli/job-manager-main.ts';
 import type { Cluster, JobView } from '../../src/cluster/dispatcher/cluster.ts';
 import { dynamicProperties } from '../../src/settings/parse-settings.ts';
 import { readSettings } from '../../src/settings/process-settings.ts';
-import type { Attach } from '../../src/service/run-service.ts';
+import type { Attach } from '../../src/service/led-cluster.ts';
 
 /** What a test submits. */
 export interface AskedJob {
@@ -107,8 +107,8 @@ async function textOf(request: IncomingMessage): Promise<string> {
 await serve({
   folder: process.argv[2] ?? '',
   attach,
-  onRunning: (address) => {
-    process.stdout.write(`${JSON.stringify({ kind: 'running', address })}\n`);
+  onRunning: ({ address, role }) => {
+    process.stdout.write(`${JSON.stringify({ kind: 'running', address, role })}\n`);
   },
 });
 process.exit(0);

@@ -6,7 +6,6 @@ import type { DispatchedJob } from '../../src/cluster/dispatcher/dispatched-job.
 import { Dispatcher, type JobToRun } from '../../src/cluster/dispatcher/dispatcher.ts';
 import { DurableJobs } from '../../src/cluster/dispatcher/durable-jobs.ts';
 import type { RunningJob } from '../../src/cluster/lead-job.ts';
-import { UpgradeRecords } from '../../src/cluster/dispatcher/upgrade-records.ts';
 import { openStore } from '../../src/cluster/open-store.ts';
 import { defaultWorld, runJob } from '../../src/cluster/run-job.ts';
 import { EngineError } from '../../src/common/errors.ts';
@@ -16,15 +15,21 @@ export class LocalCluster extends Dispatcher {
   /** What was submitted over the network, in order; such modules are not loaded. */
   readonly submissions: JobSubmission[] = [];
   readonly #definitions: Map<string, JobDefinition<undefined>>;
+  /** It has its store of jobs. */
+  readonly #ready: Promise<void>;
 
   constructor(folder: string, dynamic: Readonly<Record<string, string>> = {}) {
     const config = parseSettings({ env: {}, dynamic, cores: 1 });
     const definitions = new Map<string, JobDefinition<undefined>>();
     const openOther = (url: string) => openStore(url, defaultWorld, config);
+    const leader = { leaseId: 'test', epoch: 1 };
+    const store = openOther(`${folder}/jobs`);
+    const jobs = new DurableJobs({ store, random: defaultWorld.random, own: config, leader });
     super({
       world: defaultWorld,
-      jobs: new DurableJobs(openOther(`${folder}/jobs`), config),
-      upgrades: new UpgradeRecords(openOther(`${folder}/jobs`), config),
+      jobs,
+      leader,
+      requireLeading: () => undefined,
       runner: {
         bundle: async ({ module }) => Buffer.from(module),
         check: () => {
@@ -38,10 +43,12 @@ export class LocalCluster extends Dispatcher {
       log: () => undefined,
     });
     this.#definitions = definitions;
+    this.#ready = jobs.takeOver();
   }
 
-  override submit(submission: JobSubmission): ReturnType<Dispatcher['submit']> {
+  override async submit(submission: JobSubmission): ReturnType<Dispatcher['submit']> {
     if (!this.#definitions.has(submission.module)) this.submissions.push(submission);
+    await this.#ready;
     return super.submit(submission);
   }
 
@@ -51,6 +58,7 @@ export class LocalCluster extends Dispatcher {
   ): Promise<DispatchedJob> {
     const module = `test:${definition.name}`;
     this.#definitions.set(module, definition);
+    await this.#ready;
     const { jobId } = await super.submit({
       module,
       arguments: [],

@@ -66,6 +66,11 @@ export class CoordinatorThread implements OperatorCoordinators {
     this.#worker = this.#start();
   }
 
+  /** False when it has died: what has been described must be described again. */
+  get isAlive(): boolean {
+    return this.#death === undefined;
+  }
+
   /** Loads the job's code. @throws {EngineError} `JOB-005`, `SET-…`, `API-…` and what the module throws. */
   describe(request: JobRequest): Promise<DescribedJob> {
     return this.#call('describe', request);

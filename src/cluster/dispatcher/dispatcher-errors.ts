@@ -36,3 +36,22 @@ export function lostBundleError(path: string): EngineError {
     hint: 'Submit the job again: it goes on from its latest checkpoint.',
   });
 }
+
+export function storeTakenError(
+  index: string,
+  own: number,
+  found: number | undefined,
+): EngineError {
+  return new EngineError('JOB-035', 'fenced', 'another JobManager has the store of jobs', {
+    details: { index, ownEpoch: own, foundEpoch: found ?? 'none' },
+    hint: 'Stop this service, or start it again with --standby: the other one has its jobs.',
+  });
+}
+
+export function jobStoreBusyError(index: string, cause: unknown): EngineError {
+  return new EngineError('JOB-054', 'unavailable', 'the store of jobs could not be changed', {
+    details: { index },
+    hint: 'Look whether high-availability.storageDir can be written, and try again.',
+    cause,
+  });
+}

@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { parseSettings } from '../../settings/parse-settings.ts';
 import { stillShown } from './ended-jobs.ts';
-import { decodeJobRecord, encodeJobRecord, type JobRecord } from './job-record.ts';
+import { decodeSubmittedJob, encodeSubmittedJob, type SubmittedJob } from './job-record.ts';
 
 const settingsOf = (dynamic: Record<string, string>) =>
   parseSettings({ env: {}, dynamic, cores: 1 });
 
-const RECORD: JobRecord = {
+const RECORD: SubmittedJob = {
   submissionId: 'a',
   submission: {
     module: 'file:///job.ts',
@@ -18,29 +18,27 @@ const RECORD: JobRecord = {
   },
   bundle: 'b',
   atMs: 5,
-  started: { jobId: 'c', jobName: 'd', storageUrl: 'file:///checkpoints' },
 };
 
 describe('the record of a job', () => {
   it('comes back, with the secrets of whoever reads it and none of its own', () => {
-    const bytes = encodeJobRecord(RECORD);
+    const bytes = encodeSubmittedJob(RECORD);
     expect(Buffer.from(bytes).toString()).not.toContain('hidden');
     const own = settingsOf({ 's3.secret-key': 'mine', 'parallelism.default': '1' });
-    const { submission, ...rest } = decodeJobRecord(bytes, 'x', own);
+    const { submission, ...rest } = decodeSubmittedJob(bytes, 'x', own);
     expect(rest).toEqual({
       submissionId: 'a',
       bundle: 'b',
       atMs: 5,
-      started: RECORD.started,
     });
     expect(submission.flink).toMatchObject({ s3SecretKey: 'mine', parallelism: 3 });
     expect(submission).toMatchObject({ arguments: ['--out', 'x'], from: { kind: 'fresh' } });
   });
 
   it('is refused when a byte has changed', () => {
-    const bytes = encodeJobRecord(RECORD);
+    const bytes = encodeSubmittedJob(RECORD);
     bytes[bytes.length - 9] = 0x21;
-    expect(() => decodeJobRecord(bytes, 'x', settingsOf({}))).toThrow('CHK-001');
+    expect(() => decodeSubmittedJob(bytes, 'x', settingsOf({}))).toThrow('CHK-001');
   });
 });
 

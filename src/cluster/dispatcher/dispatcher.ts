@@ -4,12 +4,14 @@ import { EngineError } from '../../common/errors.ts';
 import { randomHex } from '../../common/random.ts';
 import type { World } from '../../contracts/source.ts';
 import { discardSnapshot } from '../../checkpoint/garbage-collection.ts';
+import type { ClusterLeader } from '../../checkpoint/head.ts';
 import { findSnapshot } from '../../checkpoint/metadata.ts';
 import { pinnedError } from '../../checkpoint/snapshot-errors.ts';
 import type { JobEnd } from '../../checkpoint/retention.ts';
 import type { FlinkSettings } from '../../settings/flink-settings.ts';
 import type { BlobStore } from '../../storage/blob-store.ts';
 import type { JobEvent, JobResult } from '../job-events.ts';
+import { RUN_IS_OVER } from '../job-store.ts';
 import type { StoreSettings } from '../open-store.ts';
 import type { JobLed, RunningJob } from '../lead-job.ts';
 import type { Cluster, JobSubmission, JobView, TaskManagerView } from './cluster.ts';
@@ -21,10 +23,11 @@ import {
   noSavepointError,
   savepointInUseError,
 } from './dispatcher-errors.ts';
-import { hasEnded, type DurableJobs, type StoredJob } from './durable-jobs.ts';
+import { hasEnded, type DurableJobs } from './durable-jobs.ts';
 import { stillShown } from './ended-jobs.ts';
+import type { JobRecord } from './job-record.ts';
 import { isSubmittedAgain, takenName } from './same-submission.ts';
-import type { UpgradeRecords, UpgradeSide } from './upgrade-records.ts';
+import type { UpgradeSide } from './upgrade-records.ts';
 import {
   Upgrades,
   type CheckedVersion,
@@ -34,6 +37,8 @@ import {
 
 /** How long a storage that does not answer is left alone before it is asked again. */
 const RETRY_MS = 5_000;
+/** The same for a race for the leadership of a job, which was lost. */
+const RACE_RETRY_MS = 200;
 /** How long and how often it is looked whether a job that is being brought back runs. */
 const BACK_MS_MAX = 10_000;
 const BACK_LOOK_MS = 50;
@@ -50,6 +55,8 @@ export interface JobToRun {
   readonly emit: (event: JobEvent) => void;
   readonly admit: (jobName: string) => void;
   readonly onLed: (job: JobLed) => Promise<void>;
+  /** For whom it is led. */
+  readonly leader: ClusterLeader;
   /** Its checkpoints outlive an end of this kind, whatever its settings say. */
   readonly keepCheckpoints: (end: JobEnd) => boolean;
 }
@@ -66,8 +73,11 @@ export interface JobRunner {
 
 export interface DispatcherOptions {
   readonly world: World;
+  /** Taken over by this process. */
   readonly jobs: DurableJobs;
-  readonly upgrades: UpgradeRecords;
+  readonly leader: ClusterLeader;
+  /** Fails unless this process leads at this moment. @throws {EngineError} `JOB-050` (`fenced`). */
+  readonly requireLeading: () => void;
   readonly runner: JobRunner;
   readonly openStore: (url: string, settings: StoreSettings) => BlobStore;
   /** Settings of the JobManager itself. */
@@ -93,6 +103,7 @@ interface Problem {
  *
  * Always holds: a job that was accepted is in the durable store until it has ended, so that after any
  * crash `recover` brings it back from its latest checkpoint; of two jobs of one name one runs at a time.
+ * Once a later leader has taken over, nothing of this one counts: the store of jobs and HEAD refuse it.
  */
 export class Dispatcher implements Cluster {
   readonly startMs: number;
@@ -102,12 +113,12 @@ export class Dispatcher implements Cluster {
   #ended: readonly DispatchedJob[] = [];
   /** Names of jobs that run or are about to, and which submission has them. */
   readonly #names = new Map<string, string>();
-  /** Code that is in use, by submission. */
-  readonly #bundles = new Map<string, string>();
   /** Records of jobs that could not be brought back, by the name of the job. */
-  readonly #dormant = new Map<string, StoredJob>();
+  readonly #dormant = new Map<string, JobRecord>();
   /** Jobs that `recover` has found, as long as they are not over. */
-  readonly #recovered = new Map<string, StoredJob>();
+  readonly #recovered = new Map<string, JobRecord>();
+  /** Those of them of which it is open whether they come back. */
+  readonly #comingBack = new Set<string>();
   readonly #underWay = new Set<Promise<unknown>>();
   /** What was submitted as the jobs that run, by submission. */
   readonly #sides = new Map<string, UpgradeSide>();
@@ -147,15 +158,14 @@ export class Dispatcher implements Cluster {
     const { jobs, problems } = await this.#options.jobs.list();
     for (const error of problems) this.#problem(undefined, 'a job is not brought back', error);
     const { own, go } = await this.upgrades.recover();
+    await this.#options.jobs.sweep();
     // What an upgrade has in its hands is brought back by that.
-    const left = jobs.filter(({ record }) => !own.has(record.submissionId));
-    for (const { record } of jobs) this.#bundles.set(record.submissionId, record.bundle);
-    for (const stored of left) this.#recovered.set(stored.record.submissionId, stored);
-    // What cannot be read may need any of them.
-    if (problems.length === 0) {
-      await this.#options.jobs.sweepBundles(new Set(this.#bundles.values()));
+    const left = jobs.filter(({ submissionId }) => !own.has(submissionId));
+    for (const record of left) {
+      this.#recovered.set(record.submissionId, record);
+      this.#comingBack.add(record.submissionId);
     }
-    for (const { submissionId, started } of left.map(({ record }) => record)) {
+    for (const { submissionId, started } of left) {
       if (started !== undefined) this.#names.set(started.jobName, submissionId);
     }
     const worker = async (): Promise<void> => {
@@ -179,6 +189,7 @@ export class Dispatcher implements Cluster {
   }
 
   async disposeSavepoint(path: string): Promise<void> {
+    this.#options.requireLeading();
     const clean = path.replace(/\/+$/, '').replace(/\/_metadata$/, '');
     const cut = clean.lastIndexOf('/');
     if (cut < 0) throw noSavepointError(path);
@@ -211,17 +222,14 @@ export class Dispatcher implements Cluster {
 
   async #submit(submission: JobSubmission): Promise<JobView> {
     if (this.#isEnding) throw endingError();
-    const { world, jobs, runner } = this.#options;
+    const { world, jobs, runner, requireLeading } = this.#options;
+    requireLeading();
     const submissionId = randomHex(world.random, 32);
     const code = await runner.bundle(submission);
-    // Known as used before it is there, so that no other job's end takes it away.
     const bundle = createHash('sha256').update(code).digest('hex');
-    this.#bundles.set(submissionId, bundle);
     try {
-      await jobs.keepBundle(code);
       const atMs = this.#clock.wallMs();
-      const record = { submissionId, submission, bundle, atMs, started: undefined };
-      return await this.#run(await jobs.add(record), code);
+      return await this.#run(await jobs.add({ submissionId, submission, atMs }, code), code);
     } catch (error) {
       await this.#forget(submissionId);
       const isBack = await this.#broughtBack(takenName(error), submission, bundle);
@@ -237,9 +245,9 @@ export class Dispatcher implements Cluster {
     bundle: string,
   ): Promise<DispatchedJob | undefined> {
     const holder = jobName === undefined ? undefined : this.#names.get(jobName);
-    const stored = holder === undefined ? undefined : this.#recovered.get(holder);
-    if (jobName === undefined || holder === undefined || stored === undefined) return undefined;
-    if (!isSubmittedAgain(stored.record, submission, bundle)) return undefined;
+    const record = holder === undefined ? undefined : this.#recovered.get(holder);
+    if (jobName === undefined || holder === undefined || record === undefined) return undefined;
+    if (!isSubmittedAgain(record, submission, bundle)) return undefined;
     const endMs = this.#clock.monotonicMs() + BACK_MS_MAX;
     while (this.#names.get(jobName) === holder && this.#clock.monotonicMs() < endMs) {
       const job = this.#running.get(holder);
@@ -249,45 +257,51 @@ export class Dispatcher implements Cluster {
     return undefined;
   }
 
-  async #bringBack(stored: StoredJob): Promise<void> {
-    const { submissionId, bundle, started } = stored.record;
+  async #bringBack(record: JobRecord): Promise<void> {
+    const { submissionId, started } = record;
     if (this.#isEnding) return;
     try {
-      if (await hasEnded(stored.record, this.#options.openStore)) {
+      if (await hasEnded(record, this.#options.openStore)) {
         this.#release(submissionId);
         await this.#forget(submissionId);
-        return;
-      }
-      await this.#run(stored, await this.#options.jobs.bundle(bundle));
+      } else await this.#run(record, await this.#options.jobs.bundle(record));
     } catch (error) {
       const kind = error instanceof EngineError ? error.kind : undefined;
-      if (kind === 'unavailable') {
+      // A leader before us that is about to notice may still get in between; HEAD then says so.
+      const isRace = kind === 'fenced' && this.#leads();
+      if (kind === 'unavailable' || isRace) {
         this.#problem(submissionId, 'a job is brought back later', error);
-        this.#clock.after(RETRY_MS, () => {
-          void this.#track(this.#bringBack(stored));
+        this.#clock.after(isRace ? RACE_RETRY_MS : RETRY_MS, () => {
+          void this.#track(this.#bringBack(record));
         });
         return;
       }
-      this.#problem(submissionId, 'a job is not brought back', error);
+      const isOver = error instanceof EngineError && error.code === RUN_IS_OVER;
+      if (!isOver) this.#problem(submissionId, 'a job is not brought back', error);
       this.#release(submissionId);
       const isReplaced = error instanceof EngineError && error.code === NAME_TAKEN;
       // Nobody was told that it was accepted.
       const isRefused = started === undefined && kind === 'invalid';
-      if (isReplaced || isRefused) await this.#forget(submissionId);
-      else if (started !== undefined) this.#dormant.set(started.jobName, stored);
+      if (isOver || isReplaced || isRefused) await this.#forget(submissionId);
+      else if (started !== undefined) this.#dormant.set(started.jobName, record);
     }
+    this.#comingBack.delete(submissionId);
   }
 
   /** Runs what is in the store. */
-  async #run(stored: StoredJob, code: Uint8Array): Promise<DispatchedJob> {
-    const { record } = stored;
+  async #run(record: JobRecord, code: Uint8Array): Promise<DispatchedJob> {
+    const { leader, requireLeading } = this.#options;
     const { submissionId, bundle, started } = record;
     const diary = new JobDiary(this.#clock);
     // A job that has run goes on from where it is, whatever it was to start from.
     const submission: JobSubmission =
       started === undefined
         ? record.submission
-        : { ...record.submission, name: started.jobName, from: { kind: 'resume' } };
+        : {
+            ...record.submission,
+            name: started.jobName,
+            from: { kind: 'resume', jobId: started.jobId },
+          };
     try {
       const running = await this.#options.runner.run({
         submissionId,
@@ -299,9 +313,11 @@ export class Dispatcher implements Cluster {
           this.#options.log({ submissionId, event });
         },
         admit: (jobName) => {
+          requireLeading();
           this.#admit(jobName, submissionId);
         },
-        onLed: (job) => this.#led(stored, job),
+        onLed: (job) => this.#led(record, job),
+        leader,
         keepCheckpoints: (end) => end === 'failed' && this.#isReserved(submissionId),
       });
       this.#sides.set(submissionId, { submissionId, submission: record.submission, bundle });
@@ -324,17 +340,15 @@ export class Dispatcher implements Cluster {
   }
 
   /** From here on a crash brings the job back under this id. */
-  async #led(stored: StoredJob, { jobId, jobName, storageUrl }: JobLed): Promise<void> {
-    const { started } = stored.record;
-    if (started?.jobId !== jobId) {
-      const record = { ...stored.record, started: { jobId, jobName, storageUrl } };
-      await this.#options.jobs.replace(stored, record);
+  async #led(record: JobRecord, { jobId, jobName, storageUrl }: JobLed): Promise<void> {
+    if (record.started?.jobId !== jobId) {
+      await this.#options.jobs.start(record, { jobId, jobName, storageUrl });
     }
     // What could not be brought back under this name is replaced by this one.
     const dormant = this.#dormant.get(jobName);
     this.#dormant.delete(jobName);
-    if (dormant !== undefined && dormant.record.submissionId !== stored.record.submissionId) {
-      await this.#forget(dormant.record.submissionId);
+    if (dormant !== undefined && dormant.submissionId !== record.submissionId) {
+      await this.#forget(dormant.submissionId);
     }
   }
 
@@ -364,17 +378,27 @@ export class Dispatcher implements Cluster {
     this.#ends.delete(submissionId);
   }
 
+  #leads(): boolean {
+    try {
+      this.#options.requireLeading();
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   #release(submissionId: string): void {
     this.#recovered.delete(submissionId);
     for (const [name, holder] of this.#names) if (holder === submissionId) this.#names.delete(name);
   }
 
-  /** Removes the record, then the code if no other job is made of it. */
+  /** Takes it out of the store. */
   async #forget(submissionId: string): Promise<void> {
     try {
       await this.#options.jobs.remove(submissionId);
-      await this.#releaseBundle(submissionId);
     } catch (error) {
+      // Whoever leads now has it, or has found it over.
+      if (error instanceof EngineError && error.kind === 'fenced') return;
       this.#problem(submissionId, 'a job that is over stays in the store for now', error);
       if (this.#isEnding) return;
       this.#clock.after(RETRY_MS, () => {
@@ -383,29 +407,23 @@ export class Dispatcher implements Cluster {
     }
   }
 
-  async #releaseBundle(owner: string): Promise<void> {
-    const bundle = this.#bundles.get(owner);
-    this.#bundles.delete(owner);
-    const isUsed = [...this.#bundles.values()].includes(bundle ?? '');
-    if (bundle !== undefined && !isUsed) await this.#options.jobs.removeBundle(bundle);
-  }
-
   #isReserved(submissionId: string): boolean {
     return [...this.#reserved.values()].some((submissions) => submissions.has(submissionId));
   }
 
   #upgradesHost(): UpgradesHost {
-    const { world, openStore, upgrades, jobs, runner } = this.#options;
+    const { world, leader, openStore, jobs, runner, requireLeading } = this.#options;
     const ofJob = (jobId: string) => [...this.#running].find(([, job]) => job.jobId === jobId);
     return {
-      world,
+      ...{ world, leader, requireLeading, records: jobs.upgrades },
       openStore: (url) => openStore(url, this.config),
-      records: upgrades,
       isEnding: () => this.#isEnding,
       running: (submissionId) => this.#running.get(submissionId),
       over: async (submissionId) => this.#ends.get(submissionId),
+      isComingBack: (submissionId) => this.#comingBack.has(submissionId),
       find: (submissionId) => jobs.find(submissionId),
-      begin: (side, stored) => this.#begin(side, stored),
+      code: (upgrade, side) => jobs.upgrades.code(upgrade, side),
+      begin: (side, stored, code) => this.#begin(side, stored, code),
       forget: (submissionId) => this.#forget(submissionId),
       takenBack: (jobId) => {
         for (const job of this.#ended) {
@@ -414,18 +432,8 @@ export class Dispatcher implements Cluster {
         }
       },
       bundle: (submission) => runner.bundle(submission),
+      bundleOf: (side) => jobs.bundle(side),
       check: (version) => runner.check(version),
-      keepBundle: async (owner, code) => {
-        this.#bundles.set(`${owner}/`, createHash('sha256').update(code).digest('hex'));
-        return jobs.keepBundle(code);
-      },
-      useBundle: (owner, bundle) => {
-        this.#bundles.set(`${owner}/${bundle}`, bundle);
-      },
-      releaseBundles: async (owner) => {
-        const owned = [...this.#bundles.keys()].filter((key) => key.startsWith(`${owner}/`));
-        for (const key of owned) await this.#releaseBundle(key);
-      },
       reserve: (jobName, submissionIds) => {
         this.#reserved.set(jobName, new Set(submissionIds));
       },
@@ -443,17 +451,19 @@ export class Dispatcher implements Cluster {
 
   /** What an upgrade has in the store, or is to put there. */
   async #begin(
-    { submissionId, submission, bundle }: UpgradeSide,
-    stored: StoredJob | undefined,
+    { submissionId, submission }: UpgradeSide,
+    stored: JobRecord | undefined,
+    codeOf: () => Promise<Uint8Array>,
   ): Promise<DispatchedJob> {
     if (this.#isEnding) throw endingError();
+    const { jobs, requireLeading } = this.#options;
+    requireLeading();
     const running = this.#running.get(submissionId);
     if (running !== undefined) return running;
-    const { jobs } = this.#options;
-    this.#bundles.set(submissionId, bundle);
+    if (stored !== undefined) return this.#run(stored, await jobs.bundle(stored));
+    const code = await codeOf();
     const atMs = this.#clock.wallMs();
-    const record = { submissionId, submission, bundle, atMs, started: undefined };
-    return this.#run(stored ?? (await jobs.add(record)), await jobs.bundle(bundle));
+    return this.#run(await jobs.add({ submissionId, submission, atMs }, code), code);
   }
 
   #problem(submissionId: string | undefined, what: string, error: unknown): void {

@@ -3,8 +3,8 @@
  *
  *   submitted ──its leadership is taken──► started ──it has ended──► (the record is gone)
  *
- * Always holds: none of a job's tasks runs before its record says `started`; a record that does not
- * may be run as it was submitted, since nothing of it can have run.
+ * Always holds: none of a job's tasks runs before the index says that it has `started`; a job of which
+ * it does not may be run as it was submitted, since nothing of it can have run.
  */
 import { decodeFramed, encodeFramed, type Versioned } from '../../checkpoint/framed-json.ts';
 import {
@@ -15,14 +15,18 @@ import {
 } from '../../settings/flink-settings.ts';
 import type { JobSubmission } from './cluster.ts';
 
-export interface JobRecord {
+/** What was submitted. Never changes. */
+export interface SubmittedJob {
   readonly submissionId: string;
-  /** What was submitted; its secrets are not written down. */
+  /** Its secrets are not written down. */
   readonly submission: JobSubmission;
   /** SHA-256 of the job's code, in hex. */
   readonly bundle: string;
   /** Wall time of the submission. */
   readonly atMs: number;
+}
+
+export interface JobRecord extends SubmittedJob {
   readonly started: JobStarted | undefined;
 }
 
@@ -33,17 +37,18 @@ export interface JobStarted {
   readonly storageUrl: string;
 }
 
-const RECORD_FORMAT = 1;
+const RECORD_FORMAT = 2;
 const KIND = 'submitted-job';
 
 const SECRETS: readonly SettingName[] = SETTING_NAMES.filter(
   (name) => (FLINK_SETTINGS[name] as { readonly secret?: true }).secret === true,
 );
 
-export function encodeJobRecord(record: JobRecord): Uint8Array {
+export function encodeSubmittedJob(job: SubmittedJob): Uint8Array {
+  const { submissionId, bundle, atMs } = job;
   const versions = { formatVersion: RECORD_FORMAT, minReader: RECORD_FORMAT };
-  const submission = withoutSecrets(record.submission);
-  return encodeFramed(KIND, { ...versions, ...record, submission } as Versioned);
+  const submission = withoutSecrets(job.submission);
+  return encodeFramed(KIND, { ...versions, submissionId, bundle, atMs, submission } as Versioned);
 }
 
 /** As it is written down. */
@@ -66,11 +71,15 @@ export function withSecretsOf(submission: JobSubmission, own: FlinkSettings): Jo
  * did not know yet.
  * @throws {EngineError} `CHK-001` (`corrupt`), `CHK-002` (`invalid`).
  */
-export function decodeJobRecord(bytes: Uint8Array, path: string, own: FlinkSettings): JobRecord {
+export function decodeSubmittedJob(
+  bytes: Uint8Array,
+  path: string,
+  own: FlinkSettings,
+): SubmittedJob {
   const record = decodeFramed(bytes, { kind: KIND, path, reader: RECORD_FORMAT }) as Versioned &
-    JobRecord;
-  const { submissionId, submission, bundle, atMs, started } = record;
-  return { submissionId, submission: withSecretsOf(submission, own), bundle, atMs, started };
+    SubmittedJob;
+  const { submissionId, submission, bundle, atMs } = record;
+  return { submissionId, submission: withSecretsOf(submission, own), bundle, atMs };
 }
 
 function isSecret(name: string): boolean {

@@ -1,15 +1,16 @@
 import { acquireLeadership } from '../../checkpoint/checkpoint-store.ts';
 import { sweepJob } from '../../checkpoint/garbage-collection.ts';
-import { readHead, type Head } from '../../checkpoint/head.ts';
+import { readHead, type ClusterLeader, type Head } from '../../checkpoint/head.ts';
 import { readNameRecord, type NameRecord } from '../../checkpoint/name-record.ts';
 import type { JobEnd } from '../../checkpoint/retention.ts';
 import { sleep } from '../../common/clock.ts';
 import { EngineError } from '../../common/errors.ts';
 import type { World } from '../../contracts/source.ts';
 import type { BlobStore } from '../../storage/blob-store.ts';
+import { RUN_IS_OVER } from '../job-store.ts';
 import type { DispatchedJob } from './dispatched-job.ts';
-import type { StoredJob } from './durable-jobs.ts';
-import type { UpgradeRecord, UpgradeSide } from './upgrade-records.ts';
+import type { JobRecord } from './job-record.ts';
+import type { SideName, StoredUpgrade, UpgradeOrder, UpgradeSide } from './upgrade-records.ts';
 import type { UpgradeEvent, UpgradeState } from './upgrade-state.ts';
 
 /** How often a job is looked at. */
@@ -18,20 +19,36 @@ const LOOK_MS = 20;
 const ASK_MS = 1_000;
 /** How long a storage that does not answer is left alone. */
 const RETRY_MS = 1_000;
+/** The same for a race with a leader before, which was lost. */
+const RACE_RETRY_MS = 200;
+/** Refusals of a job's HEAD and name that are no verdict on who leads the cluster. */
+const RACES: readonly string[] = ['CHK-003', 'CHK-013', RUN_IS_OVER];
 const WHY_CHARS_MAX = 500;
 
 /** What an upgrade needs of the dispatcher. */
 export interface UpgradeHost {
   readonly world: World;
+  /** For whom this process leads. */
+  readonly leader: ClusterLeader;
   readonly openStore: (url: string) => BlobStore;
   isEnding(): boolean;
+  /** Fails unless this process leads at this moment. @throws {EngineError} `JOB-050` (`fenced`). */
+  requireLeading(): void;
   /** The job of this submission, if it runs here. */
   running(submissionId: string): DispatchedJob | undefined;
   /** Resolves when the job of this submission has ended, and its name is free. */
   over(submissionId: string): Promise<void>;
-  find(submissionId: string): Promise<StoredJob | undefined>;
+  /** Whether the job of this submission is still to be brought back here. */
+  isComingBack(submissionId: string): boolean;
+  find(submissionId: string): Promise<JobRecord | undefined>;
+  /** The code of a version, as the upgrade keeps it. */
+  code(upgrade: StoredUpgrade, side: SideName): Promise<Uint8Array>;
   /** Runs what is stored, or, if nothing is, what is given. @throws {EngineError} what keeps it from starting. */
-  begin(side: UpgradeSide, stored: StoredJob | undefined): Promise<DispatchedJob>;
+  begin(
+    side: UpgradeSide,
+    stored: JobRecord | undefined,
+    code: () => Promise<Uint8Array>,
+  ): Promise<DispatchedJob>;
   /** A job that was suspended does not come back: it is shown as one that was cancelled. */
   takenBack(jobId: string): void;
   /** Takes a job out of the store. */
@@ -40,38 +57,49 @@ export interface UpgradeHost {
 
 /**
  * Does what the states of an upgrade ask for; each step can be done again by another process.
+ *
+ * Always holds: a process that leads no more changes nothing by it. The store of jobs refuses it each side that it
+ * would add or remove, and HEAD each job that a later leader has; and who leads next judges a job only
+ * after it has taken its HEAD, or has read that it is over.
  */
 export class UpgradeRun {
   readonly #host: UpgradeHost;
-  readonly #record: UpgradeRecord;
+  readonly #upgrade: StoredUpgrade;
+  readonly #record: UpgradeOrder;
   readonly #store: BlobStore;
+  readonly #isTakenOver: boolean;
 
-  constructor(host: UpgradeHost, record: UpgradeRecord) {
+  /** @param isTakenOver Another process has begun it. */
+  constructor(host: UpgradeHost, upgrade: StoredUpgrade, isTakenOver: boolean) {
     this.#host = host;
-    this.#record = record;
-    this.#store = host.openStore(record.storageUrl);
+    this.#upgrade = upgrade;
+    this.#record = upgrade.record;
+    this.#store = host.openStore(upgrade.record.storageUrl);
+    this.#isTakenOver = isTakenOver;
   }
 
   /**
-   * Undefined: the service is ending, and the next one goes on.
+   * What the state that it is in comes to. Undefined: the service is ending, and the next one goes on.
    *
-   * @throws {EngineError} what keeps the old version from running again.
+   * @throws {EngineError} `JOB-050` (`fenced`), or what keeps the old version from running again.
    */
-  next(state: UpgradeState): Promise<UpgradeEvent | undefined> {
+  async next(): Promise<UpgradeEvent | undefined> {
+    const { state } = this.#upgrade;
+    this.#host.requireLeading();
     switch (state.kind) {
       case 'stopping':
-        return this.#stop();
+        return this.#isTakenOver ? this.#judgeStop() : this.#stop();
       case 'starting':
         return this.#start(state.savepointUrl);
       case 'going-back':
         return this.#goBack(state);
       default:
-        return Promise.resolve(undefined);
+        return undefined;
     }
   }
 
   async #stop(): Promise<UpgradeEvent | undefined> {
-    const { old, oldJobId, savepoint } = this.#record;
+    const { old, savepoint } = this.#record;
     const job = this.#host.running(old.submissionId);
     if (job?.result === undefined && job !== undefined) {
       const { directory = job.config.savepointDirectory, drain, notes } = savepoint;
@@ -83,6 +111,20 @@ export class UpgradeRun {
       if (this.#host.isEnding()) return undefined;
       const message = outcome.kind === 'completed' ? 'it has no path' : outcome.message;
       return { kind: 'not-stopped', why: `the savepoint failed: ${message}` };
+    }
+    return this.#judgeStop();
+  }
+
+  /**
+   * Whether the old version was stopped by who led before. That one may still be about to, so it is asked for once
+   * the job is this process's to lead, or is over.
+   */
+  async #judgeStop(): Promise<UpgradeEvent | undefined> {
+    const { old, oldJobId } = this.#record;
+    const { clock } = this.#host.world;
+    while (this.#host.isComingBack(old.submissionId)) {
+      if (this.#host.isEnding()) return undefined;
+      await sleep(clock, LOOK_MS);
     }
     const known = await this.#retrying(() => this.#nameRecord());
     if (known === undefined) return undefined;
@@ -101,11 +143,13 @@ export class UpgradeRun {
         const stored = await this.#host.find(side.submissionId);
         const ended = await this.#endOfNew(savepointUrl, stored);
         if (ended !== undefined) await this.#host.forget(side.submissionId);
-        return ended ?? (await this.#host.begin(fromSavepoint(side, savepointUrl), stored));
+        return ended ?? (await this.#begin('new', fromSavepoint(side, savepointUrl), stored));
       }, this.#record.withinMs);
       if (begun === undefined) return undefined;
       return 'kind' in begun ? begun : await this.#watch(begun, savepointUrl);
     } catch (error) {
+      // Nobody can say so who leads no more.
+      this.#host.requireLeading();
       return { kind: 'unwell', why: textOf(error), newJobId: await this.#newJobId() };
     }
   }
@@ -113,11 +157,11 @@ export class UpgradeRun {
   /** How the new version has ended already, if its record has gone, or is about to. */
   async #endOfNew(
     savepointUrl: string,
-    stored: StoredJob | undefined,
+    stored: JobRecord | undefined,
   ): Promise<UpgradeEvent | undefined> {
     const { jobId, state } = await this.#nameRecord();
     if (jobId === this.#record.oldJobId || state === 'running') return undefined;
-    if (stored !== undefined && stored.record.started?.jobId !== jobId) return undefined;
+    if (stored !== undefined && stored.started?.jobId !== jobId) return undefined;
     return this.#ended(jobId, state, savepointUrl, 'the service ended meanwhile');
   }
 
@@ -172,7 +216,7 @@ export class UpgradeRun {
     const back = { ...fromSavepoint(old, state.savepointUrl), submissionId: backSubmissionId };
     return this.#retrying(async () => {
       const stored = await this.#host.find(backSubmissionId);
-      if (stored?.record.started === undefined) {
+      if (stored?.started === undefined) {
         const { newJobId } = state;
         const kept = newJobId === undefined ? undefined : await this.#settle(newJobId, state);
         if (kept !== undefined) return kept;
@@ -182,9 +226,27 @@ export class UpgradeRun {
         // It has run and ended, and its record is gone.
         if (stored === undefined && isBack && end !== 'running') return { kind: 'back', jobId };
       }
-      const { jobId } = await this.#host.begin(back, stored);
-      return { kind: 'back', jobId };
+      return this.#beginBack(back, stored);
     });
+  }
+
+  async #beginBack(back: UpgradeSide, stored: JobRecord | undefined): Promise<UpgradeEvent> {
+    try {
+      const { jobId } = await this.#begin('old', back, stored);
+      return { kind: 'back', jobId };
+    } catch (error) {
+      const ran = stored?.started;
+      if (ran === undefined || !(error instanceof EngineError && error.code === RUN_IS_OVER)) {
+        throw error;
+      }
+      // It has run, and has ended since.
+      await this.#host.forget(back.submissionId);
+      return { kind: 'back', jobId: ran.jobId };
+    }
+  }
+
+  #begin(name: SideName, side: UpgradeSide, stored: JobRecord | undefined): Promise<DispatchedJob> {
+    return this.#host.begin(side, stored, () => this.#host.code(this.#upgrade, name));
   }
 
   /**
@@ -195,17 +257,24 @@ export class UpgradeRun {
     jobId: string,
     { savepointUrl, why }: { readonly savepointUrl: string; readonly why: string },
   ): Promise<UpgradeEvent | undefined> {
-    const { jobId: named, state: end, lineage } = await this.#nameRecord();
+    const { jobId: named, lineage } = await this.#nameRecord();
     // The old version has led since.
     if (named !== jobId) return undefined;
-    const { random } = this.#host.world;
-    const leadership = { store: this.#store, jobId, lineage, owner: 'upgrade', random };
+    const { leader, world } = this.#host;
+    const { random } = world;
+    this.#host.requireLeading();
+    const leadership = { store: this.#store, jobId, lineage, owner: 'upgrade', leader, random };
     const fenced = await acquireLeadership(leadership);
-    if (hasOwn(fenced.head, savepointUrl)) {
-      if (end !== 'running') return { kind: 'ended', jobId, end, isAhead: true, why };
+    // Only now: who led it before may have ended it until then, and let its checkpoints go behind that.
+    const { jobId: now, state: end } = await this.#nameRecord();
+    if (now !== jobId) return undefined;
+    const isAhead = hasOwn(fenced.head, savepointUrl);
+    const isOver = end !== 'running' && (isAhead || end !== 'failed');
+    if (isOver) return { kind: 'ended', jobId, end, isAhead: true, why };
+    if (isAhead) {
       const { new: side } = this.#record;
       const stored = await this.#host.find(side.submissionId);
-      const { jobId: running } = await this.#host.begin(resumed(side), stored);
+      const { jobId: running } = await this.#begin('new', resumed(side, jobId), stored);
       return { kind: 'ahead', jobId: running };
     }
     const idsUsedThrough = fenced.head.idsThrough;
@@ -232,7 +301,10 @@ export class UpgradeRun {
     });
   }
 
-  /** As long as the storage does not answer, or so long; undefined when the service ends. */
+  /**
+   * As long as the storage does not answer, or who led before gets in between, or so long; undefined when the
+   * service ends.
+   */
   async #retrying<T>(work: () => Promise<T>, atMostMs = Infinity): Promise<T | undefined> {
     const { clock } = this.#host.world;
     const startMs = clock.monotonicMs();
@@ -241,10 +313,12 @@ export class UpgradeRun {
       try {
         return await work();
       } catch (error) {
-        const mayHelp = error instanceof EngineError && error.kind === 'unavailable';
+        const isRace = error instanceof EngineError && RACES.includes(error.code);
+        const mayHelp = isRace || (error instanceof EngineError && error.kind === 'unavailable');
         if (!mayHelp && this.#host.isEnding()) return undefined;
+        this.#host.requireLeading();
         if (!mayHelp || clock.monotonicMs() - startMs > atMostMs) throw error;
-        await sleep(clock, RETRY_MS);
+        await sleep(clock, isRace ? RACE_RETRY_MS : RETRY_MS);
       }
     }
   }
@@ -256,8 +330,8 @@ function fromSavepoint(side: UpgradeSide, path: string): UpgradeSide {
   return { ...side, submission: { ...side.submission, from: { kind: 'snapshot', path } } };
 }
 
-function resumed(side: UpgradeSide): UpgradeSide {
-  return { ...side, submission: { ...side.submission, from: { kind: 'resume' } } };
+function resumed(side: UpgradeSide, jobId: string): UpgradeSide {
+  return { ...side, submission: { ...side.submission, from: { kind: 'resume', jobId } } };
 }
 
 /** Whether the job has completed a snapshot of its own that it would go back to: its output is out. */

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import path from 'node:path';
+import { EngineError } from '../../common/errors.ts';
 import { randomHex } from '../../common/random.ts';
 import { snapshotAt } from '../stored-snapshot.ts';
 import type { UpgradeReport } from '../upgrade/check-upgrade.ts';
@@ -14,7 +15,7 @@ import {
 } from './upgrade-errors.ts';
 import type {
   StoredUpgrade,
-  UpgradeRecord,
+  UpgradeOrder,
   UpgradeRecords,
   UpgradeSide,
 } from './upgrade-records.ts';
@@ -42,10 +43,8 @@ export interface UpgradesHost extends UpgradeHost {
   readonly records: UpgradeRecords;
   bundle(submission: JobSubmission): Promise<Uint8Array>;
   check(version: VersionToCheck): Promise<CheckedVersion>;
-  keepBundle(owner: string, code: Uint8Array): Promise<string>;
-  /** Code that this owner needs. */
-  useBundle(owner: string, bundle: string): void;
-  releaseBundles(owner: string): Promise<void>;
+  /** The code of a job in the store. */
+  bundleOf(side: UpgradeSide): Promise<Uint8Array>;
   /** Nobody but these may have the name until it is given back. */
   reserve(jobName: string, submissionIds: readonly string[]): void;
   unreserve(jobName: string): void;
@@ -68,13 +67,15 @@ interface Entry {
   report: UpgradeReport | undefined;
   error: unknown;
   stored: StoredUpgrade | undefined;
+  /** Another process has begun it. */
+  readonly isTakenOver: boolean;
 }
 
 /**
  * Upgrades of running jobs: checked, stopped with a savepoint, started anew, watched, and taken back.
  *
  * Always holds: an upgrade that has touched its job stands in the store until it is over, and whatever process leads
- * takes it to its end; who asked for it is not needed.
+ * takes it to its end; who asked for it is not needed. A process that leads no more does not move it.
  */
 export class Upgrades {
   readonly #host: UpgradesHost;
@@ -84,9 +85,14 @@ export class Upgrades {
     this.#host = host;
   }
 
-  /** Begins it, or finds the one of this id. @throws {EngineError} `JOB-061`, `JOB-064` (`invalid`). */
+  /**
+   * Begins it, or finds the one of this id.
+   *
+   * @throws {EngineError} `JOB-061`, `JOB-064` (`invalid`); `JOB-050` (`fenced`) if this process does not lead.
+   */
   start(request: UpgradeRequest): UpgradeView {
     const { upgradeId, jobId } = request;
+    this.#host.requireLeading();
     const known = this.#entries.get(upgradeId);
     if (known !== undefined) return viewOf(known);
     const job = this.#host.job(jobId);
@@ -98,6 +104,7 @@ export class Upgrades {
     const entry: Entry = {
       ...{ upgradeId, jobId, jobName: job.jobName, phase: 'checking' },
       ...{ snapshot: undefined, report: undefined, error: undefined, stored: undefined },
+      isTakenOver: false,
     };
     this.#entries.set(upgradeId, entry);
     void this.#host.track(this.#begin(entry, request, job));
@@ -120,10 +127,10 @@ export class Upgrades {
     const own = new Set<string>();
     const left: Entry[] = [];
     for (const stored of upgrades) {
-      const { record } = stored;
-      const { upgradeId, oldJobId: jobId, jobName, state } = record;
+      const { record, state } = stored;
+      const { upgradeId, oldJobId: jobId, jobName } = record;
       const entry: Entry = {
-        ...{ upgradeId, jobId, jobName, phase: state.kind, stored },
+        ...{ upgradeId, jobId, jobName, phase: state.kind, stored, isTakenOver: true },
         ...{ snapshot: undefined, report: undefined, error: undefined },
       };
       this.#entries.set(upgradeId, entry);
@@ -153,7 +160,6 @@ export class Upgrades {
     } catch (error) {
       entry.error = error;
       entry.phase = 'refused';
-      await this.#host.releaseBundles(entry.upgradeId);
       this.#host.unreserve(entry.jobName);
     } finally {
       this.#forgetOldest();
@@ -169,7 +175,7 @@ export class Upgrades {
     const { report, snapshot, checkpointStorage } = await this.#host.check({
       submission,
       code,
-      bundle: createHash('sha256').update(code).digest('hex'),
+      bundle: hashOf(code),
       ...(await this.#latestOf(job)),
     });
     entry.snapshot = snapshot;
@@ -213,49 +219,54 @@ export class Upgrades {
     const { upgradeId, jobId, jobName } = entry;
     const old = this.#host.sideOf(jobId);
     if (old === undefined) throw noRunningJobError(jobId);
-    const bundle = await this.#host.keepBundle(upgradeId, code);
+    const before = await this.#host.bundleOf(old).catch((error: unknown) => {
+      // It went with the job.
+      throw this.#host.sideOf(jobId) === undefined ? noRunningJobError(jobId) : error;
+    });
     const { name } = old.submission;
-    const record: UpgradeRecord = {
+    const record: UpgradeOrder = {
       ...{ upgradeId, jobName, oldJobId: jobId, old, storageUrl: job.storageUrl },
       atMs: world.clock.wallMs(),
       withinMs: request.withinMs,
       new: {
         submissionId: randomHex(world.random, 32),
         submission: { ...request.submission, name },
-        bundle,
+        bundle: hashOf(code),
       },
       backSubmissionId: randomHex(world.random, 32),
       savepoint: request.savepoint,
-      state: { kind: 'stopping' },
     };
     this.#hold(record);
-    entry.stored = await records.write(record);
+    this.#host.requireLeading();
+    const sides = { old: before, new: code };
+    entry.stored = await records.add(record, { kind: 'stopping' }, sides);
     await this.#drive(entry);
   }
 
-  #hold({ upgradeId, jobName, old, new: fresh, backSubmissionId }: UpgradeRecord): void {
+  #hold({ jobName, old, new: fresh, backSubmissionId }: UpgradeOrder): void {
     const { submissionId } = fresh;
-    this.#host.useBundle(upgradeId, old.bundle);
-    this.#host.useBundle(upgradeId, fresh.bundle);
     this.#host.reserve(jobName, [old.submissionId, submissionId, backSubmissionId]);
   }
 
   /** Never throws: what goes wrong is said, and the next process goes on. */
   async #drive(entry: Entry): Promise<void> {
+    const { records } = this.#host;
     try {
-      while (entry.stored !== undefined && !isUpgradeOver(entry.stored.record.state)) {
-        const { record } = entry.stored;
-        const { state } = record;
-        entry.phase = state.kind;
-        const event = await new UpgradeRun(this.#host, record).next(state);
+      while (entry.stored !== undefined && !isUpgradeOver(entry.stored.state)) {
+        const { stored, isTakenOver } = entry;
+        entry.phase = stored.state.kind;
+        const event = await new UpgradeRun(this.#host, stored, isTakenOver).next();
         if (event === undefined) return;
-        const after = { ...record, state: stepUpgrade(state, event) };
-        entry.stored = await this.#host.records.write(after, entry.stored);
-        entry.phase = after.state.kind;
+        this.#host.requireLeading();
+        entry.stored = await records.move(stored, stepUpgrade(stored.state, event));
+        entry.phase = entry.stored.state.kind;
       }
       this.#host.unreserve(entry.jobName);
-      await this.#host.releaseBundles(entry.upgradeId);
+      if (entry.stored !== undefined) await records.removeCode(entry.stored);
     } catch (error) {
+      if (entry.stored !== undefined && isUpgradeOver(entry.stored.state)) return;
+      // Whoever leads now goes on with it.
+      if (error instanceof EngineError && error.kind === 'fenced') return;
       entry.error = error;
       this.#host.problem('an upgrade stands still until the service is started again', error);
     }
@@ -272,6 +283,10 @@ export class Upgrades {
   }
 }
 
+function hashOf(code: Uint8Array): string {
+  return createHash('sha256').update(code).digest('hex');
+}
+
 /** A path is from the folder of the submission; an address stays as it is. */
 function withFolder(said: string, folder: string): string {
   return /^[a-z][a-z0-9+.-]*:/i.test(said) ? said : path.resolve(folder, said);
@@ -283,12 +298,12 @@ function urlOf({ openStore }: UpgradesHost, said: string): string {
 
 function isOver({ phase, stored, error }: Entry): boolean {
   if (phase === 'checking') return false;
-  return stored === undefined || isUpgradeOver(stored.record.state) || error !== undefined;
+  return stored === undefined || isUpgradeOver(stored.state) || error !== undefined;
 }
 
 function viewOf(entry: Entry): UpgradeView {
   const { upgradeId, jobId, jobName, phase, snapshot, report, stored, error } = entry;
-  const state = stored?.record.state;
+  const state = stored?.state;
   const view = { upgradeId, jobId, jobName, phase, snapshot, report, state, error };
   return { ...view, isOver: isOver(entry) };
 }
