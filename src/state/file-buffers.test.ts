@@ -5,6 +5,7 @@
  * as the store is called, their checksums no longer fit.
  */
 import { expect, test } from 'vitest';
+import { nextTurn, systemClock } from '../common/clock.ts';
 import { crc32 } from '../common/crc32.ts';
 import { keyHash } from '../common/key-hash.ts';
 import type { BlobHandle } from '../contracts/snapshots.ts';
@@ -17,7 +18,7 @@ const MAX_PARALLELISM = 8;
 const MIB = 1024 * 1024;
 const TURNS_OF_A_STORE = 3;
 
-const turn = () => new Promise((resolve) => setImmediate(resolve));
+const turn = () => nextTurn(systemClock);
 
 /** Says of a file only at the end what is in it. */
 class LateFiles implements SnapshotTarget {
@@ -60,7 +61,7 @@ function start(fileBytes: number) {
       range: { start: 0, end: MAX_PARALLELISM - 1 },
       maxParallelism: MAX_PARALLELISM,
       nowMs: () => 0,
-      monotonicMs: () => performance.now(),
+      monotonicMs: () => systemClock.monotonicMs(),
     },
     { fileBytes },
   );
