@@ -88,6 +88,26 @@ export function cpuMicrosOf(pid: number): number {
   }
 }
 
+/** The same of a process and all that it has started and so on. */
+export function cpuMicrosOfTree(pid: number): number {
+  return childrenOf(pid).reduce((sum, child) => sum + cpuMicrosOfTree(child), cpuMicrosOf(pid));
+}
+
+function childrenOf(pid: number): number[] {
+  try {
+    const threads = fs.readdirSync(`/proc/${pid}/task`);
+    return threads.flatMap((thread) =>
+      fs
+        .readFileSync(`/proc/${pid}/task/${thread}/children`, 'utf8')
+        .split(' ')
+        .filter((child) => child !== '')
+        .map(Number),
+    );
+  } catch {
+    return [];
+  }
+}
+
 function perCpuSecond(from: Sample, to: Sample): number {
   return ((to.records - from.records) / (to.cpuMicros - from.cpuMicros)) * 1e6;
 }

@@ -2,6 +2,7 @@ import { fail } from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
 import { sleep, systemClock } from '../../src/common/clock.ts';
+import { cpuMicrosOfTree } from '../measure.ts';
 import { Probe, type ProbeLine } from '../recovery/probe.ts';
 import { settingsFor, type SavepointRound } from './savepoint.ts';
 
@@ -28,19 +29,24 @@ export class BenchService {
   readonly probe: Probe;
   readonly #root: string;
   readonly #address: string;
+  readonly #pid: number;
   #jobId = '';
   #isOver = false;
 
   static async start(root: string): Promise<BenchService> {
     const started = tidemark(root, ['service', 'start', '--json', '-D', 'rest.bind-port=0']);
-    const { address } = JSON.parse(started) as { readonly address: string };
+    const { address, pid } = JSON.parse(started) as {
+      readonly address: string;
+      readonly pid: number;
+    };
     await Promise.resolve();
-    return new BenchService(root, address);
+    return new BenchService(root, address, pid);
   }
 
-  private constructor(root: string, address: string) {
+  private constructor(root: string, address: string, pid: number) {
     this.#root = root;
     this.#address = address;
+    this.#pid = pid;
     this.probe = new Probe(path.join(root, 'probe'));
   }
 
@@ -83,6 +89,7 @@ export class BenchService {
   ): Promise<{ readonly url: string; readonly round: SavepointRound }> {
     const beforeMs = Date.now();
     await sleep(systemClock, SECOND_MS);
+    const cpuMicrosBefore = cpuMicrosOfTree(this.#pid);
     const startedMs = Date.now();
     const asked = await this.#ask<{ readonly 'request-id': string }>(`/savepoints`, {
       'target-directory': directory,
@@ -93,6 +100,7 @@ export class BenchService {
       return done.status.id === 'COMPLETED';
     });
     const endMs = Date.now();
+    const cpuMicros = cpuMicrosOfTree(this.#pid) - cpuMicrosBefore;
     const url = done?.operation?.location ?? fail(`the savepoint failed: ${JSON.stringify(done)}`);
     const lines = this.probe.lines();
     const during = lines.filter(({ sinkMs }) => sinkMs >= startedMs && sinkMs <= endMs);
@@ -103,6 +111,7 @@ export class BenchService {
       round: {
         stateBytes: latest.savepoint?.state_size ?? 0,
         savepointMs: endMs - startedMs,
+        cpuSeconds: cpuMicros / 1e6,
         readsPerSecondBefore: (before.length / (startedMs - beforeMs)) * SECOND_MS,
         readsPerSecondDuring: (during.length / (endMs - startedMs)) * SECOND_MS,
         longestGapMs: longestGapMs(during, startedMs, endMs),

@@ -28,6 +28,8 @@ interface Options {
 export interface SavepointRound {
   readonly stateBytes: number;
   readonly savepointMs: number;
+  /** Of the service and the job's processes meanwhile, also for the reads: 0 where there is no `/proc`. */
+  readonly cpuSeconds: number;
   /** Reads that came to the sink, in a second before the savepoint and in one while it was made. */
   readonly readsPerSecondBefore: number;
   readonly readsPerSecondDuring: number;

@@ -55,10 +55,11 @@ export class SnapshotWriter implements SnapshotTarget {
     scope: 'shared' | 'exclusive',
     name: string,
     parts: readonly Uint8Array[],
+    knownCrc32?: number,
   ): Promise<BlobHandle> {
     const { inlineBytesMax = INLINE_BYTES_MAX } = this.#options;
     const sizeBytes = parts.reduce((sum, part) => sum + part.length, 0);
-    const checksum = parts.reduce((sum, part) => crc32(part, sum), 0);
+    const checksum = knownCrc32 ?? parts.reduce((sum, part) => crc32(part, sum), 0);
     const handle = { sizeBytes, crc32: checksum };
     if (sizeBytes <= inlineBytesMax) {
       this.#writtenBytes += sizeBytes;

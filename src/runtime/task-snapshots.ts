@@ -184,7 +184,7 @@ export class TaskSnapshots {
       this.#options.mail(() => undefined);
     };
     return {
-      store: (scope, name, parts) => target.store(scope, name, parts).finally(wake),
+      store: (...file) => target.store(...file).finally(wake),
     };
   }
 

@@ -36,6 +36,11 @@ export class ByteWriter {
     return this.#length;
   }
 
+  /** Bytes that still fit without more room being made, which copies all that is there. */
+  get spareBytes(): number {
+    return this.#bytes.length - this.#length;
+  }
+
   uint8(value: number): void {
     this.#reserve(1);
     this.#bytes[this.#length++] = value;
@@ -119,6 +124,24 @@ export class ByteWriter {
     this.#length += bytes.length;
   }
 
+  /** The first `count` of `values`, each in `width` bytes. */
+  uints(values: Uint32Array, count: number, width: 1 | 2 | 4): void {
+    assert(count <= values.length, `${count} of ${values.length} numbers`);
+    this.#reserve(count * width);
+    const bytes = this.#bytes;
+    let at = this.#length;
+    for (let i = 0; i < count; i++) {
+      const value = values[i] ?? 0;
+      bytes[at++] = value;
+      if (width === 1) continue;
+      bytes[at++] = value >>> 8;
+      if (width === 2) continue;
+      bytes[at++] = value >>> 16;
+      bytes[at++] = value >>> 24;
+    }
+    this.#length = at;
+  }
+
   /** Text as UTF-8 with its length in bytes in front. Every string comes back exactly. */
   text(text: string): void {
     this.varint(text.length);
@@ -162,14 +185,9 @@ export class ByteWriter {
     return this.#bytes.slice(0, this.#length);
   }
 
-  /** What was written, without a copy: the writer is not to be used any more. */
-  take(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length);
-  }
-
-  /** What was written, without a copy: valid until the next write. */
-  view(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length);
+  /** What was written, from `start` on, without a copy: valid until the next write. */
+  view(start = 0): Uint8Array {
+    return this.#bytes.subarray(start, this.#length);
   }
 
   #reserve(bytes: number): void {

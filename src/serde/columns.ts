@@ -123,31 +123,32 @@ export class ColumnBuilder {
 
   /** The same as `writeColumn` of what `finish` returns, without a copy in between. */
   finishInto(to: ByteWriter): void {
-    const kind = this.#kind;
-    if (kind === 'empty' || isNumeric(kind)) {
-      writeColumn(this.finish(), to);
-      return;
-    }
+    const kind = this.#kind === 'empty' ? 'bytes' : this.#kind;
     const heap = this.#heap.view();
-    const lengths = lengthsOf(this.#lengths, this.#count, this.#longest);
     to.uint8(COLUMN_KINDS.indexOf(kind));
     to.varint(this.#count);
-    to.varint(lengths.length + heap.length);
-    to.raw(lengths);
+    if (isNumeric(kind)) to.varint(heap.length);
+    else {
+      const width = widthFor(this.#longest);
+      to.varint(1 + this.#count * width + heap.length);
+      to.uint8(width);
+      to.uints(this.#lengths, this.#count, width);
+    }
     to.raw(heap);
     this.#begin();
   }
 
   #column(): Column {
-    if (this.#kind === 'empty') return { kind: 'bytes', count: 0, bytes: lengthsOf([], 0, 0) };
+    if (this.#kind === 'empty') return { kind: 'bytes', count: 0, bytes: Uint8Array.of(1) };
     const kind = this.#kind;
     const heap = this.#heap.view();
     if (isNumeric(kind)) return { kind, count: this.#count, bytes: heap.slice() };
-    const lengths = lengthsOf(this.#lengths, this.#count, this.#longest);
-    const bytes = new Uint8Array(lengths.length + heap.length);
-    bytes.set(lengths);
-    bytes.set(heap, lengths.length);
-    return { kind, count: this.#count, bytes };
+    const width = widthFor(this.#longest);
+    const to = new ByteWriter(1 + this.#count * width + heap.length);
+    to.uint8(width);
+    to.uints(this.#lengths, this.#count, width);
+    to.raw(heap);
+    return { kind, count: this.#count, bytes: to.view() };
   }
 
   #tryAppend(value: unknown): boolean {
@@ -345,20 +346,6 @@ function endsOf(bytes: Uint8Array, count: number): Float64Array {
   ends[count] = at;
   if (at !== bytes.length) throw corruptBytes('lengths of a column do not add up', at);
   return ends;
-}
-
-function lengthsOf(lengths: ArrayLike<number>, count: number, longest: number): Uint8Array {
-  const width = widthFor(longest);
-  const bytes = new Uint8Array(1 + count * width);
-  const view = new DataView(bytes.buffer);
-  bytes[0] = width;
-  for (let i = 0; i < count; i++) {
-    const length = lengths[i] ?? 0;
-    if (width === 1) bytes[1 + i] = length;
-    else if (width === 2) view.setUint16(1 + i * 2, length, true);
-    else view.setUint32(1 + i * 4, length, true);
-  }
-  return bytes;
 }
 
 function widthFor(longest: number): 1 | 2 | 4 {

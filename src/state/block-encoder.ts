@@ -21,10 +21,11 @@ export const NO_EXPIRY = Infinity;
 /** Window bounds, expiry times and timers. */
 export const timeSerializer = serializerOf({ kind: 'float64' }) as Serializer<unknown>;
 
-export interface EncodedBlock {
-  readonly payload: Uint8Array;
-  readonly entry: Omit<BlockEntry, 'state' | 'offset' | 'length'>;
-}
+/** Of the parts of a block beside its columns, and of the head of each column. */
+const HEAD_BYTES_MAX = 64;
+
+/** What the index of a file says about a block, but for where it is. */
+export type BlockContent = Omit<BlockEntry, 'state' | 'offset' | 'length'>;
 
 export class BlockEncoder {
   readonly #maxParallelism: number;
@@ -93,10 +94,15 @@ export class BlockEncoder {
     this.#values.append(value);
   }
 
-  /** Ends the block and begins the next. */
-  finish(): EncodedBlock {
-    const room = this.#values.sizeBytes + this.#keys.sizeBytes + this.#rows * 24;
-    const to = new ByteWriter(room + 256);
+  /** No fewer bytes than `finishInto` will write. */
+  get bytesMax(): number {
+    let bytes = HEAD_BYTES_MAX + this.#groups.length + this.#hashes.length;
+    for (const column of this.#columns()) bytes += HEAD_BYTES_MAX + column.sizeBytes;
+    return bytes;
+  }
+
+  /** Appends the block to `to`, and begins the next. */
+  finishInto(to: ByteWriter): BlockContent {
     to.varint(this.#rows);
     to.uint8(
       (this.#tombstones ? BLOCK_TOMBSTONES : 0) |
@@ -109,21 +115,13 @@ export class BlockEncoder {
     to.varint(this.#groupCount);
     to.raw(this.#groups.view());
     to.raw(this.#hashes.view());
-    this.#keys.finishInto(to);
-    if (this.#starts !== undefined) this.#starts.finishInto(to);
-    if (this.#ends !== undefined) this.#ends.finishInto(to);
-    if (this.#subs !== undefined) this.#subs.finishInto(to);
-    if (this.#expiries !== undefined) this.#expiries.finishInto(to);
-    if (!this.#tombstones) this.#values.finishInto(to);
-    const block: EncodedBlock = {
-      payload: to.take(),
-      entry: {
-        tombstones: this.#tombstones,
-        firstGroup: this.#firstGroup,
-        lastGroup,
-        firstHash: this.#firstHash,
-        rows: this.#rows,
-      },
+    for (const column of this.#columns()) column.finishInto(to);
+    const content: BlockContent = {
+      tombstones: this.#tombstones,
+      firstGroup: this.#firstGroup,
+      lastGroup,
+      firstHash: this.#firstHash,
+      rows: this.#rows,
     };
     this.#rows = 0;
     this.#groups.reset();
@@ -133,7 +131,16 @@ export class BlockEncoder {
     this.#starts = undefined;
     this.#ends = undefined;
     this.#expiries = undefined;
-    return block;
+    return content;
+  }
+
+  /** Those that the block has, in their order. */
+  #columns(): ColumnBuilder[] {
+    const columns: (ColumnBuilder | undefined)[] = [
+      ...[this.#keys, this.#starts, this.#ends, this.#subs, this.#expiries],
+      this.#tombstones ? undefined : this.#values,
+    ];
+    return columns.filter((column) => column !== undefined);
   }
 
   /** @param next The key group of the next row; -1: there is none. */

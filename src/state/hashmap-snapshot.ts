@@ -7,6 +7,7 @@ import type { KeyGroupRange } from '../common/key-groups.ts';
 import type { BlobHandle, KeyedRunHandle } from '../contracts/snapshots.ts';
 import { BlockEncoder } from './block-encoder.ts';
 import { snapshotGivenUp, valueNotStored } from './errors.ts';
+import { FileBuffers } from './file-buffers.ts';
 import type { RunHeader } from './keyed-run-format.ts';
 import { KeyedRunWriter } from './keyed-run-writer.ts';
 import type { RunningSnapshot, SnapshotResult, SnapshotTarget } from './keyed-state-backend.ts';
@@ -44,6 +45,7 @@ export class HashmapSnapshot implements RunningSnapshot {
   readonly #options: HashmapSnapshotOptions;
   readonly #steps: Generator<void>;
   readonly #runs: Promise<KeyedRunHandle>[] = [];
+  readonly #buffers = new FileBuffers();
   #storing = 0;
   #state: 'encoding' | 'encoded' | 'cancelled' = 'encoding';
   #finish: (() => void) | undefined;
@@ -128,6 +130,7 @@ export class HashmapSnapshot implements RunningSnapshot {
   }
 
   #release(): void {
+    this.#buffers.close();
     for (const table of this.#options.tables) table.release();
   }
 
@@ -153,7 +156,7 @@ export class HashmapSnapshot implements RunningSnapshot {
     const { header, tables, full, writeEmpty } = this.#options;
     const first = header.keyGroups.start;
     const narrowed = { ...header, keyGroups: range, full: rangesOf(full, range, first) };
-    let file = new KeyedRunWriter(narrowed);
+    let file = new KeyedRunWriter(narrowed, this.#buffers);
     for (const [state, table] of tables.entries()) {
       const live = new BlockEncoder(table.codec, header.maxParallelism, false);
       const tombstones = new BlockEncoder(table.codec, header.maxParallelism, true);
@@ -161,11 +164,11 @@ export class HashmapSnapshot implements RunningSnapshot {
         const before = file.sizeBytes;
         const { rows } = encoder;
         if (rows === 0) return;
-        file.addBlock(state, encoder.finish());
+        file.addBlock(state, encoder);
         if (encoder === live) this.#options.measured(state, file.sizeBytes - before, rows);
         if (file.sizeBytes < this.#options.fileBytes) return;
         this.#store(file);
-        file = new KeyedRunWriter(narrowed);
+        file = new KeyedRunWriter(narrowed, this.#buffers);
       };
       for (let group = range.start; group <= range.end; group++) {
         if (table.rowsOf(group - first) === 0) continue;
@@ -179,6 +182,7 @@ export class HashmapSnapshot implements RunningSnapshot {
       flush(live);
     }
     if (file.rows > 0 || (writeEmpty && narrowed.full.length > 0)) this.#store(file);
+    else file.release();
   }
 
   /** Names the state in what its serializer throws. */
@@ -200,15 +204,14 @@ export class HashmapSnapshot implements RunningSnapshot {
     const { keyGroups, checkpointId, full } = file.header;
     const name = `keyed-${checkpointId}-${keyGroups.start}-${keyGroups.end}-${this.#runs.length}`;
     this.#storing++;
+    const { parts, crc32 } = file.finish();
     const run = target
-      .store(scope, name, file.finish())
-      .then((blob: BlobHandle): KeyedRunHandle => ({
-        blob,
-        keyGroups,
-        checkpointId,
-        rows: file.rows,
-        full,
-      }))
+      .store(scope, name, parts, crc32)
+      .then((blob: BlobHandle): KeyedRunHandle => {
+        // Not after a failure: who knows what is still on its way.
+        file.release();
+        return { blob, keyGroups, checkpointId, rows: file.rows, full };
+      })
       .finally(() => {
         this.#storing--;
       });

@@ -131,11 +131,15 @@ export interface SnapshotTarget {
   /**
    * Stores one file. `shared` files may be referred to by later checkpoints; `exclusive` ones go with
    * this one. Small ones become inline handles.
+   *
+   * @param parts Once the promise has resolved, their memory gets other bytes: keep none of it.
+   * @param crc32 Of all parts, where the caller knows it.
    */
   store(
     scope: 'shared' | 'exclusive',
     name: string,
     parts: readonly Uint8Array[],
+    crc32?: number,
   ): Promise<BlobHandle>;
 }
 

@@ -8,7 +8,10 @@ export function toEtag(text: string): Etag {
   return text as Etag;
 }
 
-/** Bytes to store: parts are written one after the other and never joined in memory. */
+/**
+ * Bytes to store: parts are written one after the other and never joined in memory. They may change once the
+ * store has said that it has them.
+ */
 export type Bytes = Uint8Array | readonly Uint8Array[];
 
 export interface BlobEntry {

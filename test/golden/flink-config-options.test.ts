@@ -67,6 +67,11 @@ const NOT_OF_FLINK: Partial<Record<SettingName, string>> = {
   s3ConnectionsMax: "of Hadoop's S3A",
   s3CaFile: 'of Tidemark; Java has trust stores of its own',
   s3RetryTimeoutMs: 'of Tidemark: Hadoop counts tries',
+  retentionSavepointsKept: 'of Tidemark: Flink removes no savepoints',
+  retentionPreDeployMs: 'of Tidemark: Flink removes no savepoints',
+  retentionMonthlyMs: 'of Tidemark: Flink removes no savepoints',
+  retentionCheckpointsKept: 'of Tidemark: Flink removes no checkpoints of jobs that are over',
+  retentionCheckpointAgeMs: 'of Tidemark: Flink removes no checkpoints of jobs that are over',
 };
 
 /** Defaults of Flink that no text can say; the table has words for them. */

@@ -150,7 +150,7 @@ describe(`a stop, SEED=${SEED}`, () => {
 
   it.each([false, true])('goes on if the savepoint fails, drain %s', async (drain) => {
     const machine = await running(`fails ${drain}`);
-    const outcome = await stop(machine, { drain, directory: 's3://nowhere/at-all' });
+    const outcome = await stop(machine, { drain, directory: 'hdfs://nowhere/at-all' });
     expect(outcome).toMatchObject({ kind: 'failed', reason: 'trigger-failed' });
     expect(await machine.runToEnd()).toMatchObject({
       status: 'FINISHED',

@@ -31,7 +31,10 @@ export function tripped(job: JobDefinition<undefined>, trip: Trip): JobDefinitio
     ...job,
     build: (settings, flink) => {
       const { graph, config } = job.build(settings, flink);
-      const nodes = graph.nodes.map((node) => ({ ...node, spec: withTrip(node.spec, trip) }));
+      // What a guarded function throws is no failure but a dead letter.
+      const nodes = graph.nodes.map((node) =>
+        node.onError === undefined ? { ...node, spec: withTrip(node.spec, trip) } : node,
+      );
       return { graph: { ...graph, nodes }, config };
     },
   };

@@ -42,7 +42,7 @@ const Line = z.object({ n: z.number(), seen: z.number(), version: z.string() });
 
 /** Versions of one job; each is called by what becomes of it. */
 export type Version =
-  'first' | 'well' | 'broken' | 'poisoned' | 'stuck' | 'other-name' | 'other-schema';
+  'first' | 'well' | 'broken' | 'poisoned' | 'stuck' | 'slow' | 'other-name' | 'other-schema';
 
 function jobOf(version: Version, process: SimulatedProcess): JobDefinition<undefined> {
   return defineJob(version === 'other-name' ? version : 'upgraded', (env) => {
@@ -66,19 +66,20 @@ function jobOf(version: Version, process: SimulatedProcess): JobDefinition<undef
       output.emit({ n, seen: next, version });
     });
     lines.sinkTo('out', out('/out'));
-    if (version === 'stuck') lines.sinkTo('jam', jam(process));
+    if (version === 'stuck') lines.sinkTo('jam', jam(process, 100_000));
+    if (version === 'slow') lines.sinkTo('jam', jam(process, 30));
   });
 }
 
-/** No checkpoint gets past it. */
-function jam({ clock }: SimulatedProcess): Sink<unknown, never> {
+/** A checkpoint gets past it only after so long. */
+function jam({ clock }: SimulatedProcess, ms: number): Sink<unknown, never> {
   return {
     kind: 'jam',
     committables: undefined,
     writer: () => ({
       write: () => undefined,
       prepareCommit: async () => {
-        await sleep(clock, 100_000);
+        await sleep(clock, ms);
         return [];
       },
       close: () => Promise.resolve(),
