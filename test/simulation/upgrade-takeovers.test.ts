@@ -21,16 +21,27 @@ const FROZEN_MS_MAX = 400;
 /** Of the write points one in so many. */
 const STEP = 4;
 
-async function takenOver(seed: string, to: Version, writePoint: number): Promise<string> {
+interface Case {
+  readonly to: Version;
+  /** So much time at most, drawn anew each time, so that it is taken back close to its first checkpoint. */
+  readonly withinMsMax?: number;
+}
+
+async function takenOver(
+  seed: string,
+  { to, withinMsMax }: Case,
+  writePoint: number,
+): Promise<string> {
   const machine = new Machine(seed);
   const { simulation } = machine;
   const random = seededRandom(`${seed} ${to} ${writePoint}`);
   const frozenMs = random.next() < 0.5 ? 0 : random.next() * FROZEN_MS_MAX;
+  const withinMs = withinMsMax === undefined ? undefined : 1 + randomInt(random, withinMsMax);
   const how = `SEED=${seed} ${to}: taken over at write point ${writePoint}, frozen for ${frozenMs} ms`;
   const before = machine.service();
   let isOver = false;
   await simulation.run(async () => {
-    machine.run(before, to).then(
+    machine.run(before, to, withinMs === undefined ? {} : { withinMs }).then(
       () => (isOver = true),
       () => (isOver = true),
     );
@@ -57,22 +68,28 @@ async function takenOver(seed: string, to: Version, writePoint: number): Promise
   return machine.view?.phase ?? 'none';
 }
 
+const CASES = [
+  { name: 'well', to: 'well', ends: ['upgraded'] },
+  { name: 'broken', to: 'broken', ends: ['gone-back'] },
+  { name: 'well too late', to: 'well', withinMsMax: 40, ends: ['upgraded', 'gone-back'] },
+] as const;
+
 describe.each(SEEDS)('a takeover in an upgrade, SEED=%s', (seed) => {
-  it.for(['well', 'broken'] as const)(
-    'to one that is %s, at any moment, leaves one version and its output once',
+  it.for(CASES)(
+    'to one that is $name, at any moment, leaves one version and its output once',
     { timeout: 240_000 },
-    async (version, { annotate }) => {
+    async ({ name, ends, ...rest }, { annotate }) => {
       const machine = new Machine(seed);
-      await machine.simulation.run(machine.run(machine.service(), version));
+      await machine.simulation.run(machine.run(machine.service(), rest.to));
       const writePoints = machine.simulation.disk.writePoints();
       const phases = new Map<string, number>();
-      const first = 1 + randomInt(seededRandom(`${seed} ${version}`), STEP);
+      const first = 1 + randomInt(seededRandom(`${seed} ${name}`), STEP);
       for (let at = first; at <= writePoints; at += STEP) {
-        const phase = await takenOver(seed, version, at);
+        const phase = await takenOver(seed, rest, at);
         phases.set(phase, (phases.get(phase) ?? 0) + 1);
       }
-      expect(phases.get(version === 'well' ? 'upgraded' : 'gone-back')).toBeGreaterThan(25);
       await annotate(`${writePoints} write points: ${JSON.stringify([...phases])}`);
+      for (const end of ends) expect(phases.get(end), end).toBeGreaterThan(10);
     },
   );
 });
