@@ -57,13 +57,18 @@ export async function written(
 
 export function committer(
   world: World,
-  options: Options & { readonly uid?: string; readonly lineage?: string } = {},
+  options: Options & {
+    readonly uid?: string;
+    readonly lineage?: string;
+    readonly forkedFrom?: string;
+  } = {},
 ) {
-  const { uid = 'sink', lineage = LINEAGE, ...rest } = options;
+  const { uid = 'sink', lineage = LINEAGE, forkedFrom, ...rest } = options;
   const made = numbersSink(rest).committer?.({
     world,
     uid,
     lineage,
+    forkedFrom,
     isLeftover: (writerId) => writerId.startsWith(`${lineage}-`),
   });
   if (made === undefined) throw new TypeError('no committer');

@@ -89,6 +89,14 @@ export function cannotRollBack(table: string, why: string) {
   });
 }
 
+/** A fork whose settings name the table of the original. */
+export function sharedTable(uid: string, table: string) {
+  return new EngineError('ICE-013', 'invalid', 'a fork would write into a table of the original', {
+    details: { uid, table },
+    hint: 'Give the fork another table or warehouse by its own settings, behind --, such as -- --out other.',
+  });
+}
+
 const SHOWN_MAX = 100;
 
 function shown(value: unknown): string {

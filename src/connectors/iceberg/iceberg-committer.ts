@@ -1,9 +1,13 @@
 import type { Committer, CommitResult, CommitterContext, Stamped } from '../../contracts/sink.ts';
 import { appendCheckpoint } from './append-snapshot.ts';
+import { tableText } from './catalog.ts';
 import type { PendingManifest } from './committable.ts';
+import { sharedTable } from './errors.ts';
+import { stampOf } from './job-stamp.ts';
 import { prepareTable, type WantedTable } from './prepare-table.ts';
 import { removeLeftovers } from './remove-leftovers.ts';
 import type { CommitTarget } from './table-commit.ts';
+import type { TableMetadata } from './table-metadata.ts';
 
 export interface IcebergCommitterOptions {
   readonly target: CommitTarget;
@@ -46,10 +50,19 @@ export class IcebergCommitter implements Committer<PendingManifest> {
   async abortLeftovers(): Promise<void> {
     const { target, wanted } = this.#options;
     // Before the writers begin, so that they need not race for it.
-    await prepareTable(target, wanted);
+    const { table } = await prepareTable(target, wanted);
+    this.#requireOwnTable(table.metadata);
     if (!this.#options.removeLeftovers || !this.#isAllIn) return;
     const { uid } = this.#context;
     await removeLeftovers(target, uid, (writerId) => this.#context.isLeftover(writerId));
+  }
+
+  /** Whoever reads the table would see the records of a fork and of its original. */
+  #requireOwnTable({ snapshots }: TableMetadata): void {
+    const { forkedFrom, uid } = this.#context;
+    if (forkedFrom === undefined) return;
+    const isOriginals = (snapshots ?? []).some((one) => stampOf(one)?.lineage === forkedFrom);
+    if (isOriginals) throw sharedTable(uid, tableText(this.#options.target.table));
   }
 
   async #commitEach(

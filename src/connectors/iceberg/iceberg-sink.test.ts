@@ -85,6 +85,16 @@ describe('a checkpoint', () => {
       expect(await numbers(world)).toEqual([1, 2]);
     }));
 
+  test('of a fork does not go into a table of the original', () =>
+    inSimulation(async (world) => {
+      const fork = { lineage: 'fork', forkedFrom: 'abc' };
+      await committer(world, fork).abortLeftovers?.();
+      await committer(world).commit(await written(world, 1, [1]));
+      await expect(committer(world, fork).abortLeftovers?.()).rejects.toThrow(code('ICE-013'));
+      await committer(world, { ...fork, forkedFrom: 'another' }).abortLeftovers?.();
+      expect(await numbers(world)).toEqual([1]);
+    }));
+
   test.each<[string, readonly CommitFault[]]>([
     ['of a conflict', ['conflict']],
     ['of many', ['conflict', 'conflict', 'conflict', 'conflict']],
