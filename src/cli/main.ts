@@ -19,6 +19,8 @@ import type { ServiceArguments } from './service.ts';
 const program = new Command('tidemark')
   .description('Stateful stream processing for TypeScript.')
   .showHelpAfterError('Run tidemark --help for all commands.')
+  // So that `upgrade check` gets its options, and not `upgrade`.
+  .enablePositionalOptions()
   .exitOverride();
 
 program
