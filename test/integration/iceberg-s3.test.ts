@@ -10,7 +10,7 @@ import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { GetObjectCommand, S3Client } from '@aws-sdk/client-s3';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { makeBucket, startS3, type S3Service } from '../../scripts/services/s3.ts';
 import { SERVICE_SETUP_MS } from '../../scripts/services/service.ts';
 import { systemClock } from '../../src/common/clock.ts';
@@ -54,6 +54,7 @@ beforeAll(async () => {
 }, SERVICE_SETUP_MS);
 
 afterAll(async () => {
+  vi.unstubAllEnvs();
   await proxy.stop();
   await server.stop();
   fs.rmSync(root, { recursive: true });
@@ -109,9 +110,9 @@ interface ReadByOthers {
 }
 
 async function readByOthers(folder: string): Promise<ReadByOthers> {
-  process.env['TEST_S3_ENDPOINT'] = server.endpoint;
-  process.env['TEST_S3_ACCESS_KEY'] = server.accessKey;
-  process.env['TEST_S3_SECRET_KEY'] = server.secretKey;
+  vi.stubEnv('TEST_S3_ENDPOINT', server.endpoint);
+  vi.stubEnv('TEST_S3_ACCESS_KEY', server.accessKey);
+  vi.stubEnv('TEST_S3_SECRET_KEY', server.secretKey);
   const location = `s3://${BUCKET}/${folder}/db/readings`;
   const hint = await textOf(`${folder}/db/readings/metadata/version-hint.text`);
   const metadata = `${location}/metadata/v${hint}.metadata.json`;
