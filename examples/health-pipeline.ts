@@ -66,7 +66,10 @@ const HealthSettings = z.object({
     .string()
     .optional()
     .describe('address of a REST catalog; default: the folder warehouse in out is one'),
-  warehouse: z.string().optional().describe('which warehouse of the catalog'),
+  warehouse: z
+    .string()
+    .optional()
+    .describe('folder or s3:// address of the tables, or which warehouse of the catalog'),
 });
 type HealthSettings = z.infer<typeof HealthSettings>;
 

@@ -41,7 +41,10 @@ export function addIcebergCommands(program: Command): void {
 function ofTable(command: Command): Command {
   return command
     .argument('<table>', 'namespace.table')
-    .option('--warehouse <folder>', 'the folder that holds the tables, where that is the catalog')
+    .option(
+      '--warehouse <folder>',
+      'the folder (or s3:// address) that holds the tables, where that is the catalog',
+    )
     .option(
       '--uri <address>',
       'the REST catalog; a token is taken from ICEBERG_TOKEN, or with ICEBERG_CREDENTIAL=id:secret',

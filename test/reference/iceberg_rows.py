@@ -5,6 +5,8 @@ read rest URI TABLE
 watch LOCATION                         counts by DuckDB, a line each time standard input has one
 append rest URI TABLE JSON             PyIceberg appends rows
 insert rest URI TABLE SQL              DuckDB runs INSERT INTO lake.TABLE …
+
+Tables in buckets are read from the server at TEST_S3_ENDPOINT, with TEST_S3_ACCESS_KEY and TEST_S3_SECRET_KEY.
 """
 
 import base64
@@ -12,11 +14,14 @@ import datetime
 import decimal
 import json
 import math
+import os
 import pathlib
 import sys
 import uuid
 
 import duckdb
+
+S3_ENDPOINT = os.environ.get("TEST_S3_ENDPOINT")
 
 
 def plain(value):
@@ -50,6 +55,12 @@ def connect():
         [path] = pathlib.Path(sys.prefix).glob(f"lib/python*/site-packages/**/{name}.duckdb_extension")
         connection.execute(f"LOAD '{path}'")
     connection.execute("SET TimeZone = 'UTC'")
+    if S3_ENDPOINT is not None:
+        connection.execute(
+            f"CREATE SECRET (TYPE s3, KEY_ID '{os.environ['TEST_S3_ACCESS_KEY']}',"
+            f" SECRET '{os.environ['TEST_S3_SECRET_KEY']}', REGION 'us-east-1',"
+            f" ENDPOINT '{S3_ENDPOINT.split('://')[1]}', URL_STYLE 'path', USE_SSL false)"
+        )
     return connection
 
 
@@ -70,12 +81,23 @@ def rows_of_duckdb(connection, source):
     return [dict(zip(names, map(plain, row))) for row in cursor.fetchall()]
 
 
+def s3_properties():
+    if S3_ENDPOINT is None:
+        return {}
+    return {
+        "s3.endpoint": S3_ENDPOINT,
+        "s3.access-key-id": os.environ["TEST_S3_ACCESS_KEY"],
+        "s3.secret-access-key": os.environ["TEST_S3_SECRET_KEY"],
+        "s3.region": "us-east-1",
+    }
+
+
 def load(arguments):
     from pyiceberg.catalog import load_catalog
     from pyiceberg.table import StaticTable
 
     if arguments[0] == "hadoop":
-        return StaticTable.from_metadata(arguments[2])
+        return StaticTable.from_metadata(arguments[2], properties=s3_properties())
     return load_catalog("rest", type="rest", uri=arguments[1]).load_table(arguments[2])
 
 

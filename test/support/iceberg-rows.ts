@@ -3,6 +3,7 @@ import type { LoadedTable } from '../../src/connectors/iceberg/catalog.ts';
 import { hadoop } from '../../src/connectors/iceberg/hadoop-catalog.ts';
 import { tableName } from '../../src/connectors/iceberg/table-name.ts';
 import { liveDataFiles, listedManifests } from '../../src/connectors/iceberg/live-files.ts';
+import { placeOf } from '../../src/connectors/iceberg/table-io.ts';
 import { currentSnapshot } from '../../src/connectors/iceberg/table-metadata.ts';
 import type { World } from '../../src/contracts/source.ts';
 import { decode } from './parquet-rows.ts';
@@ -35,7 +36,8 @@ export async function orphansOf(world: World, warehouse: string, name: string): 
   const live = await liveDataFiles(io, manifests.values());
   const orphans: string[] = [];
   for await (const { location } of io.list(metadata.location)) {
-    const isKnown = lists.has(location) || manifests.has(location) || live.has(location);
+    const place = placeOf(location);
+    const isKnown = lists.has(place) || manifests.has(place) || live.has(place);
     if (!isKnown && /\.(parquet|avro)$/.test(location)) orphans.push(location);
   }
   return orphans;

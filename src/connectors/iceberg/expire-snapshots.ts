@@ -9,6 +9,7 @@ import { listedManifests, liveDataFiles } from './live-files.ts';
 import { newestStamped } from './job-stamp.ts';
 import { unchangedSnapshots } from './table-change.ts';
 import { type CommitTarget, commitToTable } from './table-commit.ts';
+import { placeOf } from './table-io.ts';
 import {
   ancestry,
   idOf,
@@ -78,7 +79,7 @@ async function removeFiles(
   const kept = await listedManifests(io, metadata.snapshots ?? []);
   const old = await listedManifests(io, expired);
   const unlisted = [...old.manifests.values()].filter(
-    ({ location }) => !kept.manifests.has(location),
+    ({ location }) => !kept.manifests.has(placeOf(location)),
   );
   const gone = [...old.lists].filter((location) => !kept.lists.has(location));
   if (unlisted.length > 0) {

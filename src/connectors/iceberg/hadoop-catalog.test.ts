@@ -134,6 +134,6 @@ test.each<[string, string]>([
   }),
 );
 
-test.each(['', 's3://bucket/lake'])('the warehouse %j is refused', (warehouse) => {
+test.each(['', 'hdfs://node/lake'])('the warehouse %j is refused', (warehouse) => {
   expect(() => hadoop({ warehouse })).toThrow(code('ICE-001'));
 });

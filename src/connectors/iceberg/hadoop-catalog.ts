@@ -21,6 +21,8 @@ import {
 import { badIcebergOption } from './errors.ts';
 import { FileTableIo, localPath } from './file-table-io.ts';
 import { printJson } from './lossless-json.ts';
+import { isS3Location, s3Access, type S3Access } from './s3-access.ts';
+import { S3TableIo } from './s3-table-io.ts';
 import { changed, type TableChange } from './table-change.ts';
 import type { TableIo } from './table-io.ts';
 import { flagOf, parseMetadata, type TableMetadata } from './table-metadata.ts';
@@ -28,16 +30,33 @@ import { flagOf, parseMetadata, type TableMetadata } from './table-metadata.ts';
 const NO_SNAPSHOT = -1;
 const FIRST_PARTITION_ID = 1000;
 
+export interface HadoopCatalogOptions {
+  /** A folder of this machine, or `s3://bucket/folder`. */
+  readonly warehouse: string;
+  /** How S3 is reached, where it is not as the engine's settings say. */
+  readonly s3?: S3Access;
+}
+
 /**
  * A folder as a catalog: `<warehouse>/<namespace>/<table>`, as Hadoop's catalog has it. One process or
- * many may write to it.
+ * many may write to it. On S3 the store must know conditional writes.
  *
- * @throws {EngineError} `ICE-001` (`invalid`).
+ * @throws {EngineError} `ICE-001`, `STO-026` (`invalid`); those of the settings, where it is on S3.
  */
-export function hadoop({ warehouse }: { readonly warehouse: string }): IcebergCatalog {
+export function hadoop({ warehouse, s3 }: HadoopCatalogOptions): IcebergCatalog {
+  if (isS3Location(warehouse)) {
+    // Read now: while a job is built they are those it is built with.
+    const access = s3Access(s3);
+    const { url } = S3TableIo.addressOf(warehouse);
+    return {
+      url,
+      connect: (world) =>
+        new HadoopCatalog(world, new S3TableIo(access, world, warehouse, 'exclusive')),
+    };
+  }
   const scheme = /^([a-z][a-z0-9+.-]*):/.exec(warehouse)?.[1];
   if (warehouse === '' || (scheme !== undefined && scheme !== 'file')) {
-    throw badIcebergOption('warehouse', warehouse, 'a folder of this machine, "/var/lake"');
+    throw badIcebergOption('warehouse', warehouse, 'a folder, "/var/lake" or "s3://bucket/lake"');
   }
   const path = localPath(warehouse) ?? warehouse;
   const folder = isAbsolute(path) ? path : resolve(path);

@@ -26,8 +26,9 @@ export {
   year,
   type PartitionBy,
 } from './partition-fields.ts';
-export { hadoop } from './hadoop-catalog.ts';
+export { hadoop, type HadoopCatalogOptions } from './hadoop-catalog.ts';
 export { rest, type RestCatalogOptions } from './rest-catalog.ts';
 export type { RestAccess } from './rest-client.ts';
+export type { S3Access } from './s3-access.ts';
 export type { IcebergCatalog } from './catalog.ts';
 export type { PendingManifest, PendingPartition } from './committable.ts';

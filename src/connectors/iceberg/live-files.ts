@@ -4,8 +4,9 @@ import { entriesOf, manifestsOf } from './read-manifests.ts';
 import { STATUS } from './manifest.ts';
 import type { ManifestFile } from './manifest-list.ts';
 import type { Snapshot } from './table-metadata.ts';
-import type { TableIo } from './table-io.ts';
+import { placeOf, type TableIo } from './table-io.ts';
 
+/** By `placeOf`. */
 export interface ListedManifests {
   readonly lists: ReadonlySet<string>;
   readonly manifests: ReadonlyMap<string, ManifestFile>;
@@ -20,14 +21,20 @@ export async function listedManifests(
   const manifests = new Map<string, ManifestFile>();
   for (const snapshot of snapshots) {
     for (const manifest of await manifestsOf(io, snapshot)) {
-      manifests.set(manifest.location, manifest);
+      manifests.set(placeOf(manifest.location), manifest);
     }
-    if (snapshot['manifest-list'] !== undefined) lists.add(snapshot['manifest-list']);
+    if (snapshot['manifest-list'] !== undefined) {
+      lists.add(placeOf(snapshot['manifest-list']));
+    }
   }
   return { lists, manifests };
 }
 
-/** @param isNeeded Which manifests have to be looked into; by default all. */
+/**
+ * By `placeOf`.
+ *
+ * @param isNeeded Which manifests have to be looked into; by default all.
+ */
 export async function liveDataFiles(
   io: TableIo,
   manifests: Iterable<ManifestFile>,
@@ -37,7 +44,7 @@ export async function liveDataFiles(
   for (const manifest of manifests) {
     if (!isNeeded(manifest)) continue;
     for (const { status, location } of await entriesOf(io, manifest)) {
-      if (status !== STATUS.deleted) live.add(location);
+      if (status !== STATUS.deleted) live.add(placeOf(location));
     }
   }
   return live;

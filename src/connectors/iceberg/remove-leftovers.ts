@@ -1,6 +1,7 @@
 /** Files of dead attempts that no checkpoint has brought into the table, and none will. */
 import { listedManifests, liveDataFiles, snapshotsOf } from './live-files.ts';
 import type { CommitTarget } from './table-commit.ts';
+import { placeOf } from './table-io.ts';
 import { writerOf } from './table-layout.ts';
 
 /**
@@ -34,8 +35,8 @@ export async function removeLeftovers(
     return writerOf(location, uid) === undefined || isDead(location);
   });
   const gone = [
-    ...found.data.filter((location) => !live.has(location)),
-    ...found.metadata.filter((location) => !manifests.has(location)),
+    ...found.data.filter((location) => !live.has(placeOf(location))),
+    ...found.metadata.filter((location) => !manifests.has(placeOf(location))),
   ];
   if (gone.length > 0) await io.delete(gone);
   return gone.length;

@@ -1,5 +1,6 @@
 /** A catalog that is a service, by Iceberg's REST protocol. */
 import type { World } from '../../contracts/source.ts';
+import type { S3Settings } from '../../storage/s3/s3-settings.ts';
 import {
   type Catalog,
   type CommitOutcome,
@@ -13,6 +14,8 @@ import { badIcebergOption, catalogUnavailable, corruptTable, outsideTable } from
 import { FileTableIo, localPath } from './file-table-io.ts';
 import { isJsonObject, type Json, type JsonObject } from './lossless-json.ts';
 import { RestClient, type RestAccess } from './rest-client.ts';
+import { isS3Location, s3Access, type S3Access } from './s3-access.ts';
+import { S3TableIo } from './s3-table-io.ts';
 import type { TableChange } from './table-change.ts';
 import type { TableIo } from './table-io.ts';
 import { checkMetadata } from './table-metadata.ts';
@@ -22,10 +25,12 @@ export interface RestCatalogOptions extends RestAccess {
   readonly warehouse?: string;
   /** Between `/v1` and the rest of a path. Default: what the service says. */
   readonly prefix?: string;
+  /** How S3 is reached where tables lie on it and it is not as the engine's settings say. */
+  readonly s3?: S3Access;
 }
 
 /**
- * A REST catalog. Its tables must be on a disk that all TaskManagers have.
+ * A REST catalog. Its tables must be on S3, or on a disk that all TaskManagers have.
  *
  * @throws {EngineError} `ICE-001` (`invalid`).
  */
@@ -33,7 +38,9 @@ export function rest(options: RestCatalogOptions): IcebergCatalog {
   if (!/^https?:\/\/[^/]/.test(options.uri)) {
     throw badIcebergOption('uri', options.uri, '"http://127.0.0.1:8181"');
   }
-  return { url: options.uri, connect: (world) => new RestCatalog(world, options) };
+  // Read now: while a job is built they are those it is built with.
+  const access = s3Access(options.s3);
+  return { url: options.uri, connect: (world) => new RestCatalog(world, options, access) };
 }
 
 interface Config {
@@ -46,14 +53,16 @@ export class RestCatalog implements Catalog {
   readonly #world: World;
   readonly #client: RestClient;
   readonly #options: RestCatalogOptions;
+  readonly #s3: S3Settings;
   #config: Promise<Config> | undefined;
   /** One for each place, for what it remembers of its folders. */
   readonly #ios = new Map<string, TableIo>();
 
-  constructor(world: World, options: RestCatalogOptions) {
+  constructor(world: World, options: RestCatalogOptions, s3: S3Settings) {
     this.#world = world;
     this.#client = new RestClient(world, options);
     this.#options = options;
+    this.#s3 = s3;
     this.url = this.#client.uri;
   }
 
@@ -136,13 +145,20 @@ export class RestCatalog implements Catalog {
   }
 
   #ioFor(location: string): TableIo {
-    const folder = localPath(location);
-    if (folder === undefined) throw outsideTable(location, 'a disk');
-    const known = this.#ios.get(folder);
+    const known = this.#ios.get(location);
     if (known !== undefined) return known;
-    const io = new FileTableIo(this.#world.fs, folder, this.#world.random);
-    this.#ios.set(folder, io);
+    const io = this.#newIo(location);
+    this.#ios.set(location, io);
     return io;
+  }
+
+  #newIo(location: string): TableIo {
+    const world = this.#world;
+    // The catalog decides which metadata is valid, and all names are drawn: no condition is needed.
+    if (isS3Location(location)) return new S3TableIo(this.#s3, world, location, 'by catalog');
+    const folder = localPath(location);
+    if (folder === undefined) throw outsideTable(location, 'a disk or S3');
+    return new FileTableIo(world.fs, folder, world.random);
   }
 
   async #tablePath({ namespace, name }: TableName): Promise<string> {

@@ -1,6 +1,14 @@
 /** The files of a table: whole, durable, and known by locations such as `file:///lake/db/t/data/….parquet`. */
 import type { BlobStore, Bytes } from '../../storage/blob-store.ts';
 
+/**
+ * One text for each file, to compare locations by: other engines may write `s3a://` or `file:/` where a table
+ * says `s3://` or `file:///`.
+ */
+export function placeOf(location: string): string {
+  return location.replace(/^s3[an]:(?=\/\/)/i, 's3:').replace(/^file:(\/\/)?(?=\/)/, '');
+}
+
 export interface TableFile {
   readonly location: string;
   readonly sizeBytes: number;
@@ -31,9 +39,10 @@ export abstract class BlobTableIo implements TableIo {
   readonly root: string;
   protected readonly store: BlobStore;
 
-  constructor(store: BlobStore) {
+  /** @param root The store's own address, as the tables' locations have it. */
+  constructor(store: BlobStore, root = store.url) {
     this.store = store;
-    this.root = store.url.replace(/\/+$/, '');
+    this.root = root.replace(/\/+$/, '');
   }
 
   async read(location: string): Promise<Uint8Array | undefined> {

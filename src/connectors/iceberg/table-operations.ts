@@ -7,6 +7,7 @@ import { stampOf } from './job-stamp.ts';
 import { listedManifests, liveDataFiles } from './live-files.ts';
 import { unchangedSnapshots } from './table-change.ts';
 import { type CommitTarget, commitToTable } from './table-commit.ts';
+import { placeOf } from './table-io.ts';
 import {
   ancestry,
   currentSnapshotId,
@@ -172,7 +173,8 @@ export async function removeOrphans(
   const orphans: string[] = [];
   for (const folder of ['data', 'metadata']) {
     for await (const { location, modifiedMs } of io.list(`${metadata.location}/${folder}`)) {
-      const isKnown = lists.has(location) || manifests.has(location) || live.has(location);
+      const place = placeOf(location);
+      const isKnown = lists.has(place) || manifests.has(place) || live.has(place);
       const isOurs = /\.(parquet|avro)$/.test(location);
       if (isOurs && !isKnown && modifiedMs < beforeMs) orphans.push(location);
     }

@@ -45,13 +45,17 @@ export class S3Objects {
     this.bucket = bucket;
   }
 
-  /** @returns its ETag */
+  /**
+   * Without a condition, whatever is there: the write that arrives last stays.
+   *
+   * @returns its ETag
+   */
   put(
     key: string,
     body: Uint8Array,
     how: {
       readonly object: NewObject;
-      readonly condition: Condition;
+      readonly condition?: Condition;
       readonly effect: S3Effect;
     },
   ): Promise<string> {
@@ -65,7 +69,7 @@ export class S3Objects {
           Key: key,
           Body: body,
           Metadata: metadataOf(object),
-          ...headersOf(condition),
+          ...(condition === undefined ? {} : headersOf(condition)),
         });
         const { ETag } = await client.send(command, { abortSignal: signal });
         return etagIn(ETag);
