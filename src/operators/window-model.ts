@@ -147,14 +147,17 @@ export class WindowModel {
     const last = window.end - 1;
     const results: ModelResult[] = window.again ? this.#fire(window, purges) : [];
     window.again = false;
+    let isLastSet = false;
     if (inner.kind === 'continuous') {
       while (window.nextMs !== undefined && window.nextMs <= watermarkMs && window.nextMs < last) {
         results.push(...this.#fire(window, purges));
         window.nextMs = this.#after(window, window.nextMs);
+        // As in Flink, that sets a timer for the end, also for one that is past since a merge.
+        isLastSet = window.nextMs === last;
       }
     }
     const firesAtEnd = inner.kind === 'continuous' || inner.kind === 'event-time';
-    if (firesAtEnd && before < last && last <= watermarkMs) {
+    if (firesAtEnd && (before < last || isLastSet) && last <= watermarkMs) {
       results.push(...this.#fire(window, purges));
     }
     return results;
