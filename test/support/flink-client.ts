@@ -1,9 +1,8 @@
 /** Flink's own command line client, as its Python packages bring it, kept outside the repository. */
 import { execFile } from 'node:child_process';
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
-import { run } from './python.ts';
+import { cached, runStep } from '../../scripts/services/service.ts';
 
 export const FLINK_VERSION = '2.2.1';
 
@@ -20,28 +19,15 @@ with zipfile.ZipFile(wheel) as archive:
             archive.extract(name, sys.argv[2])
 `;
 
-/**
- * The folder of the client's jars. It appears by one rename, so that a set-up that was interrupted, or
- * two at once, do no harm.
- */
+/** The folder of the client's jars. */
 export function flinkClient(): string {
-  const cache = process.env['XDG_CACHE_HOME'] ?? path.join(os.homedir(), '.cache');
-  const folder = path.join(cache, 'tidemark', `flink-client-${FLINK_VERSION}`);
-  if (!fs.existsSync(folder)) {
-    fs.mkdirSync(path.dirname(folder), { recursive: true });
-    const fresh = fs.mkdtempSync(`${folder}.`);
+  const folder = cached(`flink-client-${FLINK_VERSION}`, (fresh) => {
     const wheels = `${fresh}/wheels`;
     const pip = ['-m', 'pip', 'download', '--quiet', '--disable-pip-version-check', '--no-deps'];
-    run('python3', [...pip, '-d', wheels, `apache-flink-libraries==${FLINK_VERSION}`]);
-    run('python3', ['-c', UNPACK, wheels, fresh]);
+    runStep('python3', [...pip, '-d', wheels, `apache-flink-libraries==${FLINK_VERSION}`]);
+    runStep('python3', ['-c', UNPACK, wheels, fresh]);
     fs.rmSync(wheels, { recursive: true });
-    try {
-      fs.renameSync(fresh, folder);
-    } catch (error) {
-      if (!fs.existsSync(folder)) throw error;
-      fs.rmSync(fresh, { recursive: true });
-    }
-  }
+  });
   return path.join(folder, 'pyflink', 'lib');
 }
 

@@ -1,9 +1,6 @@
 /** Python with packages that the tests need, set up once per machine and kept outside the repository. */
-import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import fs from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
+import { cached, runStep } from '../../scripts/services/service.ts';
 
 /** What other programs read and write Parquet with. */
 export const PARQUET_PACKAGES = ['duckdb==2.0.1', 'pyarrow==26.0.1'] as const;
@@ -22,45 +19,21 @@ export const ICEBERG_PACKAGES = [
 /** Long enough to fetch some 70 MB. */
 export const PYTHON_SETUP_MS = 600_000;
 
-/**
- * The Python of a virtual environment that has these packages. It appears by one rename, so that one
- * that was interrupted, or two at once, do no harm.
- */
+/** The Python of a virtual environment that has these packages. */
 export function pythonWith(packages: readonly string[]): string {
-  const cache = process.env['XDG_CACHE_HOME'] ?? path.join(os.homedir(), '.cache');
-  const version = run('python3', ['--version']);
+  const version = runStep('python3', ['--version']);
   const hash = createHash('sha256')
     .update([version, ...packages].join())
     .digest('hex');
-  const folder = path.join(cache, 'tidemark', `python-${hash.slice(0, 12)}`);
-  if (!fs.existsSync(folder)) {
-    fs.mkdirSync(path.dirname(folder), { recursive: true });
-    const fresh = fs.mkdtempSync(`${folder}.`);
-    run('python3', ['-m', 'venv', fresh]);
-    run(`${fresh}/bin/python`, [
-      '-m',
-      'pip',
-      'install',
-      '--quiet',
-      '--disable-pip-version-check',
-      ...packages,
-    ]);
-    try {
-      fs.renameSync(fresh, folder);
-    } catch (error) {
-      if (!fs.existsSync(folder)) throw error;
-      fs.rmSync(fresh, { recursive: true });
-    }
-  }
+  const folder = cached(`python-${hash.slice(0, 12)}`, (fresh) => {
+    runStep('python3', ['-m', 'venv', fresh]);
+    const pip = ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check'];
+    runStep(`${fresh}/bin/python`, [...pip, ...packages]);
+  });
   return `${folder}/bin/python`;
 }
 
 /** What the program prints. */
 export function run(command: string, args: readonly string[]): string {
-  const { status, stdout, stderr, error } = spawnSync(command, args, {
-    encoding: 'utf8',
-    maxBuffer: 64 * 1024 * 1024,
-  });
-  if (status === 0) return stdout;
-  throw new TypeError(`${command} ${args.join(' ')} failed: ${error?.message ?? ''}${stderr}`);
+  return runStep(command, args);
 }
