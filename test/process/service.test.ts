@@ -12,7 +12,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sleep, systemClock } from '../../src/common/clock.ts';
 import { startOf } from '../../src/service/process-identity.ts';
 import type { AskedJob } from '../support/controlled-service.ts';
-import { finishedFiles } from '../support/finished-lines.ts';
+import { filesBelow, finishedFiles } from '../support/finished-lines.ts';
 import { NodeProcess, REPOSITORY, runTidemark } from '../support/tidemark-process.ts';
 
 const TEST_MS = 120_000;
@@ -125,19 +125,10 @@ function asked(name: string): AskedJob {
   };
 }
 
-function filesBelow(folder: string): string[] {
-  return fs
-    .readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map(({ name }) => name);
-}
-
 /** Records and code; the index stays. */
 function left(store: string): number {
   return ['jobs', 'bundles']
-    .map((name) => path.join(store, name))
-    .filter((folder) => fs.existsSync(folder))
-    .flatMap(filesBelow).length;
+    .flatMap((name) => filesBelow(path.join(store, name))).length;
 }
 
 function openGate(name: string): void {
