@@ -35,6 +35,14 @@ function entriesOf(folder: string): fs.Dirent[] {
   }
 }
 
+/** Lines of all finished files below a folder, in order. */
+export function finishedLines(folder: string): string[] {
+  return finishedFiles(folder)
+    .flatMap((file) => fs.readFileSync(file, 'utf8').split('\n'))
+    .filter((line) => line !== '')
+    .sort();
+}
+
 /** One text per line, whatever the order of its fields. */
 export function lineKeys(file: string): string[] {
   const text = fs.readFileSync(file, 'utf8');
