@@ -35,7 +35,7 @@ export default defineConfig({
     maxWorkers: 2,
     slowTestThreshold: 5 * SECOND_MS,
     projects: [
-      tier('unit', ['src/**/*.test.ts'], 10 * SECOND_MS),
+      tier('unit', ['src/**/*.test.ts'], 30 * SECOND_MS),
       tier('conformance', ['test/conformance/**/*.test.ts'], 30 * SECOND_MS),
       tier('simulation', ['test/simulation/**/*.test.ts'], 120 * SECOND_MS),
       tier('golden', ['test/golden/**/*.test.ts'], 30 * SECOND_MS),

@@ -28,7 +28,7 @@ export async function failoverMain(args: readonly string[]): Promise<void> {
     },
   });
   const rounds: Round[] = [];
-  const cluster = new ServiceCluster({ count: 1e9, rate: Number(values.rate) });
+  const cluster = new ServiceCluster({ rate: Number(values.rate) });
   try {
     let leader = cluster.start('a');
     await logged(leader, 'service-running');

@@ -94,7 +94,7 @@ async function readVia(
     topics: 'guarded',
     bounded: 'latest',
     deserializer: fromString(),
-    properties: { 'default.api.timeout.ms': 1_000, ...properties },
+    properties,
   });
   expect(inspect(source, { depth: 10, showHidden: true })).not.toContain('secret');
   const driven = new DrivenSource(source, 1);
@@ -183,7 +183,7 @@ describe('credentials', () => {
   });
 
   it('that are missing end in an error that says where to look', async () => {
-    const error = await failure('SASL', {});
+    const error = await failure('SASL', { 'default.api.timeout.ms': 1_000 });
     expect(error).toMatchObject({ code: 'KAF-003', kind: 'unavailable' });
     expect(String(error)).toContain('security.protocol');
   });

@@ -238,7 +238,7 @@ describe('a transaction', () => {
   });
 
   test('that timed out is lost, and said to be', async () => {
-    const job = await SinkUnderTest.make({ transactionTimeoutMs: 1_000 });
+    const job = await SinkUnderTest.make({ transactionTimeoutMs: 4_000 });
     const transactions = await prepared(job, range(0, 10));
     await eventually('timed out', async () => !(await job.isBlocked()));
     expect(await job.commit(...transactions)).toEqual(['lost']);

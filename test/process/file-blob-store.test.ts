@@ -1,6 +1,6 @@
 /*
  * Goal: compare-and-swap of FileBlobStore is right between real processes that are killed.
- * Method: three processes count one blob up, printing each step that was reported done; now and then
+ * Method: three processes count one blob up, printing each step that was reported done; after some steps
  * one is killed with SIGKILL and replaced. A step counts once, and none is lost; only the last step
  * of a killed process may count although it was not printed. A reader always sees a whole number.
  */
@@ -17,6 +17,9 @@ import { FileBlobStore } from '../../src/storage/file-blob-store.ts';
 
 const KILLS = 12;
 const PROCESSES = 3;
+/** The most steps of a process between two kills. */
+const STEPS_MAX = 40;
+const LOOK_MS = 5;
 
 const DIST = new URL('../../dist/', import.meta.url).href;
 
@@ -53,17 +56,19 @@ it('counts each step once, whoever is killed', async () => {
   const running = Array.from({ length: PROCESSES }, start);
   const ended: Counter[] = [];
   for (let kills = 0; kills < KILLS; kills += 1) {
-    await sleep(systemClock, 150 + 150 * systemRandom.next());
-    expect(await count()).toBeGreaterThanOrEqual(0);
     const [victim] = running.splice(randomInt(systemRandom, running.length), 1);
+    const goal = (victim?.steps().length ?? 0) + 1 + randomInt(systemRandom, STEPS_MAX);
+    while (victim !== undefined && victim.steps().length < goal) {
+      expect(victim.child.exitCode).toBeNull();
+      expect(await count()).toBeGreaterThanOrEqual(0);
+      await sleep(systemClock, LOOK_MS);
+    }
     if (victim !== undefined) ended.push(await stop(victim));
     running.push(start());
   }
   for (const each of running) ended.push(await stop(each));
 
-  const steps = ended
-    .flatMap((each) => each.output().trim().split('\n'))
-    .filter((line) => line !== '');
+  const steps = ended.flatMap((each) => each.steps());
   expect(new Set(steps).size).toBe(steps.length);
   expect(steps.length).toBeGreaterThan(KILLS);
   expect(await count()).toBeGreaterThanOrEqual(steps.length);
@@ -74,7 +79,8 @@ it('counts each step once, whoever is killed', async () => {
 
 interface Counter {
   readonly child: ReturnType<typeof spawn>;
-  readonly output: () => string;
+  /** What it has reported. */
+  readonly steps: () => string[];
 }
 
 function start(): Counter {
@@ -82,7 +88,7 @@ function start(): Counter {
   const child = spawn(process.execPath, arguments_, { stdio: ['ignore', 'pipe', 'inherit'] });
   let output = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text));
-  return { child, output: () => output };
+  return { child, steps: () => output.split('\n').filter((line) => line !== '') };
 }
 
 async function stop(counter: Counter): Promise<Counter> {

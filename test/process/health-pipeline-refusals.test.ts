@@ -15,7 +15,7 @@ import { gzipSync } from 'node:zlib';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { randomInt, systemRandom } from '../../src/common/random.ts';
 import { seededRandom } from '../../src/testing/simulation/seeded-random.ts';
-import { finishedFiles } from '../support/finished-lines.ts';
+import { finishedFiles, finishedLines } from '../support/finished-lines.ts';
 import { REPOSITORY, runTidemark, settings, startTidemark } from '../support/tidemark-process.ts';
 
 const JOBS = 'test/process/jobs';
@@ -196,14 +196,9 @@ describe('a disk that is full', () => {
     return {
       first,
       second,
-      before: linesIn(`${place}/out-before`),
-      after: linesIn(`${place}/out`),
+      before: finishedLines(`${place}/out-before`),
+      after: finishedLines(`${place}/out`),
     };
-  }
-
-  function linesIn(folder: string): string[] {
-    const lines = finishedFiles(folder).flatMap((file) => contentOf(file).split('\n'));
-    return lines.filter((line) => line !== '').sort();
   }
 });
 

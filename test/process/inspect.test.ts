@@ -8,6 +8,10 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readHead } from '../../src/checkpoint/head.ts';
+import { nodeFileSystem } from '../../src/common/node-file-system.ts';
+import { systemRandom } from '../../src/common/random.ts';
+import { FileBlobStore } from '../../src/storage/file-blob-store.ts';
 import {
   REPOSITORY,
   runTidemark,
@@ -49,10 +53,12 @@ beforeAll(async () => {
   const goal = running.count('checkpoint-completed') + 2;
   await running.until(() => running.count('checkpoint-completed') >= goal);
   await running.kill('SIGKILL');
-  checkpoints = fs
-    .globSync(`${root}/checkpoints/*/chk-*/_metadata`)
-    .map((file) => path.dirname(file))
-    .sort((a, b) => Number(a.split('chk-')[1]) - Number(b.split('chk-')[1]));
+  const [any = ''] = fs.globSync(`${root}/checkpoints/*/chk-*/_metadata`);
+  const folder = path.dirname(path.dirname(any));
+  // Of the next one, too, there may be metadata; it is complete when HEAD says so.
+  const store = new FileBlobStore(nodeFileSystem, `${root}/checkpoints`, systemRandom);
+  const found = await readHead(store, path.basename(folder));
+  checkpoints = (found?.head.checkpoints ?? []).map((each) => `${folder}/chk-${each.checkpointId}`);
 });
 
 afterAll(() => {

@@ -26,8 +26,8 @@ import {
 
 const KILLS = 12;
 const COUNT = 20_000;
-/** Rows per second: the kills must be over before all rows are out. */
-const RATE = 1_200;
+/** Rows per second: the kills must be over before all rows are out, also on a slow machine. */
+const RATE = 500;
 const KILLS_MS = 240_000;
 
 const seed = Number(process.env['SEED'] ?? randomInt(systemRandom, 2 ** 31));
@@ -182,7 +182,7 @@ describe('what is written', () => {
           ...['--out', out, '--count', String(COUNT), '--rate', String(rate)],
         ]);
       const restored = await killAgainAndAgain({
-        ...{ seed, kills: KILLS, recordsMax: 900, checkpointsMax: 5, parallelismMax: 3, out },
+        ...{ seed, kills: KILLS, recordsMax: 400, checkpointsMax: 5, parallelismMax: 3, out },
         start: (parallelism) => start(parallelism, RATE),
         look: (what) => {
           const check = reference('check', out, String(COUNT), '--subset');

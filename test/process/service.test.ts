@@ -12,7 +12,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sleep, systemClock } from '../../src/common/clock.ts';
 import { startOf } from '../../src/service/process-identity.ts';
 import type { AskedJob } from '../support/controlled-service.ts';
-import { finishedFiles } from '../support/finished-lines.ts';
+import { filesBelow, finishedLines } from '../support/finished-lines.ts';
 import { NodeProcess, REPOSITORY, runTidemark } from '../support/tidemark-process.ts';
 
 const TEST_MS = 120_000;
@@ -125,19 +125,9 @@ function asked(name: string): AskedJob {
   };
 }
 
-function filesBelow(folder: string): string[] {
-  return fs
-    .readdirSync(folder, { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map(({ name }) => name);
-}
-
 /** Records and code; the index stays. */
 function left(store: string): number {
-  return ['jobs', 'bundles']
-    .map((name) => path.join(store, name))
-    .filter((folder) => fs.existsSync(folder))
-    .flatMap(filesBelow).length;
+  return ['jobs', 'bundles'].flatMap((name) => filesBelow(path.join(store, name))).length;
 }
 
 function openGate(name: string): void {
@@ -145,17 +135,13 @@ function openGate(name: string): void {
 }
 
 function counts(name: string): string[] {
-  return finishedFiles(path.join(root, name, 'out'))
-    .flatMap((file) => fs.readFileSync(file, 'utf8').split('\n'))
-    .filter((line) => line !== '')
-    .sort();
+  return finishedLines(path.join(root, name, 'out'));
 }
 
 const EXPECTED = Array.from({ length: COUNT }, (_, n) =>
   JSON.stringify({ key: n % 10, count: Math.floor(n / 10) + 1 }),
 ).sort();
 
-// While the gate holds elements back no checkpoint is completed: more of them may never come.
 const halfway = ({ counts: { completed } }: Job): boolean => completed >= 1;
 
 async function untilGone(pids: readonly number[]): Promise<void> {

@@ -10,7 +10,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { finishedFiles } from '../support/finished-lines.ts';
+import { finishedLines } from '../support/finished-lines.ts';
 import { runTidemark, settings, type Run } from '../support/tidemark-process.ts';
 
 let root: string;
@@ -38,12 +38,7 @@ function run(parallelism: number, ...job: readonly string[]): Promise<Run> {
   return runTidemark([...args, '--', '--out', `${root}/out`, ...job], { env });
 }
 
-function counts(): string[] {
-  return finishedFiles(`${root}/out`)
-    .flatMap((file) => fs.readFileSync(file, 'utf8').split('\n'))
-    .filter((line) => line !== '')
-    .sort();
-}
+const counts = (): string[] => finishedLines(`${root}/out`);
 
 const EXPECTED = Array.from({ length: 2_000 }, (_, n) =>
   JSON.stringify({ key: n % 10, count: Math.floor(n / 10) + 1 }),

@@ -13,6 +13,14 @@ import { childrenOf, logged, ServiceCluster } from '../support/service-cluster.t
 import type { NodeProcess } from '../support/tidemark-process.ts';
 
 const TEST_MS = 180_000;
+const RATE = 1_000;
+/** More than a job can read in the time of a test. */
+const ELEMENTS_MAX = (RATE * TEST_MS) / 1_000;
+
+interface Count {
+  readonly key: number;
+  readonly count: number;
+}
 
 /** What `service start` and `service status` answer. */
 interface Started {
@@ -31,35 +39,57 @@ afterEach(async () => {
   await cluster.close();
 });
 
-/** Looks at the output all the time, until the job has written all of it. */
+/** Looks at the output all the time: what is there is right, is there once, and stays. */
 class Watch {
   readonly #lines: FinishedLines;
   #isOver = false;
   readonly #watching: Promise<string[]>;
 
-  constructor({ output, expected }: { readonly output: string; readonly expected: string[] }) {
-    this.#lines = new FinishedLines(output, expected);
+  constructor(watched: ServiceCluster) {
+    this.#lines = new FinishedLines(watched.output, watched.expected(ELEMENTS_MAX));
     this.#watching = this.#watch();
   }
 
-  /** Resolves with what was wrong when everything is there, or something is wrong. */
-  get whole(): Promise<string[]> {
-    return this.#watching;
-  }
-
-  stop(): void {
+  /** Once the job has ended in good order: what was wrong at any time, or is missing. */
+  async ended(): Promise<string[]> {
     this.#isOver = true;
+    const problems = await this.#watching;
+    return [...problems, ...this.#gaps()];
   }
 
   async #watch(): Promise<string[]> {
     for (;;) {
+      const isLast = this.#isOver;
       const problems = this.#lines.look();
-      if (problems.length > 0) return problems;
-      if (this.#lines.missing().length === 0) return [];
-      if (this.#isOver) return this.#lines.missing().map((line) => `missing ${line}`);
+      if (problems.length > 0 || isLast) return problems;
       await sleep(systemClock, 20);
     }
   }
+
+  /** Of each key there are all counts up to some count, and there are some. */
+  #gaps(): string[] {
+    const first = new Map<number, number>();
+    const missing = this.#lines.missing().map((line) => JSON.parse(line) as Count);
+    for (const { key, count } of missing) {
+      first.set(key, Math.min(first.get(key) ?? Infinity, count));
+    }
+    const last = Math.floor(ELEMENTS_MAX / first.size);
+    const gaps = [...first].filter(
+      ([key, from]) => missing.filter((line) => line.key === key).length !== last + 1 - from,
+    );
+    const none = [...first].filter(([, from]) => from === 1);
+    return [
+      ...gaps.map(([key]) => `a count of key ${key} is missing before others`),
+      ...none.map(([key]) => `nothing of key ${key}`),
+    ];
+  }
+}
+
+/** Stops the job; all that it has read must be in its output, once. */
+async function expectWhole(watch: Watch, name: string): Promise<void> {
+  const stopped = await cluster.stop(name);
+  expect(stopped.code, stopped.stderr).toBe(0);
+  expect(await watch.ended()).toEqual([]);
 }
 
 async function until<T>(look: () => T | undefined): Promise<T> {
@@ -89,14 +119,14 @@ describe('a standby', () => {
   it(
     'goes on with the job when the leader is killed, again and again',
     async ({ annotate }) => {
-      cluster = new ServiceCluster({ count: 30_000, rate: 2_000 });
+      cluster = new ServiceCluster({ rate: RATE });
       let leader = cluster.start('a');
       await logged(leader, 'service-running');
       let standby = cluster.start('b');
       await logged(standby, 'service-stands-by');
       const submitted = await cluster.submit('a');
       expect(submitted.code, submitted.stderr).toBe(0);
-      const watch = new Watch({ output: cluster.output, expected: cluster.expected() });
+      const watch = new Watch(cluster);
       const times: number[] = [];
       for (const name of ['a', 'b', 'a']) {
         await moreCheckpoints(leader);
@@ -123,7 +153,7 @@ describe('a standby', () => {
         status = JSON.parse(stdout) as Status;
       } while (status.standbys?.[0]?.pid !== standby.pid);
       expect(status.leader).toMatchObject({ pid: leader.pid, epoch: 4 });
-      expect(await watch.whole).toEqual([]);
+      await expectWhole(watch, 'a');
       await standby.kill('SIGTERM');
       expect((await leader.kill('SIGTERM')).code).toBe(0);
     },
@@ -136,7 +166,7 @@ describe('a standby', () => {
   ])(
     'takes over from a leader that is frozen %s, and that one steps down when it goes on',
     async (_, withTasks) => {
-      cluster = new ServiceCluster({ count: 24_000, rate: 2_000, leaseMs: 8_000 });
+      cluster = new ServiceCluster({ rate: RATE, leaseMs: 8_000 });
       const old = cluster.start('a');
       const { address } = await logged(old, 'service-running');
       // It wants the very port that the frozen one keeps.
@@ -145,7 +175,7 @@ describe('a standby', () => {
       await logged(standby, 'service-stands-by');
       const submitted = await cluster.submit('a');
       expect(submitted.code, submitted.stderr).toBe(0);
-      const watch = new Watch({ output: cluster.output, expected: cluster.expected() });
+      const watch = new Watch(cluster);
       await moreCheckpoints(old);
       const tasks = childrenOf(old.pid);
       const frozen = withTasks ? [old.pid, ...tasks] : [old.pid];
@@ -165,7 +195,7 @@ describe('a standby', () => {
       expect(stderr).toContain('JOB-052');
       expect((await logged(standby, 'service-running'))['address']).toBe(address);
       await until(() => tasks.every((pid) => startOf(pid) === undefined) || undefined);
-      expect(await watch.whole).toEqual([]);
+      await expectWhole(watch, 'b');
       expect(standby.count('failure')).toBe(0);
       await standby.kill('SIGTERM');
     },
@@ -175,7 +205,7 @@ describe('a standby', () => {
   it(
     'finds the service of its user by itself, and takes the place of it',
     async () => {
-      cluster = new ServiceCluster({ count: 1, rate: 1 });
+      cluster = new ServiceCluster({ rate: RATE });
       const start = async (...more: string[]): Promise<Started> => {
         const run = await service('start', ...more, '-D', 'rest.port=0');
         expect(run.code, run.stderr).toBe(0);
@@ -206,7 +236,7 @@ describe('a standby', () => {
   it(
     'leads at once when the leader is stopped in good order, and one that is not to stand by is refused',
     async () => {
-      cluster = new ServiceCluster({ count: 8_000, rate: 2_000 });
+      cluster = new ServiceCluster({ rate: RATE });
       const first = cluster.start('a');
       await logged(first, 'service-running');
       const refused = await cluster.run(
@@ -217,12 +247,14 @@ describe('a standby', () => {
       expect(refused.stderr).toContain('JOB-051');
       const second = cluster.start('b');
       await logged(second, 'service-stands-by');
-      await cluster.submit('a');
-      const watch = new Watch({ output: cluster.output, expected: cluster.expected() });
+      const submitted = await cluster.submit('a');
+      expect(submitted.code, submitted.stderr).toBe(0);
+      const watch = new Watch(cluster);
       await moreCheckpoints(first);
       expect((await first.kill('SIGTERM')).code).toBe(0);
       await logged(second, 'service-running');
-      expect(await watch.whole).toEqual([]);
+      await moreCheckpoints(second);
+      await expectWhole(watch, 'b');
       await second.kill('SIGTERM');
     },
     TEST_MS,

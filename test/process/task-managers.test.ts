@@ -10,7 +10,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sleep, systemClock } from '../../src/common/clock.ts';
-import { finishedFiles } from '../support/finished-lines.ts';
+import { finishedLines } from '../support/finished-lines.ts';
 import {
   runTidemark,
   settings,
@@ -20,6 +20,12 @@ import {
 
 const TEST_MS = 90_000;
 const COUNT = 4_000;
+/** Who is only slow must not be taken for dead. */
+const HEARTBEAT_TIMEOUT_MS = 2_000;
+const QUICK_HEARTBEAT = {
+  'heartbeat.timeout': String(HEARTBEAT_TIMEOUT_MS),
+  'heartbeat.interval': '200ms',
+};
 
 let root: string;
 
@@ -51,12 +57,7 @@ function start(parallelism: number, more: Readonly<Record<string, string>> = {})
   return startTidemark([...args, ...engine(more), '--', ...job]);
 }
 
-function counts(): string[] {
-  return finishedFiles(`${root}/out`)
-    .flatMap((file) => fs.readFileSync(file, 'utf8').split('\n'))
-    .filter((line) => line !== '')
-    .sort();
-}
+const counts = (): string[] => finishedLines(`${root}/out`);
 
 function expected(count: number): string[] {
   return Array.from({ length: count }, (_, n) =>
@@ -84,7 +85,6 @@ function openGate(): void {
 
 /** The job runs again after a failure. */
 async function restarted(job: NodeProcess): Promise<void> {
-  // Not until its next checkpoint: barriers wait behind elements that wait at the gate.
   await job.until(() => job.count('failure') > 0 && job.count('restarted') > 0);
 }
 
@@ -169,7 +169,7 @@ describe.each([
 it(
   'one that is frozen is killed, for certain, before another one takes over',
   async () => {
-    const job = start(2, { 'heartbeat.timeout': '1s', 'heartbeat.interval': '200ms' });
+    const job = start(2, QUICK_HEARTBEAT);
     const first = await running(job, 1);
     process.kill(first.pid, 'SIGSTOP');
     const isLost = await job.until(() => seen(job, 'lost', false).length > 0);
@@ -187,10 +187,10 @@ it(
 it(
   'a JobManager that was frozen itself kills nobody for it',
   async () => {
-    const job = start(2, { 'heartbeat.timeout': '1s', 'heartbeat.interval': '200ms' });
+    const job = start(2, QUICK_HEARTBEAT);
     await running(job, 0);
     process.kill(job.pid, 'SIGSTOP');
-    await sleep(systemClock, 2_500);
+    await sleep(systemClock, 2 * HEARTBEAT_TIMEOUT_MS);
     process.kill(job.pid, 'SIGCONT');
     openGate();
     const { code, stdout, stderr } = await job.ended;

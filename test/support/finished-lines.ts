@@ -5,12 +5,41 @@ import { canonicalJson } from '../../src/graph/canonical-json.ts';
 
 /** Finished files below a folder; what begins with a dot, and what is in such folders, is not finished. */
 export function finishedFiles(folder: string): string[] {
-  if (!fs.existsSync(folder)) return [];
-  return fs
-    .readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.split(path.sep).every((part) => !part.startsWith('.')))
-    .map((name) => path.join(folder, name))
-    .filter((file) => fs.statSync(file).isFile())
+  return filesBelow(folder, (name) => !name.startsWith('.')).sort();
+}
+
+/**
+ * Files below a folder, in which others write and delete meanwhile.
+ *
+ * @param takes Whether a file or a folder of this name counts.
+ */
+export function filesBelow(
+  folder: string,
+  takes: (name: string) => boolean = () => true,
+): string[] {
+  return entriesOf(folder)
+    .filter(({ name }) => takes(name))
+    .flatMap((entry) => {
+      const place = path.join(folder, entry.name);
+      return entry.isDirectory() ? filesBelow(place, takes) : [place];
+    });
+}
+
+function entriesOf(folder: string): fs.Dirent[] {
+  try {
+    return fs.readdirSync(folder, { withFileTypes: true });
+  } catch (error) {
+    // It was not made yet, or was removed since it was listed.
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+/** Lines of all finished files below a folder, in order. */
+export function finishedLines(folder: string): string[] {
+  return finishedFiles(folder)
+    .flatMap((file) => fs.readFileSync(file, 'utf8').split('\n'))
+    .filter((line) => line !== '')
     .sort();
 }
 

@@ -20,6 +20,13 @@ export type TextOptions = Partial<KafkaSourceOptions<string>>;
 
 type DrivenKafka<T> = DrivenSource<T, KafkaSplit, KafkaEnumeratorState>;
 
+interface RunOptions {
+  readonly parallelism?: number;
+  readonly from?: DrivenSnapshot;
+  /** Nothing is read before somebody sets it to false. */
+  readonly paused?: boolean;
+}
+
 /** Call it at the head of a test file: the broker is there for its tests. */
 export class KafkaFixture {
   #folder = '';
@@ -56,10 +63,10 @@ export class KafkaFixture {
   /** Runs a source until the test is over. */
   async run<T>(
     source: Source<T, KafkaSplit, KafkaEnumeratorState>,
-    parallelism = 1,
-    from?: DrivenSnapshot,
+    { parallelism = 1, from, paused = false }: RunOptions = {},
   ): Promise<DrivenKafka<T>> {
     const driven = new DrivenSource(source, parallelism, from);
+    driven.paused = paused;
     this.#running.push(driven);
     return driven.start();
   }
@@ -68,7 +75,7 @@ export class KafkaFixture {
   read(
     topic: string,
     options: TextOptions = {},
-    more: { readonly parallelism?: number; readonly from?: DrivenSnapshot } = {},
+    more: RunOptions = {},
   ): Promise<DrivenKafka<string>> {
     const source = kafkaSource<string>({
       brokers: this.kafka.bootstrap,
@@ -76,7 +83,7 @@ export class KafkaFixture {
       deserializer: fromString(),
       ...options,
     });
-    return this.run(source, more.parallelism, more.from);
+    return this.run(source, more);
   }
 
   /** What a bounded source reads to its end. */

@@ -154,11 +154,12 @@ export class KafkaTransaction {
     return this.#end(false);
   }
 
+  /** An end is decided when it is answered, and seen a moment later: whoever asks again waits for that. */
   async #end(commit: boolean): Promise<void> {
     const { id, producerId, producerEpoch } = this.#identity;
-    await retried(() =>
-      endTxnV3.api.async(this.#connection, id, producerId, producerEpoch, commit),
-    );
+    const end = () => endTxnV3.api.async(this.#connection, id, producerId, producerEpoch, commit);
+    await retried(end);
+    await retried(end);
   }
 }
 

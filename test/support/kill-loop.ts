@@ -1,4 +1,7 @@
-/** Kills a job again and again at drawn moments, and looks after each kill at what can be seen of it. */
+/**
+ * Kills a job again and again at drawn moments, and looks after each kill at what can be seen of it. Each kind of
+ * moment has its turn: chance alone would, now and then, leave nothing to restore.
+ */
 import { expect } from 'vitest';
 import { randomInt, type Random } from '../../src/common/random.ts';
 import { seededRandom } from '../../src/testing/simulation/seeded-random.ts';
@@ -24,9 +27,11 @@ export interface KillLoop {
 export async function killAgainAndAgain(loop: KillLoop): Promise<ReadonlySet<unknown>> {
   const random = seededRandom(loop.seed);
   const restored = new Set<unknown>();
-  for (let kill = 1; kill <= loop.kills; kill++) {
+  const turns = turnsOf(random, loop.kills);
+  for (const [index, draw] of turns.entries()) {
+    const kill = index + 1;
     const parallelism = 1 + randomInt(random, loop.parallelismMax);
-    const { text, watch } = drawMoment(random, loop);
+    const { text, watch } = draw(random, loop);
     const what = `SEED=${loop.seed}, kill ${kill} at parallelism ${parallelism} ${text}`;
     const running = loop.start(parallelism);
     const hasCome = await running.until(watch(running));
@@ -44,37 +49,41 @@ interface Moment {
   readonly watch: (process: NodeProcess) => () => boolean;
 }
 
-function drawMoment(random: Random, loop: KillLoop): Moment {
-  const { recordsMax, checkpointsMax, out } = loop;
-  switch (randomInt(random, 4)) {
-    case 0:
-      return {
-        text: 'at its first event',
-        watch: (process) => () => process.count('starting') > 0,
-      };
-    case 1: {
-      const records = 1 + randomInt(random, recordsMax);
-      return {
-        text: `after ${records} records`,
-        watch: (process) => () => process.recordsRead() >= records,
-      };
-    }
-    case 2: {
-      const count = 1 + randomInt(random, checkpointsMax);
-      return {
-        text: `at its checkpoint ${count}`,
-        watch: (process) => () => process.count('checkpoint-completed') >= count,
-      };
-    }
-    default:
-      return {
-        text: 'when a file was finished',
-        watch: (process) => {
-          const before = finishedFiles(out).length;
-          // A stretch of input may have no output at all.
-          const isLate = (): boolean => process.count('checkpoint-completed') >= checkpointsMax;
-          return () => finishedFiles(out).length > before || isLate();
-        },
-      };
-  }
+type Draw = (random: Random, loop: KillLoop) => Moment;
+
+const DRAWS: readonly Draw[] = [
+  (random, { checkpointsMax }) => {
+    const count = 1 + randomInt(random, checkpointsMax);
+    return {
+      text: `at its checkpoint ${count}`,
+      watch: (process) => () => process.count('checkpoint-completed') >= count,
+    };
+  },
+  (_, { checkpointsMax, out }) => ({
+    text: 'when a file was finished',
+    watch: (process) => {
+      const before = finishedFiles(out).length;
+      // A stretch of input may have no output at all.
+      const isLate = (): boolean => process.count('checkpoint-completed') >= checkpointsMax;
+      return () => finishedFiles(out).length > before || isLate();
+    },
+  }),
+  (random, { recordsMax }) => {
+    const records = 1 + randomInt(random, recordsMax);
+    return {
+      text: `after ${records} records`,
+      watch: (process) => () => process.recordsRead() >= records,
+    };
+  },
+  () => ({
+    text: 'at its first event',
+    watch: (process) => () => process.count('starting') > 0,
+  }),
+];
+
+/** As many of each kind, in a drawn order. */
+function turnsOf(random: Random, kills: number): Draw[] {
+  return Array.from({ length: kills }, (_, index) => ({ index, order: random.next() }))
+    .sort((a, b) => a.order - b.order)
+    .flatMap(({ index }) => DRAWS[index % DRAWS.length] ?? []);
 }

@@ -6,8 +6,7 @@ import type { NodeProcess } from './tidemark-process.ts';
 import { REPOSITORY, runTidemark, settings, startTidemark, type Run } from './tidemark-process.ts';
 
 export interface ServiceClusterOptions {
-  /** Elements of the job, and how many come in a second. */
-  readonly count: number;
+  /** Elements of the job in a second. */
   readonly rate: number;
   /** How long a leader may stand still. Default: so long that no busy machine makes it. */
   readonly leaseMs?: number;
@@ -62,7 +61,6 @@ export class ServiceCluster {
 
   /** Hands the job to whoever leads. */
   submit(name: string, parallelism = 2): Promise<Run> {
-    const { count, rate } = this.#options;
     return this.run(
       name,
       ...['run', '-d', 'job.ts'],
@@ -73,7 +71,7 @@ export class ServiceCluster {
         'parallelism.default': String(parallelism),
       }),
       ...['--', '--out', this.output, '--probe', path.join(this.root, 'probe')],
-      ...['--count', String(count), '--rate', String(rate)],
+      ...['--rate', String(this.#options.rate)],
     );
   }
 
@@ -85,9 +83,14 @@ export class ServiceCluster {
     });
   }
 
-  /** What the job writes, a line each. */
-  expected(): string[] {
-    return Array.from({ length: this.#options.count }, (_, n) =>
+  /** Ends the job in good order: all that it has read is in its output. */
+  stop(name: string): Promise<Run> {
+    return this.run(name, 'stop', 'steady', '-p', path.join(this.root, 'savepoints'));
+  }
+
+  /** What the job writes of its first elements, a line each. */
+  expected(elements: number): string[] {
+    return Array.from({ length: elements }, (_, n) =>
       JSON.stringify({ count: Math.floor(n / KEYS) + 1, key: n % KEYS }),
     );
   }

@@ -1,4 +1,4 @@
-/** Counts by key at a fixed rate, and says when each thread of it has processed its first element. */
+/** Counts by key at a fixed rate, for ever, and says when each thread of it has processed its first element. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { defineJob, fileSink, generate, setupCheckpointAndRecovery, valueState } from 'tidemark';
@@ -8,7 +8,6 @@ const SteadySettings = z.object({
   out: z.string(),
   /** A folder: a file for each thread that processes, named after the wall time of its first element. */
   probe: z.string(),
-  count: z.number(),
   rate: z.number(),
 });
 const Count = z.object({ key: z.number(), count: z.number() });
@@ -21,7 +20,7 @@ export default defineJob('steady', { settings: SteadySettings }, (env, { setting
   env
     .fromSource(
       'numbers',
-      generate(settings.count, (n) => n, { rowsPerSecond: settings.rate }),
+      generate(Infinity, (n) => n, { rowsPerSecond: settings.rate }),
     )
     .keyBy((n) => n % 100)
     .process('count', { count }, Count, (_n, { key, state, out }) => {

@@ -2,8 +2,17 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
-import { defineJob, fileSink, generate, setupCheckpointAndRecovery, valueState } from 'tidemark';
+import {
+  defineJob,
+  fileSink,
+  generate,
+  setupCheckpointAndRecovery,
+  valueState,
+  type Source,
+} from 'tidemark';
 import { z } from 'zod';
+
+const GATE_LOOK_MS = 20;
 
 const TroubleSettings = z.object({
   out: z.string(),
@@ -44,22 +53,44 @@ function makeTrouble(kind: z.infer<typeof TroubleSettings>['kind']): void {
   }
 }
 
+/** Emits what is below `half`, and the rest once the file is there. Meanwhile barriers come through. */
+function gated<Split, Enum>(
+  source: Source<number, Split, Enum>,
+  file: string,
+  half: number,
+): Source<number, Split, Enum> {
+  return {
+    ...source,
+    reader: (context) => {
+      const reader = source.reader(context);
+      let isHeld = false;
+      return {
+        start: () => reader.start(),
+        poll: (out, limit) => {
+          if (isHeld && !existsSync(file)) return 'later';
+          const emit = (n: number, splitId: string, timestampMs?: number): boolean => {
+            // Behind it comes what is not below the half.
+            isHeld = n + context.parallelism >= half && !existsSync(file);
+            return out.emit(n, splitId, timestampMs) && !isHeld;
+          };
+          return reader.poll({ emit, splitFinished: (id) => out.splitFinished(id) }, limit);
+        },
+        available: () => (isHeld ? setTimeout(GATE_LOOK_MS) : reader.available()),
+        addSplits: (splits) => reader.addSplits(splits),
+        noMoreSplits: () => reader.noMoreSplits(),
+        snapshot: (checkpointId) => reader.snapshot(checkpointId),
+        close: () => reader.close(),
+      };
+    },
+  };
+}
+
 export default defineJob('trouble', { settings: TroubleSettings }, (env, { settings, flink }) => {
   setupCheckpointAndRecovery(env, flink);
-  const { kind, once, out } = settings;
-  const numbers = env.fromSource(
-    'numbers',
-    generate(settings.count, (n) => n, { rowsPerSecond: 2_000 }),
-  );
-  const { gate } = settings;
-  const passed =
-    gate === undefined
-      ? numbers
-      : numbers.asyncMap('gate', z.number(), async (n) => {
-          while (n >= settings.count / 2 && !existsSync(gate)) await setTimeout(20);
-          return n;
-        });
-  passed
+  const { kind, once, out, gate } = settings;
+  const numbers = generate(settings.count, (n) => n, { rowsPerSecond: 2_000 });
+  env
+    .fromSource('numbers', gate === undefined ? numbers : gated(numbers, gate, settings.count / 2))
     .keyBy((n) => n % 10)
     .process('count', { count }, Count, (n, { key, state, out: to }) => {
       if (n === settings.count / 2 && !(once !== undefined && existsSync(once))) {
