@@ -306,6 +306,7 @@ describe('a leader has let go before another one leads', () => {
     await until(() => one.lost.length > 0 && other.won.length > 0);
     expect(held).toBeGreaterThan(0);
     await proxy.release();
+    await expectLease('new', 2);
     await moreRenewals(3);
     expect([other.lost, other.leads, other.beside]).toEqual([[], true, []]);
     await expectLease('new', 2);
