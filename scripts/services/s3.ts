@@ -74,6 +74,16 @@ export function s3Settings(server: S3Service): Readonly<Record<string, string>> 
   };
 }
 
+/** The same as variables, as programs have them. */
+export function s3Variables(server: S3Service): Readonly<Record<string, string>> {
+  return {
+    S3_ENDPOINT: server.endpoint,
+    AWS_ACCESS_KEY_ID: server.accessKey,
+    AWS_SECRET_ACCESS_KEY: server.secretKey,
+    S3_PATH_STYLE_ACCESS: 'true',
+  };
+}
+
 async function startAt(command: string, folder: string, port: number): Promise<S3Service> {
   const endpoint = `http://127.0.0.1:${port}`;
   const started = (store: readonly string[]): Promise<Service> =>
