@@ -30,10 +30,40 @@ const SERVICES: Readonly<Record<string, (folder: string) => Promise<Running>>> =
   },
   'iceberg-rest': async (folder) => {
     const { startIcebergRest } = await import('./services/iceberg-rest.ts');
-    const service = await startIcebergRest(folder);
+    const service = await startIcebergRest({ folder });
     return { service, facts: { uri: service.uri } };
   },
+  'iceberg-s3': icebergOnS3,
 };
+
+/** A catalog whose tables are in a bucket, and that hands out the keys: both servers as one. */
+async function icebergOnS3(folder: string): Promise<Running> {
+  const { makeBucket, startS3 } = await import('./services/s3.ts');
+  const { startIcebergRest, toldOf } = await import('./services/iceberg-rest.ts');
+  const server = await startS3({ folder: path.join(folder, 's3') });
+  await makeBucket(server, BUCKET);
+  const catalog = await startIcebergRest({
+    folder: path.join(folder, 'catalog'),
+    lake: { server, bucket: BUCKET },
+  });
+  const { 's3.access-key-id': key, 's3.secret-access-key': secret, ...config } = toldOf(server);
+  catalog.tell({
+    config,
+    table: { 's3.access-key-id': key ?? '', 's3.secret-access-key': secret ?? '' },
+  });
+  const stop = async (): Promise<void> => {
+    await catalog.stop();
+    await server.stop();
+  };
+  const { endpoint, accessKey, secretKey, region } = server;
+  return {
+    service: { ...catalog, stop },
+    facts: {
+      ...{ uri: catalog.uri, warehouse: catalog.warehouse },
+      ...{ endpoint, accessKey, secretKey, region, bucket: BUCKET },
+    },
+  };
+}
 
 /** There for trying things out. */
 const BUCKET = 'tidemark';
