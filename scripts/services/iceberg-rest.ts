@@ -43,7 +43,8 @@ export async function startIcebergRest({
   lake,
 }: IcebergRestOptions): Promise<IcebergRest> {
   const classes = icebergClassPath();
-  const warehouse = lake === undefined ? path.join(folder, 'warehouse') : `s3://${lake.bucket}/rest`;
+  const warehouse =
+    lake === undefined ? path.join(folder, 'warehouse') : `s3://${lake.bucket}/rest`;
   fs.mkdirSync(path.join(folder, 'warehouse'), { recursive: true });
   const listening = port ?? (await freePort());
   const telling = path.join(folder, 'told.properties');
