@@ -7,7 +7,9 @@ const keys = { 's3.access-key-id': 'k', 's3.secret-access-key': 's' };
 describe('what a catalog says', () => {
   test('with a table goes before what it says to all', () => {
     const common = { 's3.endpoint': 'http://a', 'client.region': 'here' };
-    const table = { config: { 's3.endpoint': 'http://b', 's3.path-style-access': 'TRUE', ...keys } };
+    const table = {
+      config: { 's3.endpoint': 'http://b', 's3.path-style-access': 'TRUE', ...keys },
+    };
     expect(toldAccess(common, table, LOCATION)).toEqual({
       access: {
         endpoint: 'http://b',
@@ -39,9 +41,9 @@ describe('what a catalog says', () => {
       access: { accessKey: 'namespace', secretKey: 's' },
       expiresAtMs: 77,
     });
-    expect(toldAccess({}, { 'storage-credentials': [credential('s3', 'x')] }, LOCATION)).toMatchObject(
-      { access: { accessKey: 'x' } },
-    );
+    expect(
+      toldAccess({}, { 'storage-credentials': [credential('s3', 'x')] }, LOCATION),
+    ).toMatchObject({ access: { accessKey: 'x' } });
   });
 
   test('of other kinds is no harm', () => {
