@@ -12,6 +12,8 @@ interface Running {
   readonly service: Service;
   /** What a user needs to reach it. */
   readonly facts: Readonly<Record<string, string | number>>;
+  /** The same for the engine, as variables. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** By name: starts it in a folder. Imported when it is asked for. */
@@ -58,9 +60,14 @@ async function icebergOnS3(folder: string): Promise<Running> {
   const { endpoint, accessKey, secretKey, region } = server;
   return {
     service: { ...catalog, stop },
-    facts: {
-      ...{ uri: catalog.uri, warehouse: catalog.warehouse },
-      ...{ endpoint, accessKey, secretKey, region, bucket: BUCKET },
+    facts: { uri: catalog.uri, warehouse: catalog.warehouse, endpoint, bucket: BUCKET },
+    // A job needs the catalog's address only; other programs, and checkpoints in the bucket, the rest.
+    env: {
+      ICEBERG_URI: catalog.uri,
+      AWS_ENDPOINT_URL_S3: endpoint,
+      AWS_ACCESS_KEY_ID: accessKey,
+      AWS_SECRET_ACCESS_KEY: secretKey,
+      AWS_REGION: region,
     },
   };
 }
@@ -68,11 +75,10 @@ async function icebergOnS3(folder: string): Promise<Running> {
 /** There for trying things out. */
 const BUCKET = 'tidemark';
 
-interface ServiceState {
+interface ServiceState extends Omit<Running, 'service'> {
   /** The process that keeps it. */
   readonly keeper: number;
   readonly pid: number;
-  readonly facts: Readonly<Record<string, string | number>>;
 }
 
 const USAGE = `Usage: npm run services -- up [name…] | down [name…] | status
@@ -137,8 +143,8 @@ async function up(name: string): Promise<void> {
 async function keep(name: string): Promise<number> {
   const start = SERVICES[name];
   if (start === undefined) throw new TypeError(USAGE);
-  const { service, facts } = await start(folderOf(name));
-  const state: ServiceState = { keeper: process.pid, pid: service.pid, facts };
+  const { service, ...told } = await start(folderOf(name));
+  const state: ServiceState = { keeper: process.pid, pid: service.pid, ...told };
   fs.writeFileSync(`${stateFile(name)}.new`, JSON.stringify(state));
   fs.renameSync(`${stateFile(name)}.new`, stateFile(name));
   await new Promise<void>((resolve) => {
@@ -194,6 +200,9 @@ function isAlive(pid: number): boolean {
 function tell(name: string, state: ServiceState | undefined): void {
   const facts = Object.entries(state?.facts ?? {}).map(([key, value]) => `${key}=${value}`);
   console.log(state === undefined ? `${name}: down` : `${name}: up, ${facts.join(' ')}`);
+  for (const [key, value] of Object.entries(state?.env ?? {})) {
+    console.log(`  export ${key}='${value}'`);
+  }
 }
 
 function folderOf(name: string): string {

@@ -99,6 +99,29 @@ const byId = (rows: readonly Record<string, unknown>[], id = 'id') =>
 const schema = icebergSchema({ id: t.int(), text: t.string().optional(), n: t.int() });
 const rowOf = (id: number) => ({ id, text: `row ${id}`, n: 10 * id });
 
+/** Addresses that somebody listens on at a port, as the kernel writes them. */
+function listening(port: number): string[] {
+  const hex = port.toString(16).toUpperCase().padStart(4, '0');
+  return ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) =>
+    fs
+      .readFileSync(file, 'utf8')
+      .split('\n')
+      .map((line) => line.trim().split(/\s+/))
+      .filter(([, local, , state]) => local?.endsWith(`:${hex}`) === true && state === LISTEN)
+      .map(([, local = '']) => local.split(':')[0] ?? ''),
+  );
+}
+
+const LISTEN = '0A';
+/** 127.0.0.1, also as a part of IPv6. */
+const LOOPBACK = /^(0{16}F{4}0{4}|0{16}0{4}F{4})?0100007F$/i;
+
+it.runIf(process.platform === 'linux')('the server is reached on loopback only', () => {
+  const addresses = listening(Number(new URL(server.uri).port));
+  expect(addresses.length).toBeGreaterThan(0);
+  for (const address of addresses) expect(address).toMatch(LOOPBACK);
+});
+
 describe('a table that others change', () => {
   it('columns are added, renamed, moved, widened and dropped', async () => {
     const of = { table: 'db.altered', schema };
