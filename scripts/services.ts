@@ -12,6 +12,8 @@ interface Running {
   readonly service: Service;
   /** What a user needs to reach it. */
   readonly facts: Readonly<Record<string, string | number>>;
+  /** The same for the engine, as variables. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** By name: starts it in a folder. Imported when it is asked for. */
@@ -30,19 +32,53 @@ const SERVICES: Readonly<Record<string, (folder: string) => Promise<Running>>> =
   },
   'iceberg-rest': async (folder) => {
     const { startIcebergRest } = await import('./services/iceberg-rest.ts');
-    const service = await startIcebergRest(folder);
+    const service = await startIcebergRest({ folder });
     return { service, facts: { uri: service.uri } };
   },
+  'iceberg-s3': icebergOnS3,
 };
+
+/** A catalog whose tables are in a bucket, and that hands out the keys: both servers as one. */
+async function icebergOnS3(folder: string): Promise<Running> {
+  const { makeBucket, startS3 } = await import('./services/s3.ts');
+  const { startIcebergRest, toldOf } = await import('./services/iceberg-rest.ts');
+  const server = await startS3({ folder: path.join(folder, 's3') });
+  await makeBucket(server, BUCKET);
+  const catalog = await startIcebergRest({
+    folder: path.join(folder, 'catalog'),
+    lake: { server, bucket: BUCKET },
+  });
+  const { 's3.access-key-id': key, 's3.secret-access-key': secret, ...config } = toldOf(server);
+  catalog.tell({
+    config,
+    table: { 's3.access-key-id': key ?? '', 's3.secret-access-key': secret ?? '' },
+  });
+  const stop = async (): Promise<void> => {
+    await catalog.stop();
+    await server.stop();
+  };
+  const { endpoint, accessKey, secretKey, region } = server;
+  return {
+    service: { ...catalog, stop },
+    facts: { uri: catalog.uri, warehouse: catalog.warehouse, endpoint, bucket: BUCKET },
+    // A job needs the catalog's address only; other programs, and checkpoints in the bucket, the rest.
+    env: {
+      ICEBERG_URI: catalog.uri,
+      AWS_ENDPOINT_URL_S3: endpoint,
+      AWS_ACCESS_KEY_ID: accessKey,
+      AWS_SECRET_ACCESS_KEY: secretKey,
+      AWS_REGION: region,
+    },
+  };
+}
 
 /** There for trying things out. */
 const BUCKET = 'tidemark';
 
-interface ServiceState {
+interface ServiceState extends Omit<Running, 'service'> {
   /** The process that keeps it. */
   readonly keeper: number;
   readonly pid: number;
-  readonly facts: Readonly<Record<string, string | number>>;
 }
 
 const USAGE = `Usage: npm run services -- up [name…] | down [name…] | status
@@ -107,8 +143,8 @@ async function up(name: string): Promise<void> {
 async function keep(name: string): Promise<number> {
   const start = SERVICES[name];
   if (start === undefined) throw new TypeError(USAGE);
-  const { service, facts } = await start(folderOf(name));
-  const state: ServiceState = { keeper: process.pid, pid: service.pid, facts };
+  const { service, ...told } = await start(folderOf(name));
+  const state: ServiceState = { keeper: process.pid, pid: service.pid, ...told };
   fs.writeFileSync(`${stateFile(name)}.new`, JSON.stringify(state));
   fs.renameSync(`${stateFile(name)}.new`, stateFile(name));
   await new Promise<void>((resolve) => {
@@ -164,6 +200,9 @@ function isAlive(pid: number): boolean {
 function tell(name: string, state: ServiceState | undefined): void {
   const facts = Object.entries(state?.facts ?? {}).map(([key, value]) => `${key}=${value}`);
   console.log(state === undefined ? `${name}: down` : `${name}: up, ${facts.join(' ')}`);
+  for (const [key, value] of Object.entries(state?.env ?? {})) {
+    console.log(`  export ${key}='${value}'`);
+  }
 }
 
 function folderOf(name: string): string {

@@ -17,7 +17,7 @@ import { KAFKA_COUNT } from '../flink/install.ts';
 import { mix } from '../keyed-count-job.ts';
 import { median } from '../measure.ts';
 import { inputOf } from './kafka-count-job.ts';
-import { rateOf } from './topic-rate.ts';
+import { type Rate, rateOf } from './topic-rate.ts';
 
 const PARTITIONS = 4;
 const INPUT = 'bench-in';
@@ -37,8 +37,8 @@ interface KafkaResult {
   readonly benchmark: 'kafka';
   readonly records: number;
   readonly parallelism: number;
-  readonly tidemark: readonly number[];
-  readonly flink: readonly number[];
+  readonly tidemark: readonly Rate[];
+  readonly flink: readonly Rate[];
   readonly flinkVersion: string | undefined;
   /** Tidemark by Flink, records per second; medians. */
   readonly ratio: number | undefined;
@@ -69,7 +69,7 @@ async function fill(kafka: Kafka, { records, keys }: Load): Promise<void> {
   console.error(`setup: ${records} records written, ${Math.round(records / seconds)} each second`);
 }
 
-async function onTidemark(kafka: Kafka, load: Load, output: string): Promise<number> {
+async function onTidemark(kafka: Kafka, load: Load, output: string): Promise<Rate> {
   const folder = await mkdtemp(path.join(tmpdir(), 'kafka-count-'));
   const flink = parseSettings({
     env: {},
@@ -110,7 +110,7 @@ async function onFlink(
   kafka: Kafka,
   load: Load,
   output: string,
-): Promise<number> {
+): Promise<Rate> {
   const { parallelism } = load;
   const args = [kafka.bootstrap, INPUT, output];
   const jobId = await cluster.start(KAFKA_COUNT.mainClass, args, parallelism);
@@ -121,25 +121,25 @@ async function onFlink(
   }
 }
 
-async function measured(kafka: Kafka, { records }: Load, output: string): Promise<number> {
-  const range = { from: records * FROM, until: records * UNTIL };
-  const { recordsPerSecond } = await rateOf(kafka.bootstrap, output, range);
-  return recordsPerSecond;
+function measured(kafka: Kafka, { records }: Load, output: string): Promise<Rate> {
+  return rateOf(kafka, output, { from: records * FROM, until: records * UNTIL });
 }
 
 async function rounds(kafka: Kafka, load: Load): Promise<KafkaResult> {
   const cluster = load.flink ? await FlinkCluster.launch(KAFKA_COUNT) : undefined;
-  const tidemark: number[] = [];
-  const flink: number[] = [];
+  const tidemark: Rate[] = [];
+  const flink: Rate[] = [];
+  const told = (name: string, round: number, rate: Rate): Rate => {
+    console.error(`round ${round + 1}: ${name} ${Math.round(rate.recordsPerSecond)}`);
+    return rate;
+  };
   try {
     for (let round = 0; round < load.rounds; round++) {
       const outputs = [`bench-t${round}`, `bench-f${round}`] as const;
       for (const output of outputs) await kafka.createTopic(output, { partitions: PARTITIONS });
-      tidemark.push(await onTidemark(kafka, load, outputs[0]));
-      console.error(`round ${round + 1}: Tidemark ${Math.round(tidemark.at(-1) ?? 0)}`);
+      tidemark.push(told('Tidemark', round, await onTidemark(kafka, load, outputs[0])));
       if (cluster === undefined) continue;
-      flink.push(await onFlink(cluster, kafka, load, outputs[1]));
-      console.error(`round ${round + 1}: Flink ${Math.round(flink.at(-1) ?? 0)}`);
+      flink.push(told('Flink', round, await onFlink(cluster, kafka, load, outputs[1])));
     }
   } finally {
     await cluster?.stop();
@@ -152,14 +152,22 @@ async function rounds(kafka: Kafka, load: Load): Promise<KafkaResult> {
     tidemark,
     flink,
     flinkVersion: cluster?.version,
-    ratio: cluster === undefined ? undefined : median(tidemark) / median(flink),
+    ratio: cluster === undefined ? undefined : medianOf(tidemark) / medianOf(flink),
   };
 }
 
+function medianOf(rates: readonly Rate[], field: keyof Rate = 'recordsPerSecond'): number {
+  return median(rates.map((rate) => rate[field]));
+}
+
 function print({ tidemark, flink, ratio }: KafkaResult): void {
-  const line = (name: string, rates: readonly number[]): void => {
-    const all = rates.map((rate) => Math.round(rate / 1_000)).join(' ');
-    console.log(`${name.padEnd(10)}${Math.round(median(rates) / 1_000)} k records/s   (${all})`);
+  const line = (name: string, rates: readonly Rate[]): void => {
+    const all = rates.map((rate) => Math.round(rate.recordsPerSecond / 1_000)).join(' ');
+    const cores = (field: 'busyCores' | 'brokerCores') => medianOf(rates, field).toFixed(2);
+    console.log(
+      `${name.padEnd(10)}${Math.round(medianOf(rates) / 1_000)} k records/s   (${all})   ` +
+        `${cores('busyCores')} cores busy, ${cores('brokerCores')} of them with the broker`,
+    );
   };
   line('tidemark', tidemark);
   if (ratio === undefined) return;

@@ -1,8 +1,11 @@
+import os from 'node:os';
+import type { Kafka } from '../../scripts/services/kafka.ts';
 import { sleep, systemClock } from '../../src/common/clock.ts';
 import { KafkaClient } from '../../src/connectors/kafka/client/kafka-client.ts';
 import { listOffsetsV8 } from '@platformatic/kafka';
 import { planKafkaSink } from '../../src/connectors/kafka/sink/sink-options.ts';
 import { defaultWorld } from '../../src/cluster/run-job.ts';
+import { cpuMicrosOf } from '../measure.ts';
 import { BenchError } from '../flink/run.ts';
 
 const LOOK_MS = 50;
@@ -11,6 +14,9 @@ const LATEST = -1n;
 
 export interface Rate {
   readonly recordsPerSecond: number;
+  /** Cores that were busy meanwhile: all, and with the broker. */
+  readonly busyCores: number;
+  readonly brokerCores: number;
 }
 
 /**
@@ -18,7 +24,7 @@ export interface Rate {
  * it holds `until`. The same for whoever writes it.
  */
 export async function rateOf(
-  brokers: string,
+  { bootstrap: brokers, pid }: Kafka,
   topic: string,
   range: { readonly from: number; readonly until: number },
 ): Promise<Rate> {
@@ -26,12 +32,22 @@ export async function rateOf(
   const client = new KafkaClient({ access: plan.access, world: defaultWorld, clientId: 'bench' });
   try {
     const first = await reached(client, topic, range.from);
+    const busy = { first: machineMs(), broker: cpuMicrosOf(pid) };
     const last = await reached(client, topic, range.until);
-    const seconds = (last.atMs - first.atMs) / 1_000;
-    return { recordsPerSecond: (last.records - first.records) / seconds };
+    const ms = last.atMs - first.atMs;
+    return {
+      recordsPerSecond: ((last.records - first.records) / ms) * 1_000,
+      busyCores: (machineMs() - busy.first) / ms,
+      brokerCores: (cpuMicrosOf(pid) - busy.broker) / 1_000 / ms,
+    };
   } finally {
     await client.close();
   }
+}
+
+/** CPU time of all that runs on this machine. */
+function machineMs(): number {
+  return os.cpus().reduce((sum, { times }) => sum + times.user + times.nice + times.sys, 0);
 }
 
 async function reached(

@@ -33,16 +33,25 @@ export interface StartS3Options {
   readonly folder: string;
   /** The one that it had before it was killed. Default: a free one. */
   readonly port?: number;
+  /** Whether there may be further accounts: see `addAccount`. */
+  readonly accounts?: boolean;
 }
 
 /** Starts a server; after a kill, the same folder and port bring it back as it was. */
-export async function startS3({ folder, port }: StartS3Options): Promise<S3Service> {
+export async function startS3({
+  folder,
+  port,
+  accounts = false,
+}: StartS3Options): Promise<S3Service> {
   const command = s3Binary();
+  const iam = path.join(folder, 'accounts');
+  if (accounts) runStep('mkdir', ['-p', iam]);
+  const known = accounts ? ['--iam-dir', iam, '--iam-cache-disable'] : [];
   runStep('mkdir', ['-p', path.join(folder, 'buckets'), path.join(folder, 'meta')]);
   for (let tries = 1; ; tries += 1) {
     const at = port ?? (await freePort());
     try {
-      return await startAt(command, folder, at);
+      return await startAt(command, { folder, port: at, accounts: known });
     } catch (error) {
       // Another process took the port since.
       if (port !== undefined || tries === TRIES_MAX) throw error;
@@ -64,6 +73,27 @@ export async function makeBucket(server: S3Service, name: string): Promise<void>
   }
 }
 
+export interface S3Keys {
+  readonly accessKey: string;
+  readonly secretKey: string;
+}
+
+/** An account that may do all; without `accounts: true` the server knows none but its own. */
+export function addAccount(server: S3Service, keys: S3Keys): void {
+  const { accessKey, secretKey } = keys;
+  admin(server, ['create-user', '--access', accessKey, '--secret', secretKey, '--role', 'admin']);
+}
+
+/** Its keys are refused from now on. */
+export function removeAccount(server: S3Service, accessKey: string): void {
+  admin(server, ['delete-user', '--access', accessKey]);
+}
+
+function admin({ endpoint, accessKey, secretKey }: S3Service, args: readonly string[]): void {
+  const own = ['--access', accessKey, '--secret', secretKey, '--endpoint-url', endpoint];
+  runStep(s3Binary(), ['admin', ...own, ...args]);
+}
+
 /** The settings of a job that keeps its checkpoints there, as `-D` takes them. */
 export function s3Settings(server: S3Service): Readonly<Record<string, string>> {
   return {
@@ -74,10 +104,28 @@ export function s3Settings(server: S3Service): Readonly<Record<string, string>> 
   };
 }
 
-async function startAt(command: string, folder: string, port: number): Promise<S3Service> {
+/** The same as variables, as programs have them. */
+export function s3Variables(server: S3Service): Readonly<Record<string, string>> {
+  return {
+    S3_ENDPOINT: server.endpoint,
+    AWS_ACCESS_KEY_ID: server.accessKey,
+    AWS_SECRET_ACCESS_KEY: server.secretKey,
+    S3_PATH_STYLE_ACCESS: 'true',
+  };
+}
+
+interface Place {
+  readonly folder: string;
+  readonly port: number;
+  /** Options that say where accounts are. */
+  readonly accounts: readonly string[];
+}
+
+async function startAt(command: string, place: Place): Promise<S3Service> {
+  const { folder, port } = place;
   const endpoint = `http://127.0.0.1:${port}`;
   const started = (store: readonly string[]): Promise<Service> =>
-    startService(gateway(command, { folder, port, store }));
+    startService(gateway(command, { ...place, store }));
   const facts = { endpoint, port, accessKey: ACCESS_KEY, secretKey: SECRET_KEY, region: REGION };
   try {
     return { ...(await started([])), ...facts };
@@ -91,12 +139,12 @@ async function startAt(command: string, folder: string, port: number): Promise<S
 
 function gateway(
   command: string,
-  { folder, port, store }: { folder: string; port: number; store: readonly string[] },
+  { folder, port, accounts, store }: Place & { readonly store: readonly string[] },
 ): ServiceProcess {
   return {
     command,
     args: [
-      ...['--port', `127.0.0.1:${port}`, '--region', REGION, '--quiet'],
+      ...['--port', `127.0.0.1:${port}`, '--region', REGION, '--quiet', ...accounts],
       ...['posix', ...store, path.join(folder, 'buckets')],
     ],
     folder,

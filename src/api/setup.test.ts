@@ -69,6 +69,7 @@ const wanted: FlinkSettings = {
   s3ConnectionsMax: 7,
   s3PartSizeBytes: 6 * 1024 * 1024,
   s3PartsMax: 3,
+  fileAnswerTimeoutMs: 234_567,
   hdfsDefaultFs: 'hdfs://nn',
   webHdfsAddresses: 'nn:8020=nn:9870',
 };

@@ -1,6 +1,6 @@
 /** The commands that look after Iceberg tables, as commander knows them. They need no service. */
 import { InvalidArgumentError, Option, type Command } from 'commander';
-import type { ExpireOptions, IcebergOptions, OrphanOptions, RollbackOptions } from './iceberg.ts';
+import type { ExpireOptions, OrphanOptions, RollbackOptions, SnapshotsOptions } from './iceberg.ts';
 
 export function addIcebergCommands(program: Command): void {
   const iceberg = program
@@ -8,7 +8,8 @@ export function addIcebergCommands(program: Command): void {
     .description('look at Iceberg tables, roll them back, and tidy them up');
   ofTable(iceberg.command('snapshots'))
     .description('list the snapshots of a table, with the checkpoints that they are of')
-    .action(async (table: string, options: IcebergOptions) => {
+    .option('--last <count>', 'only so many of the newest', count)
+    .action(async (table: string, options: SnapshotsOptions) => {
       const { snapshotsCommand } = await import('./iceberg.ts');
       process.exitCode = await snapshotsCommand(table, options);
     });
@@ -51,6 +52,12 @@ function ofTable(command: Command): Command {
     )
     .option('--catalog-warehouse <name>', "which of the REST catalog's warehouses")
     .addOption(new Option('--json', 'print the answer as a JSON line, for programs'));
+}
+
+function count(text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text))
+    throw new InvalidArgumentError('It is a whole number from 1 on.');
+  return Number(text);
 }
 
 function snapshotId(text: string): bigint {

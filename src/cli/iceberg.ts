@@ -10,12 +10,17 @@ import { missingArgument } from './cli-errors.ts';
 import { EXIT } from './exit-codes.ts';
 import { tableOf } from './table.ts';
 import { onTerminal, type JsonOption } from './terminal.ts';
-import { timeText } from './units.ts';
+import { bytesText, countText, timeText } from './units.ts';
 
 export interface IcebergOptions extends JsonOption {
   readonly warehouse?: string;
   readonly uri?: string;
   readonly catalogWarehouse?: string;
+}
+
+export interface SnapshotsOptions extends IcebergOptions {
+  /** Only so many of the newest. */
+  readonly last?: number;
 }
 
 export interface RollbackOptions extends IcebergOptions {
@@ -35,27 +40,49 @@ export interface OrphanOptions extends IcebergOptions {
 
 const HOUR_MS = 3_600_000;
 
-export function snapshotsCommand(table: string, options: IcebergOptions): Promise<number> {
+export function snapshotsCommand(table: string, options: SnapshotsOptions): Promise<number> {
   return onTerminal(options, async (terminal) => {
     const reference = await referenceTo(table, options);
     const { listSnapshots } = await import('../connectors/iceberg/table-operations.ts');
-    const snapshots = await listSnapshots(reference, await world());
+    const all = await listSnapshots(reference, await world());
+    const snapshots = options.last === undefined ? all : all.slice(-options.last);
     terminal.answer({ table, snapshots: snapshots.map(plain) });
-    if (snapshots.length === 0) terminal.say(`${table} has no snapshots.`);
-    const rows = snapshots.map((snapshot) => [
-      snapshot.isCurrent ? '*' : snapshot.isAncestor ? '' : pc.dim('aside'),
-      String(snapshot.id),
-      timeText(snapshot.timestampMs),
-      snapshot.operation,
-      text(snapshot.addedRows),
-      text(snapshot.totalRows),
-      text(snapshot.job?.checkpointId),
-      snapshot.job?.uid ?? '',
-      snapshot.job?.lineage ?? '',
-    ]);
-    if (rows.length > 0) for (const line of tableOf(COLUMNS, rows)) terminal.say(line);
+    for (const line of snapshotLines(table, all, snapshots)) terminal.say(line);
     return EXIT.done;
   });
+}
+
+function snapshotLines(
+  table: string,
+  all: readonly SnapshotInfo[],
+  shown: readonly SnapshotInfo[],
+): readonly string[] {
+  if (all.length === 0) return [`${table} has no snapshots.`];
+  const rows = shown.map((snapshot) => [
+    snapshot.isCurrent ? '*' : snapshot.isAncestor ? '' : pc.dim('aside'),
+    String(snapshot.id),
+    timeText(snapshot.timestampMs),
+    text(snapshot.job?.checkpointId),
+    snapshot.job?.uid ?? '',
+    snapshot.job?.lineage ?? '',
+    snapshot.operation,
+    signed(snapshot.addedRows, countText),
+    signed(snapshot.addedFiles, countText),
+    signed(snapshot.addedBytes, bytesText),
+    snapshot.totalRows === undefined ? '' : countText(Number(snapshot.totalRows)),
+  ]);
+  const lines = [...tableOf(COLUMNS, rows)];
+  const left = all.length - shown.length;
+  if (left > 0) lines.push(`${left} older ones are not shown.`);
+  if (shown.some(({ isCurrent }) => isCurrent)) lines.push('* is what readers see.');
+  if (shown.some(({ isAncestor }) => !isAncestor)) {
+    lines.push('aside: taken back, or of another branch; no part of what readers see.');
+  }
+  return lines;
+}
+
+function signed(value: bigint | undefined, show: (value: number) => string): string {
+  return value === undefined ? '' : `+${show(Number(value))}`;
 }
 
 export function rollbackCommand(table: string, options: RollbackOptions): Promise<number> {
@@ -176,6 +203,9 @@ function plain(snapshot: SnapshotInfo): Record<string, unknown> {
     operation: snapshot.operation,
     addedRows: numberOf(snapshot.addedRows),
     totalRows: numberOf(snapshot.totalRows),
+    addedFiles: numberOf(snapshot.addedFiles),
+    totalFiles: numberOf(snapshot.totalFiles),
+    addedBytes: numberOf(snapshot.addedBytes),
     isCurrent: snapshot.isCurrent,
     isAncestor: snapshot.isAncestor,
     job: snapshot.job,
@@ -194,10 +224,12 @@ const COLUMNS = [
   { title: '' },
   { title: 'SNAPSHOT', right: true },
   { title: 'TIME' },
-  { title: 'OPERATION' },
-  { title: 'ADDED', right: true },
-  { title: 'TOTAL', right: true },
   { title: 'CHECKPOINT', right: true },
   { title: 'SINK' },
   { title: 'JOB' },
+  { title: 'OPERATION' },
+  { title: 'ROWS', right: true },
+  { title: 'FILES', right: true },
+  { title: 'SIZE', right: true },
+  { title: 'ROWS IN ALL', right: true },
 ];

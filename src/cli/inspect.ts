@@ -7,7 +7,7 @@ import type { SnapshotMetadata } from '../checkpoint/metadata.ts';
 import type { StoredSnapshot } from '../cluster/stored-snapshot.ts';
 import { noSuchState } from './cli-errors.ts';
 import { EXIT } from './exit-codes.ts';
-import { openSnapshot } from './open-snapshot.ts';
+import { lookAtSnapshot, openSnapshot, type SnapshotPlace } from './open-snapshot.ts';
 import { readAll, type SettingOptions } from './read-settings.ts';
 import { tableOf } from './table.ts';
 import { onTerminal, type JsonOption, type Terminal } from './terminal.ts';
@@ -33,25 +33,31 @@ export function inspectCommand(snapshot: string, options: InspectOptions): Promi
   return onTerminal(options, async (terminal) => {
     const { flink } = await readAll(options);
     const place = { flink, folder: process.cwd() };
-    const stored = await openSnapshot(snapshot, place);
-    if (options.state !== undefined) return printEntries(terminal, stored, options.state, options);
-    if (options.verify === true) return verify(terminal, stored);
-    if (options.diff !== undefined) {
-      return compare(terminal, stored, await openSnapshot(options.diff, place));
+    const { state, diff, count = false } = options;
+    if (state === undefined && options.verify === true) return verify(terminal, snapshot, place);
+    if (state === undefined && diff === undefined) {
+      return summary(terminal, { snapshot, place, isToCount: count });
     }
-    return summary(terminal, stored, options.count === true);
+    const stored = await openSnapshot(snapshot, place);
+    if (state !== undefined) return printEntries(terminal, stored, state, options);
+    return compare(terminal, stored, await openSnapshot(diff ?? '', place));
   });
 }
 
 async function summary(
   terminal: Terminal,
-  { store, found }: StoredSnapshot,
-  asked: boolean,
+  { snapshot, place, isToCount }: SummaryAsked,
 ): Promise<number> {
   const { summarize } = await import('../checkpoint/inspection/snapshot-summary.ts');
-  const { metadata, url } = found;
-  const counted = asked || metadata.stateBytes <= COUNTED_BYTES_MAX;
-  const operators = await summarize(store, found, counted);
+  const isCounted = ({ found }: StoredSnapshot): boolean =>
+    isToCount || found.metadata.stateBytes <= COUNTED_BYTES_MAX;
+  const looked = await lookAtSnapshot(snapshot, place, async (one) => ({
+    result: await summarize(one.store, one.found, isCounted(one)),
+    isWhole: true,
+  }));
+  const { stored, result: operators } = looked;
+  const { metadata, url } = stored.found;
+  const counted = isCounted(stored);
   const { operators: _files, coordinators: _sources, committables: _output, ...rest } = metadata;
   terminal.answer({ url, ...rest, operators });
   printHead(terminal, metadata, url);
@@ -59,6 +65,12 @@ async function summary(
   printStates(terminal, operators);
   if (!counted) terminal.say(pc.dim('Keys are not counted: it is large. --count counts them.'));
   return EXIT.done;
+}
+
+interface SummaryAsked {
+  readonly snapshot: string;
+  readonly place: SnapshotPlace;
+  readonly isToCount: boolean;
 }
 
 function printHead(terminal: Terminal, metadata: SnapshotMetadata, url: string): void {
@@ -191,11 +203,15 @@ function entryLine(entry: SnapshotEntry, json: (value: unknown) => string): stri
   return parts.join('  ');
 }
 
-async function verify(terminal: Terminal, { store, found }: StoredSnapshot): Promise<number> {
+async function verify(terminal: Terminal, snapshot: string, place: SnapshotPlace): Promise<number> {
   const { verifySnapshot } = await import('../checkpoint/inspection/verify-snapshot.ts');
-  const verified = await verifySnapshot(store, found);
-  terminal.answer({ url: found.url, ...verified });
-  printVerified(terminal, verified, found.url);
+  const { stored, result: verified } = await lookAtSnapshot(snapshot, place, async (one) => {
+    const result = await verifySnapshot(one.store, one.found);
+    return { result, isWhole: result.damage.length === 0 };
+  });
+  const { url } = stored.found;
+  terminal.answer({ url, ...verified });
+  printVerified(terminal, verified, url);
   return verified.damage.length === 0 ? EXIT.done : EXIT.corrupt;
 }
 

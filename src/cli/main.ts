@@ -153,3 +153,6 @@ try {
   if (!(error instanceof CommanderError)) throw error;
   process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.refused;
 }
+// All has been said. Node would wait for calls of the operating system that may never come back.
+const { unansweredCalls } = await import('../storage/bounded-file-system.ts');
+if (unansweredCalls() > 0) process.kill(process.pid, 'SIGKILL');

@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { EngineError } from '../common/errors.ts';
 import type { OpenStore } from '../cluster/open-store.ts';
 import type { StoredSnapshot } from '../cluster/stored-snapshot.ts';
 import type { FlinkSettings } from '../settings/flink-settings.ts';
@@ -33,6 +34,36 @@ export async function openSnapshot(given: string, place: SnapshotPlace): Promise
   const near = await snapshotAt(path.resolve(place.folder, given), openStore);
   if (near !== undefined) return near;
   throw noSuchSnapshot(given, store.url);
+}
+
+/** How often a job may complete another checkpoint while its latest one is looked at. */
+const LOOKS_MAX = 5;
+
+/**
+ * Looks at what {@link openSnapshot} opens; of a job that runs at its next checkpoint if this one was removed
+ * meanwhile.
+ *
+ * @param look Says what is missing, or throws `CHK-006`.
+ */
+export async function lookAtSnapshot<T>(
+  given: string,
+  place: SnapshotPlace,
+  look: (stored: StoredSnapshot) => Promise<{ readonly result: T; readonly isWhole: boolean }>,
+): Promise<{ readonly stored: StoredSnapshot; readonly result: T }> {
+  for (let looks = 1; ; looks += 1) {
+    const stored = await openSnapshot(given, place);
+    const isCurrent = async (): Promise<boolean> =>
+      isPath(given) ||
+      looks === LOOKS_MAX ||
+      (await openSnapshot(given, place)).found.url === stored.found.url;
+    try {
+      const { result, isWhole } = await look(stored);
+      if (isWhole || (await isCurrent())) return { stored, result };
+    } catch (error) {
+      const isGone = error instanceof EngineError && error.code === 'CHK-006';
+      if (!isGone || (await isCurrent())) throw error;
+    }
+  }
 }
 
 /** Opens stores as the settings say. */

@@ -1,20 +1,29 @@
 import { EngineError } from '../common/errors.ts';
+import type { FileSystem } from '../common/file-system.ts';
 import type { World } from '../contracts/source.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
+import { boundedFileSystem } from '../storage/bounded-file-system.ts';
 import { FileBlobStore } from '../storage/file-blob-store.ts';
 import { S3BlobStore } from '../storage/s3/s3-blob-store.ts';
 import { connectionOf } from '../storage/s3/s3-client.ts';
 import { s3SettingsOf, type S3Settings } from '../storage/s3/s3-settings.ts';
 
-/** How stores are reached that are not of this machine: a part of the engine's settings. Plain data. */
-export type StoreSettings = S3Settings;
+/** How stores are reached, and how long they are waited for: a part of the engine's settings. Plain data. */
+export interface StoreSettings extends S3Settings {
+  /** Without it a folder is waited for, however long it takes. */
+  readonly fileAnswerTimeoutMs?: number;
+}
 
 /** Opens the store at a URL. */
 export type OpenStore = (url: string) => BlobStore;
 
 /** The part of the settings that stores need: no more than that goes to other threads and processes. */
 export function storeSettingsOf(settings: StoreSettings): StoreSettings {
-  return s3SettingsOf(settings);
+  const { fileAnswerTimeoutMs } = settings;
+  return {
+    ...s3SettingsOf(settings),
+    ...(fileAnswerTimeoutMs !== undefined && { fileAnswerTimeoutMs }),
+  };
 }
 
 /** What opens the stores of one job, or of one command. */
@@ -32,10 +41,10 @@ export function openStore(url: string, world: World, settings: StoreSettings): B
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase();
   switch (scheme) {
     case undefined:
-      return new FileBlobStore(world.fs, url, world.random);
+      return new FileBlobStore(filesOf(world, settings), url, world.random);
     case 'file': {
       const path = decodeURI(url.replace(/^file:(\/\/[^/]*)?/i, ''));
-      return new FileBlobStore(world.fs, path, world.random);
+      return new FileBlobStore(filesOf(world, settings), path, world.random);
     }
     case 's3':
     case 's3a':
@@ -47,4 +56,9 @@ export function openStore(url: string, world: World, settings: StoreSettings): B
         hint: 'Use s3://bucket/folder, a file:// URL or a folder for execution.checkpointing.dir; hdfs:// is not built yet.',
       });
   }
+}
+
+function filesOf({ fs, clock }: World, { fileAnswerTimeoutMs }: StoreSettings): FileSystem {
+  if (fileAnswerTimeoutMs === undefined) return fs;
+  return boundedFileSystem(fs, { clock, timeoutMs: fileAnswerTimeoutMs });
 }

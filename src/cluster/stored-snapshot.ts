@@ -1,5 +1,5 @@
 import { jobPaths } from '../checkpoint/checkpoint-layout.ts';
-import { readHead, readRetained } from '../checkpoint/head.ts';
+import { readHead, readRetained, type HeadCheckpoint } from '../checkpoint/head.ts';
 import { findSnapshot, type FoundSnapshot } from '../checkpoint/metadata.ts';
 import { readNameRecord } from '../checkpoint/name-record.ts';
 import { listSnapshots } from '../checkpoint/snapshot-list.ts';
@@ -57,12 +57,24 @@ export async function latestOfJob(
 ): Promise<StoredSnapshot | undefined> {
   const named = await readNameRecord(store, job);
   const jobId = named?.record.jobId ?? (await jobIdOf(job, store));
-  const head = jobId === undefined ? undefined : await readHead(store, jobId);
-  const latest = head?.head.checkpoints.at(-1);
-  if (latest === undefined) return undefined;
-  const { storeUrl } = latest.location;
-  const own = storeUrl === undefined ? store : openStore(storeUrl);
-  return { store: own, found: await readRetained(own, latest) };
+  if (jobId === undefined) return undefined;
+  for (let last = await latestIn(store, jobId); last !== undefined;) {
+    const { storeUrl } = last.location;
+    const own = storeUrl === undefined ? store : openStore(storeUrl);
+    try {
+      return { store: own, found: await readRetained(own, last) };
+    } catch (error) {
+      // A job that runs may have completed another one meanwhile, and removed this one.
+      const next = await latestIn(store, jobId);
+      if (next?.checkpointId === last.checkpointId) throw error;
+      last = next;
+    }
+  }
+  return undefined;
+}
+
+async function latestIn(store: BlobStore, jobId: string): Promise<HeadCheckpoint | undefined> {
+  return (await readHead(store, jobId))?.head.checkpoints.at(-1);
 }
 
 const JOB_ID_CHARS = 32;

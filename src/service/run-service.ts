@@ -8,6 +8,7 @@ import { randomHex } from '../common/random.ts';
 import { noSharedStorageError, otherLeadsError } from '../cluster/leadership/leadership-errors.ts';
 import { Leadership, type LedCluster as Led } from '../cluster/leadership/leadership.ts';
 import type { LeaseTimings } from '../cluster/leadership/lease-machine.ts';
+import { openLeaseStore } from '../cluster/leadership/lease-store.ts';
 import type { Lease, LeaseHolder } from '../cluster/leadership/lease.ts';
 import { StandbyMark } from '../cluster/leadership/standbys.ts';
 import { openStore } from '../cluster/open-store.ts';
@@ -124,12 +125,13 @@ class Service implements RunningService {
       moduleOf: options.moduleOf,
     });
     this.#holder = thisHolder(folder, version);
+    const timings = timingsOf(config);
     this.#leadership = new Leadership({
       clock: world.clock,
       random: world.random,
-      store: this.#store,
+      store: openLeaseStore(url, { world, settings: config, timings }),
       holder: this.#holder,
-      timings: timingsOf(config),
+      timings,
       isGone: isCertainlyGone,
       onWon: (led) => {
         this.#leading = this.#lead(led);

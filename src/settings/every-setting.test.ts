@@ -121,6 +121,7 @@ const ROWS: Readonly<Record<SettingName, Row>> = {
   s3ConnectionsMax: { ...count, bad: '0' },
   s3PartSizeBytes: { good: '64M', value: 64 * 2 ** 20, other: '5242880', bad: '4 mb' },
   s3PartsMax: { ...count, bad: '0' },
+  fileAnswerTimeoutMs: { ...duration, bad: '0' },
   hdfsDefaultFs: {
     good: 'hdfs://namenode:8020',
     value: 'hdfs://namenode:8020',

@@ -130,6 +130,7 @@ describe('values that exclude each other', () => {
 
 describe('warnings at the start', () => {
   const stored = { FLINK_CHECKPOINT_STORAGE: '/mnt/checkpoints' };
+  const each = { ...stored, FLINK_MIN_PAUSE_BETWEEN_CHECKPOINTS_MS: '0' };
   const shared = { FLINK_CHECKPOINT_STORAGE: 's3://b/c' };
 
   it.each<[string, Record<string, string>, RegExp[]]>([
@@ -145,10 +146,15 @@ describe('warnings at the start', () => {
     ['a timeout that will do', { ...stored, FLINK_CHECKPOINT_TIMEOUT_MS: '60001' }, []],
     [
       'full snapshots each second',
-      { ...stored, FLINK_CHECKPOINT_INTERVAL_MS: '1000', FLINK_INCREMENTAL_CHECKPOINTS: 'false' },
+      { ...each, FLINK_CHECKPOINT_INTERVAL_MS: '1000', FLINK_INCREMENTAL_CHECKPOINTS: 'false' },
       [/interval is 1000 ms with full snapshots/],
     ],
-    ['changes each second', { ...stored, FLINK_CHECKPOINT_INTERVAL_MS: '1000' }, []],
+    ['changes each second', { ...each, FLINK_CHECKPOINT_INTERVAL_MS: '1000' }, []],
+    [
+      'an interval that the pause of the preset does not let come true',
+      { ...stored, FLINK_CHECKPOINT_INTERVAL_MS: '2000' },
+      [/interval is 2000 ms.*each 30000 ms.*min-pause/],
+    ],
     [
       'production on a local disk',
       { ...stored, TIDEMARK_PRESET: 'production' },

@@ -76,6 +76,11 @@ export function startWarnings(config: FlinkSettings): string[] {
     );
     return warnings;
   }
+  const { checkpointIntervalMs: intervalMs, minPauseBetweenCheckpointsMs: pauseMs } = config;
+  if (intervalMs < pauseMs)
+    warnings.push(
+      `execution.checkpointing.interval is ${intervalMs} ms, but a checkpoint comes each ${pauseMs} ms at best: execution.checkpointing.min-pause is longer`,
+    );
   if (config.checkpointIntervalMs <= 1000 && config.incrementalCheckpoints === false)
     warnings.push(
       `execution.checkpointing.interval is ${config.checkpointIntervalMs} ms with full snapshots: the job may do little else; use an incremental backend or a longer interval`,

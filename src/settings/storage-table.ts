@@ -177,6 +177,13 @@ export const STORAGE_TABLE = {
     flinkDefault: '2',
     doc: 'Parts of one file that are under way at a time.',
   }),
+  fileAnswerTimeoutMs: setting({
+    env: 'TIDEMARK_STORAGE_ANSWER_TIMEOUT_MS',
+    key: 'tidemark.storage.answer-timeout',
+    type: durationMs({ least: 1 }),
+    default: 300_000,
+    doc: 'A folder for checkpoints, savepoints or the store of jobs that does not answer one call for so long is given up, as a network file system whose server is gone; what is read or written adds 4 s for each MiB. Short: a disk that is busy counts as dead. Long: a dead one is found late.',
+  }),
   hdfsDefaultFs: setting<string | undefined>({
     env: 'FS_DEFAULT_FS',
     key: 'fs.defaultFS',

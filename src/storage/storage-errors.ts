@@ -12,6 +12,8 @@ const HINTS: Readonly<Record<string, string>> = {
   EMLINK: 'Point the checkpoint folder to a file system with hard links.',
   ENOTSUP: 'Point the checkpoint folder to a file system with hard links, such as ext4 or xfs.',
   EXDEV: 'Keep the checkpoint folder on one file system: no mounts or links inside it.',
+  ETIMEDOUT:
+    'Check the disk, or the server of the network file system: it did not answer within tidemark.storage.answer-timeout.',
   ESTALE: 'Check the network file system: the server dropped that file.',
 };
 

@@ -66,6 +66,7 @@ const NOT_OF_FLINK: Partial<Record<SettingName, string>> = {
   s3RequestTimeoutMs: "of Hadoop's S3A",
   s3ConnectionsMax: "of Hadoop's S3A",
   s3CaFile: 'of Tidemark; Java has trust stores of its own',
+  fileAnswerTimeoutMs: 'of Tidemark',
   s3RetryTimeoutMs: 'of Tidemark: Hadoop counts tries',
   retentionSavepointsKept: 'of Tidemark: Flink removes no savepoints',
   retentionPreDeployMs: 'of Tidemark: Flink removes no savepoints',

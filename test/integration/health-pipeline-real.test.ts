@@ -59,7 +59,7 @@ beforeAll(async () => {
   root = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'tidemark-real-')));
   python = pythonWith(ICEBERG_PACKAGES);
   kafka = await startKafka({ folder: `${root}/broker` });
-  catalog = await startIcebergRest(`${root}/catalog`);
+  catalog = await startIcebergRest({ folder: `${root}/catalog` });
   const writer = await KafkaWriter.connect(kafka.bootstrap);
   for (const [topic, file] of Object.entries(TOPICS)) {
     await kafka.createTopic(topic, { partitions: 1 });

@@ -43,7 +43,7 @@ let server: IcebergRest;
 beforeAll(async () => {
   python = pythonWith(ICEBERG_PACKAGES);
   root = fs.mkdtempSync(path.join(os.tmpdir(), 'tidemark-iceberg-'));
-  server = await startIcebergRest(path.join(root, 'rest'));
+  server = await startIcebergRest({ folder: path.join(root, 'rest') });
 }, SERVICE_SETUP_MS);
 
 afterAll(async () => {

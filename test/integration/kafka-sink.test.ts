@@ -443,10 +443,9 @@ describe('records', () => {
     const transactions = await prepared(job, range(0, 20));
     expect(transactions).toHaveLength(1);
     await job.commit(...transactions);
-    const values = async (topic: string): Promise<number[]> =>
-      await new SinkUnderTest(topic).committed();
-    expect(await values(even)).toEqual(range(0, 10).map((n) => 2 * n));
-    expect(await values(odd)).toEqual(range(0, 10).map((n) => 2 * n + 1));
+    const numbers = range(0, 10);
+    await job.expectCommitted(numbers.map((n) => 2 * n));
+    await new SinkUnderTest(odd).expectCommitted(numbers.map((n) => 2 * n + 1));
   });
 
   test('that are too many for the memory hold the writer back', async () => {

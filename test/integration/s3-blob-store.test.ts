@@ -125,20 +125,33 @@ describe('large blobs', () => {
     expect(await uploads()).toEqual([]);
   });
 
-  it('take away what dead processes have left, a day later', async () => {
+  it('take away what dead processes have left, a day later, also those of a process that goes on', async () => {
     const url = freshUrl();
-    const { prefix } = { prefix: url.slice(`s3://${BUCKET}/`.length) };
-    await client().send(
-      new CreateMultipartUploadCommand({ Bucket: BUCKET, Key: `${prefix}/dead` }),
-    );
-    await client().send(new CreateMultipartUploadCommand({ Bucket: BUCKET, Key: 'not/ours' }));
-    const later = { ...systemClock, wallMs: () => systemClock.wallMs() + 25 * 60 * 60 * 1000 };
+    const folder = url.slice(`s3://${BUCKET}/`.length);
+    const dies = async (key: string): Promise<void> => {
+      await client().send(new CreateMultipartUploadCommand({ Bucket: BUCKET, Key: key }));
+    };
+    await dies(`${folder}/dead`);
+    await dies('not/ours');
+    let passedMs = 0;
+    const clock = {
+      ...systemClock,
+      wallMs: () => systemClock.wallMs() + passedMs,
+      monotonicMs: () => systemClock.monotonicMs() + passedMs,
+    };
     const settings = s3SettingsFor(server.endpoint, { s3PartSizeBytes: 5 * MIB });
-    const young = new S3BlobStore(new S3Connection(settings, world), url);
-    await young.create('one', parts);
-    expect(await uploads()).toEqual(['not/ours', `${prefix}/dead`]);
-    const old = new S3BlobStore(new S3Connection(settings, { ...world, clock: later }), url);
-    await old.create('two', parts);
+    const store = new S3BlobStore(new S3Connection(settings, { ...world, clock }), url);
+    await store.create('one', parts);
+    expect(await uploads()).toEqual(['not/ours', `${folder}/dead`]);
+    passedMs = 25 * 60 * 60 * 1000;
+    await store.create('two', parts);
+    await expect.poll(uploads, { timeout: 30_000 }).toEqual(['not/ours']);
+    // An upload of today stays; tomorrow it goes. What is another's always stays.
+    await dies(`${folder}/dead-too`);
+    await store.create('three', parts);
+    passedMs *= 2;
+    expect(await uploads()).toEqual(['not/ours', `${folder}/dead-too`]);
+    await store.create('four', parts);
     await expect.poll(uploads, { timeout: 30_000 }).toEqual(['not/ours']);
   });
 });

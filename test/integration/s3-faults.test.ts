@@ -290,6 +290,28 @@ describe('delete', () => {
   });
 });
 
+describe('many names', () => {
+  it('are deleted a thousand at a time, as many as a request may have', async () => {
+    const names = Array.from({ length: 1_001 }, (_, index) => `many/${index}`);
+    await truth.create('many/1000', bytes('x'));
+    await store.delete(names);
+    expect(proxy.seen.filter(({ url }) => url.includes('delete'))).toHaveLength(2);
+    expect(await list(truth)).toEqual([]);
+  });
+
+  it('are read from a listing that encodes them, as not every server does', async () => {
+    const listed = ['größe+und mehr', 'a%20b', '\u0001'];
+    const contents = listed.map((name) => {
+      const key = encodeURIComponent(`${stores}/${name}`).replaceAll('%20', '+');
+      return `<Contents><Key>${key}</Key><Size>1</Size></Contents>`;
+    });
+    const body = `<ListBucketResult><EncodingType>url</EncodingType>${contents.join('')}</ListBucketResult>`;
+    proxy.plan(({ url }) => url.includes('list-type'), { kind: 'say', status: 200, body });
+    expect(await list(store)).toEqual(listed);
+    expect(proxy.seen.at(-1)?.url).toContain('encoding-type=url');
+  });
+});
+
 describe('a server that knows no conditions', () => {
   for (const header of ['if-match', 'if-none-match'] as const) {
     it(`is refused before it can do harm: ${header}`, async () => {

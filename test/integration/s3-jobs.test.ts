@@ -18,6 +18,7 @@ import { randomInt, systemRandom } from '../../src/common/random.ts';
 import { FinishedLines } from '../support/finished-lines.ts';
 import { killAgainAndAgain } from '../support/kill-loop.ts';
 import { removeFolder } from '../support/remove-folder.ts';
+import { childrenOf } from '../support/service-cluster.ts';
 import { S3Proxy } from '../support/s3-proxy.ts';
 import { s3SettingsFor } from '../support/s3-settings.ts';
 import {
@@ -119,6 +120,14 @@ async function expectExact(job: NodeProcess): Promise<Run> {
   return ended;
 }
 
+/** Of all objects of the job, as they are. */
+async function allKeys(): Promise<string[]> {
+  const store = openStore(url('checkpoints'), defaultWorld, s3SettingsFor(server.endpoint));
+  const keys: string[] = [];
+  for await (const { path: key, modifiedMs } of store.list('')) keys.push(`${key} ${modifiedMs}`);
+  return keys;
+}
+
 /** All that the storage shows is whole. */
 async function expectSound(): Promise<number> {
   const store = openStore(url('checkpoints'), defaultWorld, s3SettingsFor(server.endpoint));
@@ -211,6 +220,66 @@ describe('a server that refuses everything for a while', () => {
       expect(starting?.['restoredCheckpoint']).toBeGreaterThan(0);
       await until(again, 'checkpoint-completed', 1);
       await expectExact(again);
+    },
+    TEST_MS,
+  );
+});
+
+describe('a restore from a server that is away', () => {
+  const busy = () => ({ kind: 'answer', status: 503, code: 'SlowDown' }) as const;
+  const pass = () => ({ kind: 'pass' }) as const;
+
+  it(
+    'waits for it, fails with the reason where that takes too long, and works when it is back',
+    async () => {
+      const first = start(engine(address));
+      await until(first, 'checkpoint-completed', 2);
+      await first.kill('SIGKILL');
+      const keys = await allKeys();
+      proxy.rule = busy;
+      const short = { 'tidemark.s3.retry-timeout': '300ms' };
+      const { code, stdout, stderr } = await start(engine(address, short)).ended;
+      expect(code, stdout).toBe(1);
+      expect(stdout + stderr).toMatch(/STO-00[16]: .*SlowDown/);
+      expect(await allKeys()).toEqual(keys);
+
+      let refused = 0;
+      proxy.rule = () => {
+        refused += 1;
+        return busy();
+      };
+      const again = start(engine(address));
+      await again.until(() => refused >= 5);
+      proxy.rule = pass;
+      await until(again, 'checkpoint-completed', 1);
+      const [starting] = again.events.filter(({ kind }) => kind === 'starting');
+      expect(starting?.['restoredCheckpoint']).toBeGreaterThan(0);
+      await expectExact(again);
+    },
+    TEST_MS,
+  );
+
+  it(
+    'in the middle of a job is tried by its restart strategy until it is back',
+    async () => {
+      const restarts = {
+        'tidemark.s3.retry-timeout': '100ms',
+        'execution.checkpointing.tolerable-failed-checkpoints': '1000',
+        'restart-strategy.type': 'fixed-delay',
+        'restart-strategy.fixed-delay.attempts': '1000',
+        'restart-strategy.fixed-delay.delay': '100ms',
+      };
+      const job = start(engine(address, restarts));
+      await until(job, 'checkpoint-completed', 2);
+      proxy.rule = busy;
+      await until(job, 'checkpoint-failed', 1);
+      const failures = job.count('failure');
+      for (const pid of childrenOf(job.pid)) process.kill(pid, 'SIGKILL');
+      // The kill, and restores that were refused.
+      await job.until(() => job.count('failure') >= failures + 3);
+      proxy.rule = pass;
+      await until(job, 'checkpoint-completed', 2);
+      await expectExact(job);
     },
     TEST_MS,
   );

@@ -1,8 +1,8 @@
 /*
  * Goal: all answers of the S3 store, to several clients whose requests meet every kind of fault, fit together: for each
  * path they are those of one register that creates, compares and swaps.
- * Method: clients of the real server through a proxy that draws a fault for a third of all requests; their calls
- * and answers are checked as those of the file store are. Nothing is deleted, and nothing in between repeats a
+ * Method: clients of the real server through a proxy that draws faults for requests, in each round of some kinds, often or
+ * seldom; their calls and answers are checked as those of the file store are. Nothing is deleted, and nothing in between repeats a
  * request by itself: see LIMITATIONS.md. Both are in s3-faults.test.ts by themselves.
  * Replay: SEED=<printed>; the seed gives calls and faults, what meets what is the machine's.
  *
@@ -40,6 +40,8 @@ const FAULTS: readonly Fault[] = [
   { kind: 'answer', status: 403, code: 'AccessDenied' },
   { kind: 'answer', status: 409, code: 'ConditionalRequestConflict' },
 ];
+/** Of all requests. */
+const RATES = [0.15, 0.35, 0.8];
 const seed = process.env['SEED'] ?? String(randomInt(systemRandom, 2 ** 31));
 
 let folder = '';
@@ -72,11 +74,7 @@ async function playRound(random: Random, round: number): Promise<string | undefi
   });
   const proxy = new S3Proxy(server.endpoint);
   const address = await proxy.start();
-  const faults = random.fork('faults');
-  proxy.rule = () =>
-    faults.next() < 0.33
-      ? (FAULTS[randomInt(faults, FAULTS.length)] ?? { kind: 'pass' })
-      : { kind: 'pass' };
+  proxy.rule = faultsOf(random.fork('faults'));
   const open = (endpoint: string): S3BlobStore => {
     const quick = { s3RequestTimeoutMs: 100, s3RetryTimeoutMs: 300 };
     const world = { clock: systemClock, random: systemRandom };
@@ -100,6 +98,17 @@ async function playRound(random: Random, round: number): Promise<string | undefi
     await proxy.stop();
   }
   return history.problem();
+}
+
+/** Some kinds of faults, often or seldom: what takes several of one kind in a row comes to pass, too. */
+function faultsOf(random: Random): () => Fault {
+  const kinds = Array.from({ length: 1 + randomInt(random, 4) }, () => pick(random, FAULTS));
+  const rate = pick(random, RATES);
+  return () => (random.next() < rate ? pick(random, kinds) : { kind: 'pass' });
+}
+
+function pick<T>(random: Random, from: readonly T[]): T {
+  return from[randomInt(random, from.length)] as T;
 }
 
 async function script(

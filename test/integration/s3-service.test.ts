@@ -84,6 +84,24 @@ async function untilCheckpoints(count: number): Promise<void> {
   }
 }
 
+/** What a shell offers for words that begin so: in folders of the bucket, and where the settings point. */
+async function expectCompleted(begin: string, savepoint: string): Promise<void> {
+  const offered = async (word: string): Promise<string[]> => {
+    const stdout = await expectOk(run('complete', '--', 'inspect', word));
+    return stdout.split('\n').flatMap((line) => line.split('\t')[0] ?? []);
+  };
+  const asHadoop = savepoint.replace('s3:', 's3a:');
+  const folder = asHadoop.slice(0, asHadoop.lastIndexOf('/') + 1);
+  expect(await offered(`${folder}${begin}`)).toContain(asHadoop);
+  expect(await offered(`s3://${BUCKET}/`)).toEqual(
+    expect.arrayContaining(['ha/', 'padded/', 'savepoints/'].map((at) => `s3://${BUCKET}/${at}`)),
+  );
+  const own = await offered('');
+  expect(own).toContain(asHadoop);
+  expect(own.some((value) => /\/padded\/[0-9a-f]{32}\/chk-\d+$/.test(value))).toBe(true);
+  expect(await offered('s3://nowhere/')).toEqual([':nothing', '']);
+}
+
 it(
   'a job lives through all of it',
   async () => {
@@ -113,6 +131,7 @@ it(
     expect(await expectOk(run('inspect', first.replace('s3:', 's3a:'), '--verify'))).toContain(
       'Sound',
     );
+    await expectCompleted('savepoint-', first);
     const stopped = await expectOk(run('stop', 'padded-counts', '-p', `s3a://${BUCKET}/elsewhere`));
     const [, second = ''] = /Savepoint completed\. Path: (\S+)\n/.exec(stopped) ?? [];
     await expectOk(run('savepoint', '-d', first));

@@ -15,6 +15,8 @@ import { hasShell, SHELL_SETUP_MS, typeInto, type ShellName } from '../support/s
 import { REPOSITORY, runTidemark } from '../support/tidemark-process.ts';
 
 const ID = '02423caa95fb3189599b51c06bdcc777';
+/** Where an S3 server might be. */
+const NOBODY = 'http://127.0.0.1:1';
 const OVER = 'be6571627414a46b2120ffb6b45982c3';
 
 let service: RecordedService;
@@ -48,7 +50,7 @@ interface Asked {
 
 async function ask(words: readonly string[], address = service.address): Promise<Asked> {
   const env = { TIDEMARK_SERVICE: address, FLINK_CHECKPOINT_STORAGE: `${root}/sp/checkpoints` };
-  const savepoints = { FLINK_SAVEPOINT_DIRECTORY: `${root}/sp` };
+  const savepoints = { FLINK_SAVEPOINT_DIRECTORY: `${root}/sp`, S3_ENDPOINT: NOBODY };
   const options = { cwd: root, env: { ...env, ...savepoints } };
   const { code, stdout, stderr } = await runTidemark(['complete', '--', ...words], options);
   expect(code, stderr).toBe(0);

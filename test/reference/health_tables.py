@@ -2,6 +2,7 @@
 
     python health_tables.py WAREHOUSE OUT    WAREHOUSE/health/NAME → OUT/NAME/rows.jsonl
     python health_tables.py http://… OUT     the tables of a REST catalog; DuckDB must see the same rows
+    python health_tables.py s3://… OUT       of a folder in a bucket, on the server of iceberg_rows.py
 
 Prints how many rows each table has.
 """
@@ -14,6 +15,8 @@ import re
 import sys
 
 from pyiceberg.table import StaticTable
+
+METADATA = re.compile(r"v(\d+)\.metadata\.json$")
 
 
 def plain(value):
@@ -35,6 +38,27 @@ def of_folder(warehouse, name):
     if not table.exists():
         return []
     return StaticTable.from_metadata(str(newest(table))).scan().to_arrow().to_pylist()
+
+
+def of_bucket(warehouse, name):
+    from pyarrow import fs
+
+    import iceberg_rows
+
+    access = iceberg_rows.s3_properties()
+    bucket = fs.S3FileSystem(
+        endpoint_override=access["s3.endpoint"],
+        access_key=access["s3.access-key-id"],
+        secret_key=access["s3.secret-access-key"],
+        region=access["s3.region"],
+    )
+    folder = f"{re.sub('^s3a?://', '', warehouse)}/health/{name}/metadata"
+    files = bucket.get_file_info(fs.FileSelector(folder, allow_not_found=True))
+    versions = [int(found[1]) for file in files if (found := METADATA.match(file.base_name))]
+    if not versions:
+        return []
+    newest = f"s3://{folder}/v{max(versions)}.metadata.json"
+    return StaticTable.from_metadata(newest, properties=access).scan().to_arrow().to_pylist()
 
 
 def of_catalog(uri, name):
@@ -72,8 +96,10 @@ def text(row):
 
 def main(place, out):
     counts = {}
+    schemes = {"http": of_catalog, "https": of_catalog, "s3": of_bucket, "s3a": of_bucket}
+    rows_of = schemes.get(place.split(":")[0], of_folder)
     for name in ("vitals", "vitals_hourly", "dlq"):
-        rows = of_catalog(place, name) if place.startswith("http") else of_folder(place, name)
+        rows = rows_of(place, name)
         counts[name] = len(rows)
         folder = pathlib.Path(out, name)
         folder.mkdir(parents=True, exist_ok=True)

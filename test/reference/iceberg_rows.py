@@ -5,6 +5,12 @@ read rest URI TABLE
 watch LOCATION                         counts by DuckDB, a line each time standard input has one
 append rest URI TABLE JSON             PyIceberg appends rows
 insert rest URI TABLE SQL              DuckDB runs INSERT INTO lake.TABLE …
+alter rest URI TABLE JSON              PyIceberg changes the columns: [["rename_column", "a", "b"], …]
+set rest URI TABLE JSON                PyIceberg sets properties
+partition rest URI TABLE COLUMN        PyIceberg partitions by one more column
+compact rest URI TABLE                 PyIceberg writes all rows anew, in the place of what there is
+drop rest URI TABLE
+transformed rest URI TABLE             partitions as they are written, and as PyIceberg makes them of the rows
 
 Tables in buckets are read from the server at TEST_S3_ENDPOINT, with TEST_S3_ACCESS_KEY and TEST_S3_SECRET_KEY.
 """
@@ -93,12 +99,17 @@ def s3_properties():
 
 
 def load(arguments):
-    from pyiceberg.catalog import load_catalog
     from pyiceberg.table import StaticTable
 
     if arguments[0] == "hadoop":
         return StaticTable.from_metadata(arguments[2], properties=s3_properties())
-    return load_catalog("rest", type="rest", uri=arguments[1]).load_table(arguments[2])
+    return catalog_at(arguments[1]).load_table(arguments[2])
+
+
+def catalog_at(uri):
+    from pyiceberg.catalog import load_catalog
+
+    return load_catalog("rest", type="rest", uri=uri)
 
 
 def entries_of(table):
@@ -185,6 +196,92 @@ def insert(arguments):
     connection.execute(f"INSERT INTO {quoted(arguments[2])} {arguments[3]}")
 
 
-COMMANDS = {"read": read, "watch": watch, "append": append, "insert": insert}
+def alter(arguments):
+    table = load(arguments)
+    with table.update_schema(allow_incompatible_changes=True) as update:
+        for [name, *values] in json.loads(arguments[3]):
+            options = values.pop() if values and isinstance(values[-1], dict) else {}
+            if name == "add_column":
+                values[1] = type_of(values[1])
+            getattr(update, name)(*values, **options)
+
+
+def type_of(name):
+    from pyiceberg.types import IntegerType, StringType
+
+    return {"int": IntegerType(), "string": StringType()}[name]
+
+
+def set_properties(arguments):
+    table = load(arguments)
+    with table.transaction() as transaction:
+        transaction.set_properties(json.loads(arguments[3]))
+
+
+def partition(arguments):
+    table = load(arguments)
+    with table.update_spec() as update:
+        update.add_identity(arguments[3])
+
+
+def compact(arguments):
+    table = load(arguments)
+    table.overwrite(table.scan().to_arrow())
+
+
+def drop(arguments):
+    catalog_at(arguments[1]).drop_table(arguments[2])
+
+
+def transformed(arguments):
+    """Of each data file the partition that is written, and the one that PyIceberg makes of its rows."""
+    from pyiceberg.io.pyarrow import ArrowScan
+
+    table = load(arguments)
+    schema, spec = table.schema(), table.spec()
+    found = []
+    for task in table.scan().plan_files():
+        scan = ArrowScan(table.metadata, table.io, schema, table.scan().row_filter)
+        rows = scan.to_table([task])
+        expected = set()
+        for row in rows.to_pylist():
+            values = []
+            for field in spec.fields:
+                source = schema.find_field(field.source_id)
+                value = stored(source.field_type, row[source.name])
+                values.append(field.transform.transform(source.field_type)(value))
+            expected.add(tuple(map(str, values)))
+        written = [str(task.file.partition[at]) for at in range(len(spec.fields))]
+        found.append({"written": written, "expected": [list(each) for each in expected]})
+    json.dump(found, sys.stdout)
+
+
+def stored(kind, value):
+    """As PyIceberg's transforms take values."""
+    from pyiceberg.utils import datetime as times
+
+    if value is None:
+        return None
+    if isinstance(value, datetime.datetime):
+        if value.tzinfo is not None:
+            return times.datetime_to_micros(value.astimezone(datetime.timezone.utc))
+        return times.datetime_to_micros(value)
+    if isinstance(value, datetime.date):
+        return times.date_to_days(value)
+    return value
+
+
+COMMANDS = {
+    "read": read,
+    "watch": watch,
+    "append": append,
+    "insert": insert,
+    "alter": alter,
+    "set": set_properties,
+    "partition": partition,
+    "compact": compact,
+    "drop": drop,
+    "transformed": transformed,
+}
 if __name__ == "__main__":
     COMMANDS[sys.argv[1]](sys.argv[2:])

@@ -9,6 +9,8 @@ export interface CatalogProxy {
   /** What goes wrong with the next commits. */
   plan(...faults: readonly CatalogFault[]): void;
   left(): number;
+  /** Done once, before the next commit is passed on: another writer that is first. */
+  beforeCommit(work: () => Promise<void> | void): void;
   forgetTokens(): void;
   close(): Promise<void>;
 }
@@ -21,6 +23,7 @@ export async function startCatalogProxy(
   const faults: CatalogFault[] = [];
   const tokens = new Set<string>();
   let issued = 0;
+  let intrusion: (() => Promise<void> | void) | undefined;
   const proxy = http.createServer((request, response) => {
     void answer(request, response);
   });
@@ -49,9 +52,18 @@ export async function startCatalogProxy(
     const fault = isCommit ? faults.shift() : undefined;
     if (fault === 'request') return void request.socket.destroy();
     if (fault === '503 before') return void response.writeHead(503).end('busy');
+    if (isCommit && intrusion !== undefined) {
+      const work = intrusion;
+      intrusion = undefined;
+      await work();
+    }
+    const delegation = request.headers['x-iceberg-access-delegation'];
     const passed = await fetch(target + path_, {
       method: request.method ?? 'GET',
-      headers: { 'content-type': 'application/json' },
+      headers: {
+        'content-type': 'application/json',
+        ...(delegation === undefined ? {} : { 'x-iceberg-access-delegation': String(delegation) }),
+      },
       ...(body.length > 0 ? { body: new Uint8Array(body) } : {}),
     });
     const text = await passed.text();
@@ -67,6 +79,7 @@ export async function startCatalogProxy(
     uri: `http://127.0.0.1:${address.port}`,
     plan: (...planned) => void faults.push(...planned),
     left: () => faults.length,
+    beforeCommit: (work) => void (intrusion = work),
     forgetTokens: () => tokens.clear(),
     close: () =>
       new Promise((resolve) => {

@@ -10,6 +10,8 @@ import { icebergSink } from '../../src/connectors/iceberg/index.ts';
 import type { IcebergSinkOptions, PendingManifest } from '../../src/connectors/iceberg/index.ts';
 import type { Stamped } from '../../src/contracts/sink.ts';
 import type { World } from '../../src/contracts/source.ts';
+import { printJson } from '../../src/connectors/iceberg/lossless-json.ts';
+import type { TableMetadata } from '../../src/connectors/iceberg/table-metadata.ts';
 import { tableName } from '../../src/connectors/iceberg/table-name.ts';
 import { Simulation } from '../../src/testing/simulation/simulation.ts';
 import { z } from 'zod';
@@ -126,4 +128,17 @@ export function flakyCatalog(faults: readonly CommitFault[]): IcebergCatalog & {
     },
   };
   return flaky;
+}
+
+/** Another program changes the table: the next version of its metadata, whatever that says. */
+export async function byOthers(
+  world: World,
+  change: (metadata: TableMetadata) => object,
+): Promise<void> {
+  const { metadata, io, version } = await loaded(world);
+  const next = `${metadata.location}/metadata/v${Number(version) + 1}.metadata.json`;
+  const text = printJson(change(metadata) as TableMetadata);
+  if ((await io.create(next, new TextEncoder().encode(text))) === 'taken') {
+    throw new TypeError(`${next} is there`);
+  }
 }

@@ -11,6 +11,15 @@ export interface ServiceClusterOptions {
   readonly rate: number;
   /** How long a leader may stand still. Default: so long that no busy machine makes it. */
   readonly leaseMs?: number;
+  /** Where the lease, the store of jobs and the checkpoints are. Default: a folder. */
+  readonly storage?: ClusterStorage;
+}
+
+export interface ClusterStorage {
+  /** Without a slash at its end. */
+  readonly url: string;
+  /** What services, commands and jobs need to get there. */
+  readonly env: Readonly<Record<string, string>>;
 }
 
 const KEYS = 100;
@@ -19,11 +28,13 @@ export class ServiceCluster {
   readonly root: string;
   readonly output: string;
   readonly #options: ServiceClusterOptions;
+  readonly #storage: ClusterStorage;
   readonly #services: NodeProcess[] = [];
 
   constructor(options: ServiceClusterOptions) {
     this.#options = options;
     this.root = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'tidemark-cluster-')));
+    this.#storage = options.storage ?? { url: this.root, env: {} };
     this.output = path.join(this.root, 'out');
     fs.mkdirSync(path.join(this.root, 'probe'));
     fs.symlinkSync(`${REPOSITORY}/node_modules`, path.join(this.root, 'node_modules'));
@@ -37,14 +48,14 @@ export class ServiceCluster {
       [
         ...['service', 'run', '--standby', '--data', this.data(name)],
         ...settings({
-          'high-availability.storageDir': path.join(this.root, 'ha'),
+          'high-availability.storageDir': `${this.#storage.url}/ha`,
           'rest.port': '0',
           'tidemark.high-availability.lease-duration': String(leaseMs),
           'tidemark.high-availability.renew-deadline': String(leaseMs * 0.75),
           ...own,
         }),
       ],
-      { cwd: this.root },
+      { cwd: this.root, env: this.#storage.env },
     );
     this.#services.push(service);
     return service;
@@ -56,7 +67,7 @@ export class ServiceCluster {
 
   /** A command of the user whose data folder this is. */
   run(name: string, ...args: string[]): Promise<Run> {
-    const env = { TIDEMARK_HOME: this.data(name) };
+    const env = { ...this.#storage.env, TIDEMARK_HOME: this.data(name) };
     return runTidemark(args, { cwd: this.root, env });
   }
 
@@ -66,7 +77,7 @@ export class ServiceCluster {
       name,
       ...['run', '-d', 'job.ts'],
       ...settings({
-        'execution.checkpointing.dir': path.join(this.root, 'checkpoints'),
+        'execution.checkpointing.dir': `${this.#storage.url}/checkpoints`,
         'execution.checkpointing.interval': '100 ms',
         'execution.checkpointing.min-pause': '0',
         'parallelism.default': String(parallelism),

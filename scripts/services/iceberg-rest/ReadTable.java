@@ -1,24 +1,34 @@
 package org.apache.iceberg.rest;
 
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.iceberg.DataFile;
+import org.apache.iceberg.FileFormat;
 import org.apache.iceberg.FileScanTask;
 import org.apache.iceberg.Snapshot;
 import org.apache.iceberg.Table;
 import org.apache.iceberg.TableScan;
 import org.apache.iceberg.catalog.TableIdentifier;
+import org.apache.iceberg.data.GenericAppenderFactory;
 import org.apache.iceberg.data.IcebergGenerics;
 import org.apache.iceberg.data.Record;
+import org.apache.iceberg.encryption.EncryptedOutputFile;
 import org.apache.iceberg.expressions.Expression;
 import org.apache.iceberg.expressions.Expressions;
 import org.apache.iceberg.hadoop.HadoopTables;
 import org.apache.iceberg.io.CloseableIterable;
+import org.apache.iceberg.io.DataWriter;
+import org.apache.iceberg.io.OutputFileFactory;
 
 /**
  * What Java's Iceberg sees in a table, one line each: `snapshot`, `rows`, `files` behind filters, `row`.
- * Arguments: `hadoop LOCATION` or `rest URI TABLE`, then any number of `COLUMN OP VALUE`, or `rewrite`.
+ * Arguments: `hadoop LOCATION` or `rest URI TABLE`, then any number of `COLUMN OP VALUE`,
+ * after any of `rewrite` (manifests),
+ * `compact` (data files, of a table without partitions) and `expire`.
  */
 public class ReadTable {
   public static void main(String[] args) throws Exception {
@@ -30,12 +40,21 @@ public class ReadTable {
       RESTCatalog catalog = new RESTCatalog();
       Map<String, String> properties = new HashMap<>();
       properties.put("uri", args[1]);
+      // For tables in buckets; how these are reached, the catalog says.
+      properties.put("header.X-Iceberg-Access-Delegation", "vended-credentials");
+      properties.put("http-client.type", "urlconnection");
+      properties.put(
+          "s3.client-factory-impl", "org.apache.iceberg.aws.s3.DefaultS3FileIOAwsClientFactory");
       catalog.initialize("rest", properties);
       table = catalog.loadTable(TableIdentifier.parse(args[2]));
       next = 3;
     }
     if (next < args.length && args[next].equals("rewrite")) {
       table.rewriteManifests().clusterBy(file -> "all").commit();
+      next += 1;
+    }
+    if (next < args.length && args[next].equals("compact")) {
+      compact(table);
       next += 1;
     }
     if (next < args.length && args[next].equals("expire")) {
@@ -59,6 +78,22 @@ public class ReadTable {
       }
     }
     System.out.println("rows\t" + rows);
+  }
+
+  /** One data file in the place of all. */
+  private static void compact(Table table) throws Exception {
+    Set<DataFile> old = new HashSet<>();
+    try (CloseableIterable<FileScanTask> tasks = table.newScan().planFiles()) {
+      for (FileScanTask task : tasks) old.add(task.file());
+    }
+    EncryptedOutputFile file =
+        OutputFileFactory.builderFor(table, 1, 1).format(FileFormat.PARQUET).build().newOutputFile();
+    DataWriter<Record> writer =
+        new GenericAppenderFactory(table.schema()).newDataWriter(file, FileFormat.PARQUET, null);
+    try (writer; CloseableIterable<Record> records = IcebergGenerics.read(table).build()) {
+      for (Record record : records) writer.write(record);
+    }
+    table.newRewrite().rewriteFiles(old, Set.of(writer.toDataFile())).commit();
   }
 
   private static Expression filter(Table table, String column, String operation, String value) {

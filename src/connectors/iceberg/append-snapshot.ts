@@ -1,6 +1,7 @@
 /** Adds the manifests of one checkpoint to a table: one snapshot, once. */
 import { randomHex, type Random } from '../../common/random.ts';
-import type { LoadedTable } from './catalog.ts';
+import { type LoadedTable, tableText } from './catalog.ts';
+import { checkPending, requireSameTable } from './check-pending.ts';
 import type { PendingManifest } from './committable.ts';
 import { corruptTable } from './errors.ts';
 import { type JobStamp, lookUpStamp, stampProperties } from './job-stamp.ts';
@@ -20,22 +21,27 @@ import {
 } from './table-metadata.ts';
 
 /**
- * `done`: in the table now; `already`: it was. `lost`: the table is another one, or it holds a later
- * checkpoint of this job and not this one, so that the job and the table do not fit any more.
+ * `done`: in the table now; `already`: it was. `lost`: the table holds a later checkpoint of this job and not
+ * this one, so that the job and the table do not fit any more.
  */
 export type Appended = 'done' | 'already' | 'lost';
 
 /**
- * @throws {EngineError} as `commitToTable`, and `ICE-007` (`corrupt`) for a damaged manifest list.
+ * @throws {EngineError} as `commitToTable`; `ICE-007` (`corrupt`) for a damaged manifest list; `ICE-014`
+ * (`corrupt`), `ICE-015` (`invalid`) if others have put another table into its place, or changed it so that
+ * what was written does not fit.
  */
 export function appendCheckpoint(
   target: CommitTarget,
   stamp: JobStamp,
   pending: readonly PendingManifest[],
 ): Promise<Appended> {
+  const name = tableText(target.table);
   return commitToTable<Appended>(target, async (table) => {
+    requireSameTable(table, pending, name);
     const found = await whereItIs(table, stamp, pending);
     if (found !== 'absent') return { kind: 'nothing', result: found };
+    await checkPending(table, pending, name);
     return attempt(target, table, stamp, pending);
   });
 }
@@ -45,7 +51,6 @@ async function whereItIs(
   stamp: JobStamp,
   pending: readonly PendingManifest[],
 ): Promise<'already' | 'lost' | 'absent'> {
-  if (pending.some(({ tableUuid }) => tableUuid !== metadata['table-uuid'])) return 'lost';
   const answer = lookUpStamp(metadata, stamp);
   switch (answer.kind) {
     case 'absent':

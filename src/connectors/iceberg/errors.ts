@@ -97,6 +97,29 @@ export function sharedTable(uid: string, table: string) {
   });
 }
 
+/** The table of this name is not the one that was written to. */
+export function anotherTable(table: string, expected: string, found: string) {
+  return new EngineError('ICE-014', 'corrupt', 'an Iceberg table was replaced by another', {
+    details: { table, expected, found },
+    hint: 'Put the old table back under its name; or start the job again with the new one, without state or from a savepoint of before.',
+  });
+}
+
+/** What was written before others changed the table cannot become part of it. @param why One clause. */
+export function changedTable(table: string, column: string, why: string) {
+  return new EngineError('ICE-015', 'invalid', 'an Iceberg table was changed under a running job', {
+    details: { table, column, why },
+    hint: 'Undo the change; what the job has written waits until then. Stop a job with a savepoint before such a change.',
+  });
+}
+
+export function signsOnly(catalog: string, location: string) {
+  return new EngineError('ICE-016', 'invalid', 'the Iceberg catalog hands out no keys for S3', {
+    details: { catalog, location },
+    hint: 'Let the catalog vend credentials instead of signing requests, or give keys in rest({ s3: … }).',
+  });
+}
+
 const SHOWN_MAX = 100;
 
 function shown(value: unknown): string {

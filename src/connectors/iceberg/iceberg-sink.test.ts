@@ -177,7 +177,8 @@ describe('a job that does not fit the table', () => {
       const old = await written(world, 1, [1]);
       for (const { path } of simulation.disk.files(`${WAREHOUSE}/db`)) await world.fs.remove(path);
       await written(world, 1, [1], { writerId: 'abc-2-0' });
-      expect(await committer(world).commit(old)).toEqual(['lost']);
+      await expect(committer(world).commit(old)).rejects.toThrow(code('ICE-014'));
+      expect(await numbers(world)).toEqual([]);
     }));
 });
 

@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { orphansOf, rowsOf } from '../../../test/support/iceberg-rows.ts';
 import {
+  byOthers,
   committer,
   inSimulation,
   loaded,
@@ -128,11 +129,10 @@ describe('expiry', () => {
         await written(world, 1, [2], { uid: 'other' }),
       );
       // Somebody else's expiry knows nothing of marks.
-      const { metadata, io, version } = await loaded(world);
-      const snapshots = (metadata.snapshots ?? []).slice(-1);
-      const next = `${metadata.location}/metadata/v${Number(version) + 1}.metadata.json`;
-      const { printJson } = await import('./lossless-json.ts');
-      await io.create(next, new TextEncoder().encode(printJson({ ...metadata, snapshots })));
+      await byOthers(world, (metadata) => ({
+        ...metadata,
+        snapshots: (metadata.snapshots ?? []).slice(-1),
+      }));
       expect(await committer(world).commit(pending)).toEqual(['already']);
       expect(await committer(world).commit(await written(world, 2, [3]))).toEqual(['done']);
       expect(await numbers(world)).toEqual([1, 2, 3]);
@@ -161,6 +161,48 @@ describe('expiry', () => {
     const keep = { ...metadata.properties, 'history.expire.min-snapshots-to-keep': '2' };
     expect(ids({ ...metadata, properties: keep })).toEqual([1, 3]);
   });
+});
+
+describe('a table that is written to for years', () => {
+  const year = {
+    properties: {
+      'history.expire.max-snapshot-age-ms': '1000',
+      'commit.manifest.min-count-to-merge': '5',
+      'write.metadata.previous-versions-max': '7',
+    },
+    expireSnapshots: true,
+  };
+
+  test('is as small after many commits as after some', () =>
+    inSimulation(async (world, simulation) => {
+      const files = (): string[] => simulation.disk.files(WAREHOUSE).map(({ path }) => path);
+      const sizes: { metadata: number; manifests: number; bytes: number }[] = [];
+      for (const n of range(1, 61)) {
+        await committer(world, year).commit(await written(world, n, [n], year));
+        await sleep(world.clock, 400);
+        const { metadata, io } = await loaded(world);
+        const current = currentSnapshot(metadata);
+        if (current === undefined) expect.unreachable();
+        sizes.push({
+          metadata: files().filter((path) => path.endsWith('.metadata.json')).length,
+          manifests: (await manifestsOf(io, current)).length,
+          bytes: JSON.stringify(metadata, (_, value: unknown) =>
+            typeof value === 'bigint' ? String(value) : value,
+          ).length,
+        });
+      }
+      const [some, many] = [sizes.slice(15, 30), sizes.slice(45)];
+      const most = (of: typeof sizes, name: keyof (typeof sizes)[number]) =>
+        Math.max(...of.map((size) => size[name]));
+      expect(most(sizes, 'metadata')).toBeLessThanOrEqual(9);
+      expect(most(sizes, 'manifests')).toBeLessThanOrEqual(6);
+      // Numbers get longer, nothing else.
+      expect(most(many, 'bytes')).toBeLessThan(most(some, 'bytes') * 1.05);
+      // Data files, what the last snapshots need, the kept metadata and the hint.
+      const notData = files().filter((path) => !path.endsWith('.parquet'));
+      expect(notData.length).toBeLessThan(40);
+      expect(await numbers(world)).toEqual(range(1, 61));
+    }));
 });
 
 test('orphans are removed when they are old, and nothing else', () =>

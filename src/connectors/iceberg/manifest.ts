@@ -7,10 +7,10 @@ import type { Random } from '../../common/random.ts';
 import { type AvroFile, type AvroRecord, decodeAvroFile, encodeAvroFile } from './avro-file.ts';
 import { corruptTable } from './errors.ts';
 import { decimalBytes, type Datum, type Primitive, type TableSchema } from './iceberg-type.ts';
-import { isJsonObject, type Json, type JsonObject, printJson } from './lossless-json.ts';
+import { isJsonObject, type Json, type JsonObject, parseJson, printJson } from './lossless-json.ts';
 import type { PartitionSpec } from './partition-fields.ts';
 import type { PartitionColumn, PartitionTuple } from './partitioner.ts';
-import { twosComplementOf } from './single-value.ts';
+import { decimalFrom, twosComplementOf } from './single-value.ts';
 
 /** A data file as its writer knows it. */
 export interface DataFile {
@@ -97,6 +97,21 @@ export function readManifest(
   return file.records.map((record) => entryOf(record, partitionNames, location, inherited));
 }
 
+/** A manifest with the schema that its files were written with. @throws {EngineError} `ICE-007` (`corrupt`). */
+export function openManifest(
+  bytes: Uint8Array,
+  location: string,
+): { readonly schema: TableSchema; readonly files: readonly ManifestEntry[] } {
+  const { metadata } = decodeAvroFile(bytes, location);
+  const schema = metadata.get('schema');
+  if (schema === undefined) throw corruptTable(location, 'it has no schema');
+  const inherited = { snapshotId: 0n, sequenceNumber: 0n };
+  return {
+    schema: parseJson(schema) as unknown as TableSchema,
+    files: readManifest(bytes, location, inherited),
+  };
+}
+
 function entryOf(
   record: AvroRecord,
   partitionNames: ReadonlyMap<string, number>,
@@ -176,9 +191,18 @@ function keptRecord(
   return {
     ...(Object.fromEntries(known) as AvroRecord),
     partition: Object.fromEntries(
-      columns.map(({ name, fieldId }) => [avroName(name), partition.get(fieldId) ?? null]),
+      columns.map(({ name, fieldId, type }) => [
+        avroName(name),
+        widened(type, partition.get(fieldId) ?? null),
+      ]),
     ),
   };
+}
+
+/** A partition's value for a column that has been widened since: decimals of more digits have more bytes. */
+function widened(type: Primitive, value: unknown): unknown {
+  if (type.kind !== 'decimal' || !(value instanceof Uint8Array)) return value;
+  return Buffer.from(twosComplementOf(decimalFrom(value), decimalBytes(type.precision)));
 }
 
 function pairs(values: ReadonlyMap<number, number | Uint8Array>): AvroRecord[] {

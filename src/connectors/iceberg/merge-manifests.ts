@@ -7,11 +7,12 @@
 import { randomHex, type Random } from '../../common/random.ts';
 import type { LoadedTable } from './catalog.ts';
 import { corruptTable } from './errors.ts';
+import type { Datum, Primitive } from './iceberg-type.ts';
 import { type ManifestEntry, type ManifestKind, mergedManifest, STATUS } from './manifest.ts';
 import type { FieldSummary, ManifestFile } from './manifest-list.ts';
 import type { SnapshotPlan } from './new-snapshot.ts';
 import { entriesOf } from './read-manifests.ts';
-import { compareDatum } from './single-value.ts';
+import { compareDatum, decimalFrom, singleValueBytes } from './single-value.ts';
 import { mergedLocation } from './table-layout.ts';
 import { currentSchema, flagOf, propertyOf, specOf, type TableMetadata } from './table-metadata.ts';
 import type { PartitionColumn } from './partitioner.ts';
@@ -77,6 +78,7 @@ export async function mergeManifests(
   const chosen = chooseMerge(metadata, manifests);
   if (chosen === undefined) return { manifests, made: [] };
   const kind = kindOf(metadata, chosen[0]?.specId ?? 0);
+  if (kind === undefined) return { manifests, made: [] };
   const entries: ManifestEntry[] = [];
   for (const manifest of chosen) {
     const all = await entriesOf(io, manifest);
@@ -108,9 +110,11 @@ export async function mergeManifests(
   return { manifests: [...kept, merged], made: [location] };
 }
 
-function kindOf(metadata: TableMetadata, specId: number): ManifestKind {
+/** Undefined for partitions of which something is not known here: a column that was dropped, a new transform. */
+function kindOf(metadata: TableMetadata, specId: number): ManifestKind | undefined {
   const schema = currentSchema(metadata);
   const spec = specOf(metadata, specId);
+  if (!Partitioner.knows(spec, schema)) return undefined;
   const { columns } = new Partitioner(spec, schema, [], metadata.location);
   return { schema, spec, columns };
 }
@@ -130,18 +134,17 @@ function joinedSummaries(
   if (known.length < summaries.length) return undefined;
   return columns.map((column, index) => {
     const fields = known.flatMap((each) => each[index] ?? []);
-    // Bounds of another order than that of their bytes are left out: they are only a help.
-    const isOrdered = ['string', 'binary', 'fixed', 'uuid'].includes(column.type.kind);
-    const decode = boundReader(column.type.kind);
+    const { type } = column;
     const pick = (of: (field: FieldSummary) => Uint8Array | undefined, sign: number) => {
-      const bounds = fields.map(of).filter((bound) => bound !== undefined);
-      return bounds.reduce<Uint8Array | undefined>((best, bound) => {
-        if (best === undefined) return bound;
-        const order = isOrdered
-          ? Buffer.compare(bound, best)
-          : compareDatum(decode(bound), decode(best));
-        return order * sign > 0 ? bound : best;
-      }, undefined);
+      const bounds = fields.flatMap((field) => of(field) ?? []);
+      const best = bounds
+        .map((bound) => boundFrom(type, bound))
+        .reduce<Datum | undefined>(
+          (found, bound) =>
+            found === undefined || compareDatum(bound, found) * sign > 0 ? bound : found,
+          undefined,
+        );
+      return best === undefined ? undefined : boundBytes(type, best);
     };
     return {
       containsNull: fields.some(({ containsNull }) => containsNull),
@@ -152,26 +155,36 @@ function joinedSummaries(
   });
 }
 
-function boundReader(kind: string): (bytes: Uint8Array) => number | bigint {
-  return (bytes) => {
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    switch (kind) {
-      case 'boolean':
-        return bytes[0] ?? 0;
-      case 'int':
-      case 'date':
-        return view.getInt32(0, true);
-      case 'float':
-        return view.getFloat32(0, true);
-      case 'double':
-        return view.getFloat64(0, true);
-      case 'decimal':
-        return BigInt.asIntN(
-          8 * bytes.length,
-          BigInt(`0x${Buffer.from(bytes).toString('hex') || '0'}`),
-        );
-      default:
-        return view.getBigInt64(0, true);
-    }
-  };
+/** A bound may be of the time before a column was widened: it has fewer bytes then. */
+function boundFrom(type: Primitive, bytes: Uint8Array): Datum {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const isShort = bytes.length < 8;
+  switch (type.kind) {
+    case 'boolean':
+      return bytes[0] ?? 0;
+    case 'int':
+    case 'date':
+      return view.getInt32(0, true);
+    case 'long':
+      return isShort ? BigInt(view.getInt32(0, true)) : view.getBigInt64(0, true);
+    case 'float':
+      return view.getFloat32(0, true);
+    case 'double':
+      return isShort ? view.getFloat32(0, true) : view.getFloat64(0, true);
+    case 'decimal':
+      return decimalFrom(bytes);
+    case 'string':
+    case 'binary':
+    case 'fixed':
+    case 'uuid':
+      // Their order is that of their bytes.
+      return bytes;
+    default:
+      return view.getBigInt64(0, true);
+  }
+}
+
+function boundBytes(type: Primitive, bound: Datum): Uint8Array {
+  if (bound instanceof Uint8Array) return bound;
+  return type.kind === 'boolean' ? Uint8Array.of(Number(bound)) : singleValueBytes(type, bound);
 }

@@ -66,6 +66,14 @@ export class Partitioner {
     this.#sources = resolved.map(({ source }) => source);
   }
 
+  /** Whether a table of this schema can be partitioned so. */
+  static knows({ fields }: PartitionSpec, schema: TableSchema): boolean {
+    return fields.every((field) => {
+      const source = pathTo(schema.fields, field['source-id'])?.at(-1);
+      return source !== undefined && transformOf(field.transform, source.type) !== undefined;
+    });
+  }
+
   /** @param taken A row's values, as the columns have taken them. */
   of(taken: readonly unknown[]): PartitionTuple {
     return this.#sources.map(({ column, names, apply }) => {

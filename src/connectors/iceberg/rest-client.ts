@@ -31,6 +31,7 @@ export interface RestRequest {
   /** Below the URI, with its query. */
   readonly path: string;
   readonly body?: Json;
+  readonly headers?: Readonly<Record<string, string>>;
   /** For errors: what it is for. */
   readonly doing: string;
 }
@@ -38,8 +39,10 @@ export interface RestRequest {
 const TIMEOUT_MS = 30_000;
 const READ_ATTEMPTS_MAX = 5;
 const READ_WAIT_MS = 100;
-/** The server, or something before it, did not get to an answer. */
-const UNCERTAIN = new Set([408, 429, 500, 502, 503, 504]);
+/** The server, or something before it, did not get to an answer: 408, 429, and all from 500 on. */
+const isUncertain = (status: number): boolean =>
+  status === 408 || status === 429 || status >= SERVER_ERROR;
+const SERVER_ERROR = 500;
 
 export class RestClient {
   readonly uri: string;
@@ -59,9 +62,13 @@ export class RestClient {
    *
    * @throws {EngineError} `ICE-008` (`unavailable`), `ICE-009` (`invalid`).
    */
-  async read(path: string, doing: string): Promise<JsonObject | undefined> {
+  async read(
+    path: string,
+    doing: string,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<JsonObject | undefined> {
     for (let attempts = 1; ; attempts++) {
-      const answer = await this.send({ method: 'GET', path, doing });
+      const answer = await this.send({ method: 'GET', path, doing, headers });
       if (answer.kind === 'answer') {
         if (answer.status === 404) return undefined;
         return this.accepted(answer, doing);
@@ -113,11 +120,12 @@ export class RestClient {
     this.#token = token;
   }
 
-  #once({ method, path, body }: RestRequest): Promise<RestAnswer> {
+  #once({ method, path, body, headers }: RestRequest): Promise<RestAnswer> {
     return this.#fetch(this.uri + path, {
       method,
       headers: {
         'content-type': 'application/json',
+        ...headers,
         ...this.#access.headers,
         ...(this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }),
       },
@@ -132,7 +140,7 @@ export class RestClient {
     try {
       const response = await fetch(url, { ...init, signal: timeout.signal });
       const text = await response.text();
-      if (UNCERTAIN.has(response.status)) {
+      if (isUncertain(response.status)) {
         return { kind: 'lost', why: `status ${response.status}`, cause: undefined };
       }
       return { kind: 'answer', status: response.status, body: bodyOf(text, response.ok) };

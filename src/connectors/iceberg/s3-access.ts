@@ -26,7 +26,11 @@ export function isS3Location(location: string): boolean {
  * (`invalid`) if the settings cannot be read.
  */
 export function s3Access(access: S3Access = {}): S3Settings {
-  const own = s3SettingsOf(settings.flink);
+  return toS3Settings(access, s3SettingsOf(settings.flink));
+}
+
+/** @throws {EngineError} `ICE-001` (`invalid`) for one key without the other. */
+export function toS3Settings(access: S3Access, own: S3Settings): S3Settings {
   const { endpoint, region, pathStyleAccess } = access;
   return {
     ...own,

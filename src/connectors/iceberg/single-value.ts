@@ -55,6 +55,12 @@ export function twosComplementOf(value: bigint, length: number): Uint8Array {
   return bytes;
 }
 
+/** Of two's complement, most significant byte first. */
+export function decimalFrom(bytes: Uint8Array): bigint {
+  const hex = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex');
+  return BigInt.asIntN(8 * bytes.length, BigInt(`0x${hex === '' ? '0' : hex}`));
+}
+
 /** The order of Iceberg's values: texts by their UTF-8 bytes, bytes unsigned. */
 export function compareDatum(left: Datum, right: Datum): number {
   if (typeof left === 'string') return compareUtf8(left, right as string);

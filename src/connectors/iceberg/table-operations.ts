@@ -33,6 +33,9 @@ export interface SnapshotInfo {
   readonly operation: string;
   readonly addedRows: bigint | undefined;
   readonly totalRows: bigint | undefined;
+  readonly addedFiles: bigint | undefined;
+  readonly totalFiles: bigint | undefined;
+  readonly addedBytes: bigint | undefined;
   /** Is it the one that readers see? */
   readonly isCurrent: boolean;
   /** Is it what the current one was made of, so that the table can go back to it? */
@@ -226,6 +229,9 @@ function infoOf(
     operation: summary?.['operation'] ?? '',
     addedRows: count('added-records'),
     totalRows: count('total-records'),
+    addedFiles: count('added-data-files'),
+    totalFiles: count('total-data-files'),
+    addedBytes: count('added-files-size'),
     isCurrent: id === current,
     isAncestor: ancestors.has(id),
     job: stampOf(snapshot),

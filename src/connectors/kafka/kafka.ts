@@ -1,4 +1,4 @@
-/** `tidemark/kafka`: an entry of its own, so that a job without Kafka does not load its library. */
+/** `tidemark/kafka`: cheap to import, as its library is loaded when something connects to a broker. */
 export { kafkaSource } from './source/kafka-source.ts';
 export type { KafkaSourceOptions } from './source/source-options.ts';
 export { fromBytes, fromJson, fromString, type KafkaDeserializer } from './source/deserializers.ts';

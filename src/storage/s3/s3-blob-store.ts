@@ -52,7 +52,7 @@ export class S3BlobStore implements BlobStore {
   readonly #location: S3Location;
   readonly #objects: S3Objects;
   readonly #connection: S3Connection;
-  #swept = false;
+  #sweptMs = -Infinity;
 
   /**
    * @param url `s3://bucket/folder`. The bucket must be there.
@@ -233,10 +233,14 @@ export class S3BlobStore implements BlobStore {
     return blob && { path, sizeBytes: blob.bytes.length, modifiedMs };
   }
 
-  /** Beside the first upload in parts. Whoever may not list them has a rule of the bucket for it. */
+  /**
+   * Beside the first upload in parts, and again each half day: of a process that runs for weeks, others beside it
+   * may die. Whoever may not list them has a rule of the bucket for it.
+   */
   #sweep(): void {
-    if (this.#swept) return;
-    this.#swept = true;
+    const nowMs = this.#connection.monotonicMs();
+    if (nowMs < this.#sweptMs + SWEEP_EACH_MS) return;
+    this.#sweptMs = nowMs;
     abortDeadUploads(this.#objects, this.#location.prefix).catch(() => undefined);
   }
 
@@ -269,6 +273,7 @@ interface Conditional {
   readonly put: (effect: S3Effect) => Promise<string>;
 }
 
+const SWEEP_EACH_MS = 12 * 60 * 60 * 1000;
 /** How often another write may get in the way of one before that gives up. */
 const TRIES_MAX = 10;
 const FOLDER_TRIES_MAX = 4;

@@ -26,6 +26,7 @@ const given = (changed: Partial<S3Settings>) => configOf({ ...PLAIN, ...changed 
 describe('what the client is told', () => {
   it('of the server', () => {
     expect(given({})).toMatchObject({ region: 'us-east-1', forcePathStyle: false, maxAttempts: 1 });
+    expect(given({ s3PathStyleAccess: true })).toMatchObject({ forcePathStyle: true });
     expect(given({})).not.toHaveProperty('endpoint');
     expect(given({ s3Endpoint: 'minio:9000' }).endpoint).toBe('https://minio:9000');
     expect(given({ s3Endpoint: 'minio:9000', s3SslEnabled: false }).endpoint).toBe(

@@ -69,6 +69,10 @@ export class S3Connection {
     return this.#clock.wallMs();
   }
 
+  monotonicMs(): number {
+    return this.#clock.monotonicMs();
+  }
+
   /** @throws {S3Failure} of the last try; {@link EngineError} `STO-025` (`invalid`). */
   async request<T>(request: S3Request<T>): Promise<T> {
     const api = await this.#load();

@@ -1,7 +1,8 @@
-import { apiVersionsV3, Connection, protocolAPIsById } from '@platformatic/kafka';
+import type { Connection } from '@platformatic/kafka';
 import type { FileSystem } from '../../../common/file-system.ts';
 import type { BrokerAccess, BrokerAddress } from './broker-access.ts';
 import { brokerTooOld } from './errors.ts';
+import { library, loadLibrary } from './library.ts';
 
 /** By API key: the version that we speak. Brokers of Kafka 3.7 have all of them. */
 const SPOKEN: ReadonlyMap<number, number> = new Map([
@@ -47,6 +48,7 @@ export class BrokerLink {
 
   static async open(options: BrokerLinkOptions): Promise<BrokerLink> {
     const { access, fs, address, clientId } = options;
+    const { Connection } = await loadLibrary();
     const connection = new Connection(clientId, await access.connectionOptions(fs, address.host));
     const link = new BrokerLink(connection, address);
     try {
@@ -89,6 +91,7 @@ export class BrokerLink {
 
   /** A broker that does not know a version just hangs up, which looks as if it were down. */
   async #checkVersions(): Promise<void> {
+    const { apiVersionsV3, protocolAPIsById } = library();
     const { apiKeys } = await apiVersionsV3.api.async(this.connection, 'tidemark', '1');
     const ranges = new Map(apiKeys.map((api) => [api.apiKey, api]));
     for (const [key, wanted] of SPOKEN) {

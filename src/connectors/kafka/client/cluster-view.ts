@@ -1,6 +1,7 @@
 /** What is known of a cluster: its brokers, and the topics that were asked for, as of the latest answer. */
-import { type metadataV12, protocolErrorsCodesById } from '@platformatic/kafka';
+import type { metadataV12 } from '@platformatic/kafka';
 import type { BrokerAddress } from './broker-access.ts';
+import { library } from './library.ts';
 
 type MetadataResponse = metadataV12.MetadataResponse;
 
@@ -64,6 +65,6 @@ function topicView(topic: MetadataResponse['topics'][number]): TopicView {
       leaderEpoch,
     }))
     .sort((a, b) => a.partition - b.partition);
-  const error = errorCode === 0 ? undefined : protocolErrorsCodesById[errorCode];
+  const error = errorCode === 0 ? undefined : library().protocolErrorsCodesById[errorCode];
   return { name: name ?? '', topicId, isInternal, partitions, error };
 }

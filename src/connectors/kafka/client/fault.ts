@@ -1,7 +1,8 @@
 /**
  * What went wrong with a request, whichever of the library's many error classes tells it.
  */
-import { GenericError, MultipleErrors, protocolErrors } from '@platformatic/kafka';
+import type { ProtocolError } from '@platformatic/kafka';
+import { library, libraryIfLoaded } from './library.ts';
 
 export interface Fault {
   /** `network`: no answer came; whether the broker did it is not known. `refused`: it answered with an error. */
@@ -77,18 +78,30 @@ export function apiErrorOf(error: unknown): string | undefined {
 }
 
 export function isRetriable(apiError: string): boolean {
-  return protocolErrors[apiError]?.canRetry === true || ALSO_RETRIABLE.has(apiError);
+  return (
+    libraryIfLoaded()?.protocolErrors[apiError]?.canRetry === true || ALSO_RETRIABLE.has(apiError)
+  );
+}
+
+/** What is known without asking, as if a broker had said it. */
+export function refusal(apiError: string): ProtocolError {
+  const { ProtocolError, protocolErrors } = library();
+  return new ProtocolError(apiError in protocolErrors ? apiError : 'UNKNOWN_SERVER_ERROR');
 }
 
 /** The error, what it collects and what caused it. */
 function* flat(error: unknown): Generator {
   yield error;
-  if (error instanceof MultipleErrors) for (const one of error.errors) yield* flat(one);
+  const { MultipleErrors } = libraryIfLoaded() ?? {};
+  if (MultipleErrors !== undefined && error instanceof MultipleErrors)
+    for (const one of error.errors) yield* flat(one);
   if (error instanceof Error && error.cause !== undefined) yield* flat(error.cause);
 }
 
 function apiErrorIn(error: unknown): string[] {
-  const id: unknown = error instanceof GenericError ? error['apiId'] : undefined;
+  const { GenericError } = libraryIfLoaded() ?? {};
+  if (GenericError === undefined || !(error instanceof GenericError)) return [];
+  const id: unknown = error['apiId'];
   return typeof id === 'string' ? [id] : [];
 }
 

@@ -5,13 +5,7 @@
  * The library below gives connections, requests and answers of single brokers; what it offers beyond
  * that (consumers, producers) is not used: see docs/decisions/0028-kafka.md.
  */
-import {
-  type Connection,
-  findCoordinatorV4,
-  metadataV12,
-  ProtocolError,
-  ResponseError,
-} from '@platformatic/kafka';
+import type { Connection, metadataV12 } from '@platformatic/kafka';
 import { EngineError } from '../../../common/errors.ts';
 import type { World } from '../../../contracts/source.ts';
 import { Backoff } from './backoff.ts';
@@ -20,7 +14,8 @@ import { BrokerLink } from './broker-link.ts';
 import { ClusterView, type TopicView } from './cluster-view.ts';
 import { noBroker, noSuchTopic, notAuthenticated, notAuthorized } from './errors.ts';
 import { requestFailed, tlsFailed } from './errors.ts';
-import { type Fault, faultOf } from './fault.ts';
+import { type Fault, faultOf, refusal } from './fault.ts';
+import { library, loadLibrary } from './library.ts';
 
 type MetadataResponse = metadataV12.MetadataResponse;
 
@@ -135,14 +130,12 @@ export class KafkaClient {
     const view = this.#view.topic(topic) ?? (await this.#ask(topic));
     if (view?.error !== undefined) {
       this.#view.forgetTopic(topic);
-      throw new ProtocolError(view.error);
+      throw refusal(view.error);
     }
     const found = view?.partitions.find((one) => one.partition === partition);
     if (view === undefined || found === undefined || found.leaderId < 0) {
       this.#view.forgetTopic(topic);
-      throw new ProtocolError(
-        found === undefined ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'LEADER_NOT_AVAILABLE',
-      );
+      throw refusal(found === undefined ? 'UNKNOWN_TOPIC_OR_PARTITION' : 'LEADER_NOT_AVAILABLE');
     }
     return { nodeId: found.leaderId, leaderEpoch: found.leaderEpoch, topicId: view.topicId };
   }
@@ -233,7 +226,9 @@ export class KafkaClient {
   ): Promise<TopicView[]> {
     const creates = this.#options.createsTopics ?? false;
     const asked = topics === null ? null : [...topics];
-    return this.#view.update(await metadataOf(metadataV12.api.async(connection, asked, creates)));
+    return this.#view.update(
+      await metadataOf(library().metadataV12.api.async(connection, asked, creates)),
+    );
   }
 
   async #coordinator(to: Target & { kind: 'coordinator' }): Promise<number> {
@@ -242,9 +237,10 @@ export class KafkaClient {
     if (known !== undefined) return known;
     const { connection } = await this.#anyLink();
     const type = to.of === 'group' ? 0 : 1;
+    const { findCoordinatorV4 } = library();
     const { coordinators } = await findCoordinatorV4.api.async(connection, type, [to.id]);
     const [found] = coordinators;
-    if (found === undefined) throw new ProtocolError('COORDINATOR_NOT_AVAILABLE');
+    if (found === undefined) throw refusal('COORDINATOR_NOT_AVAILABLE');
     this.#view.addBroker(found.nodeId, { host: found.host, port: found.port });
     this.#coordinators.set(key, found.nodeId);
     return found.nodeId;
@@ -272,21 +268,23 @@ export class KafkaClient {
     throw failure;
   }
 
-  #brokerLink(nodeId: number, lane: string): Promise<BrokerLink> {
+  async #brokerLink(nodeId: number, lane: string): Promise<BrokerLink> {
+    await loadLibrary();
     const address = this.#view.broker(nodeId);
-    if (address === undefined) return Promise.reject(new ProtocolError('LEADER_NOT_AVAILABLE'));
+    if (address === undefined) throw refusal('LEADER_NOT_AVAILABLE');
     return this.#keep(`${lane}/${nodeId}`, address);
   }
 
   async #keep(key: string, address: BrokerAddress): Promise<BrokerLink> {
     const { access, world, clientId } = this.#options;
+    await loadLibrary();
     for (let link = this.#links.get(key); link !== undefined; link = this.#links.get(key)) {
       const kept = await link;
       if (await kept.isUsable()) return kept;
       kept.destroy();
       if (this.#links.get(key) === link) this.#links.delete(key);
     }
-    if (this.#closed) throw new ProtocolError('NETWORK_EXCEPTION');
+    if (this.#closed) throw refusal('NETWORK_EXCEPTION');
     const opening = BrokerLink.open({
       access,
       fs: world.fs,
@@ -311,6 +309,7 @@ async function metadataOf(asking: Promise<MetadataResponse>): Promise<MetadataRe
   try {
     return await asking;
   } catch (error) {
+    const { ResponseError } = library();
     const response: unknown = error instanceof ResponseError ? error['response'] : undefined;
     if (response === undefined) throw error;
     return response as MetadataResponse;

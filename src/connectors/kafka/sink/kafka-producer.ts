@@ -8,11 +8,10 @@
  * when every one of its records is at the broker; the memory of what is on its way is bounded, because
  * `append` says when its caller must wait.
  */
-import { ProtocolError, protocolErrors } from '@platformatic/kafka';
 import type { Cancel } from '../../../common/clock.ts';
 import { deferred, type Deferred } from '../../../common/deferred.ts';
 import type { World } from '../../../contracts/source.ts';
-import { faultOf, isRetriable } from '../client/fault.ts';
+import { faultOf, isRetriable, refusal } from '../client/fault.ts';
 import type { KafkaClient, Target } from '../client/kafka-client.ts';
 import { type ProduceAnswer, type ProduceRequest } from './produce-request.ts';
 import { NodeSender } from './node-sender.ts';
@@ -352,7 +351,7 @@ export class KafkaProducer {
     if (error === OUT_OF_ORDER || error === 'UNKNOWN_PRODUCER_ID') {
       return sequenceBroken(lane.name, error);
     }
-    const cause = protocolError(error);
+    const cause = refusal(error);
     return this.#options.client.errorOf('write', leaderOf(lane), cause);
   }
 
@@ -361,7 +360,7 @@ export class KafkaProducer {
     const { lane } = batch;
     const { client } = this.#options;
     lane.queue.again(batch);
-    const error = typeof cause === 'string' ? protocolError(cause) : cause;
+    const error = typeof cause === 'string' ? refusal(cause) : cause;
     client.forget(leaderOf(lane), faultOf(error));
     lane.leaderId = undefined;
     this.#hold(lane, error);
@@ -404,8 +403,4 @@ export class KafkaProducer {
 
 function leaderOf({ topic, partition }: Lane): Target {
   return { kind: 'leader', topic, partition };
-}
-
-function protocolError(name: string): ProtocolError {
-  return new ProtocolError(name in protocolErrors ? name : 'UNKNOWN_SERVER_ERROR');
 }

@@ -1,5 +1,5 @@
-import { ProtocolError } from '@platformatic/kafka';
 import type { SinkWriter, WriterContext } from '../../../contracts/sink.ts';
+import { refusal } from '../client/fault.ts';
 import { KafkaClient } from '../client/kafka-client.ts';
 import { KafkaProducer } from './kafka-producer.ts';
 import type { KafkaSinkPlan } from './sink-options.ts';
@@ -181,7 +181,7 @@ export class KafkaWriter<T> implements SinkWriter<T, OpenTransaction> {
       send: async () => {
         const [view] = await this.#client.metadata([name]);
         if (view === undefined || view.error !== undefined || view.partitions.length === 0) {
-          throw new ProtocolError(view?.error ?? 'UNKNOWN_TOPIC_OR_PARTITION');
+          throw refusal(view?.error ?? 'UNKNOWN_TOPIC_OR_PARTITION');
         }
         return view.partitions.length;
       },

@@ -5,10 +5,10 @@
  * A transaction is open from its first record to the commit, that is: for one checkpoint interval, the
  * checkpoint itself, and however long the job is down in between.
  */
-import { ConfigResourceTypes, describeConfigsV4 } from '@platformatic/kafka';
 import { sleep } from '../../../common/clock.ts';
 import type { PreflightContext } from '../../../contracts/sink.ts';
 import { KafkaClient } from '../client/kafka-client.ts';
+import { library } from '../client/library.ts';
 import type { KafkaSinkPlan } from './sink-options.ts';
 import { noCheckpoints, timeoutAboveBroker, timeoutBelowCheckpoints } from './errors.ts';
 
@@ -67,6 +67,7 @@ async function longestTimeout(client: KafkaClient): Promise<number | undefined> 
     await client.metadata([]);
     const [nodeId] = client.brokerIds;
     if (nodeId === undefined) return undefined;
+    const { ConfigResourceTypes, describeConfigsV4 } = library();
     const resource = {
       resourceType: ConfigResourceTypes.BROKER,
       resourceName: String(nodeId),

@@ -1,12 +1,6 @@
 /** One produce request, of version 9, with batches that are bytes already. */
-import {
-  type Connection,
-  createAPI,
-  produceV9,
-  protocolErrorsCodesById,
-  ResponseError,
-  Writer,
-} from '@platformatic/kafka';
+import type { Connection, produceV9 } from '@platformatic/kafka';
+import { library } from '../client/library.ts';
 import type { Batch } from './producer-transaction.ts';
 
 const PRODUCE = 0;
@@ -29,28 +23,34 @@ export interface ProduceAnswer {
 
 type ProduceResponse = produceV9.ProduceResponse;
 
-const api = createAPI(
-  PRODUCE,
-  VERSION,
-  ({ transactionalId, batches, timeoutMs }: ProduceRequest) =>
-    Writer.create()
-      .appendString(transactionalId ?? null)
-      .appendInt16(ALL_REPLICAS)
-      .appendInt32(timeoutMs)
-      .appendArray(byTopic(batches), (topicWriter, [topic, ofTopic]) => {
-        topicWriter.appendString(topic).appendArray(ofTopic, (writer, { lane, bytes }) => {
-          writer.appendInt32(lane.partition).appendBytes(bytes ?? Buffer.alloc(0));
-        });
-      })
-      .appendTaggedFields(),
-  produceV9.parseResponse,
-);
+let api: ReturnType<typeof makeApi> | undefined;
+
+function makeApi() {
+  const { createAPI, Writer, produceV9 } = library();
+  return createAPI(
+    PRODUCE,
+    VERSION,
+    ({ transactionalId, batches, timeoutMs }: ProduceRequest) =>
+      Writer.create()
+        .appendString(transactionalId ?? null)
+        .appendInt16(ALL_REPLICAS)
+        .appendInt32(timeoutMs)
+        .appendArray(byTopic(batches), (topicWriter, [topic, ofTopic]) => {
+          topicWriter.appendString(topic).appendArray(ofTopic, (writer, { lane, bytes }) => {
+            writer.appendInt32(lane.partition).appendBytes(bytes ?? Buffer.alloc(0));
+          });
+        })
+        .appendTaggedFields(),
+    produceV9.parseResponse,
+  );
+}
 
 /** Answers by batch; one that is missing was not answered. */
 export async function produce(
   connection: Connection,
   request: ProduceRequest,
 ): Promise<Map<Batch, ProduceAnswer>> {
+  api ??= makeApi();
   const { responses } = await responseOf(api.async(connection, request));
   const answers = new Map<string, ProduceAnswer>();
   for (const { name, partitionResponses } of responses) {
@@ -72,6 +72,7 @@ async function responseOf(asking: Promise<ProduceResponse>): Promise<ProduceResp
   try {
     return await asking;
   } catch (error) {
+    const { ResponseError } = library();
     const response: unknown = error instanceof ResponseError ? error['response'] : undefined;
     if (response === undefined) throw error;
     return response as ProduceResponse;
@@ -79,7 +80,7 @@ async function responseOf(asking: Promise<ProduceResponse>): Promise<ProduceResp
 }
 
 function errorNamed(code: number): string {
-  return protocolErrorsCodesById[code] ?? `error ${code}`;
+  return library().protocolErrorsCodesById[code] ?? `error ${code}`;
 }
 
 function byTopic(batches: readonly Batch[]): [string, Batch[]][] {

@@ -1,12 +1,15 @@
 import { compressionsAlgorithms, Reader, readRecordsBatches } from '@platformatic/kafka';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { loadLibrary } from '../client/library.ts';
 import {
   type BatchStamp,
   type KafkaBytes,
   type KafkaHeaders,
   RecordBatchBuilder,
 } from './record-batch-builder.ts';
+
+beforeAll(loadLibrary);
 
 interface Written {
   readonly timestampMs: number;

@@ -9,7 +9,7 @@
  * record  length · attributes 1 · timestampDelta · offsetDelta · key · value · headers     (varints, zigzag)
  * ```
  */
-import { crc32c } from '@platformatic/kafka';
+import { library } from '../client/library.ts';
 
 /** Text is written as UTF-8. `null` is Kafka's null: as a value it deletes the key in a compacted topic. */
 export type KafkaBytes = Uint8Array | string | null;
@@ -136,7 +136,7 @@ export class RecordBatchBuilder {
     batch.writeInt16BE(stamp.producerEpoch, 51);
     batch.writeInt32BE(stamp.baseSequence, 53);
     batch.writeInt32BE(this.#count, 57);
-    batch.writeUInt32BE(crc32c(batch.subarray(ATTRIBUTES_AT)), CRC_AT);
+    batch.writeUInt32BE(library().crc32c(batch.subarray(ATTRIBUTES_AT)), CRC_AT);
     return batch;
   }
 

@@ -1,6 +1,6 @@
-import { compressionsAlgorithms } from '@platformatic/kafka';
 import { BrokerAccess } from '../client/broker-access.ts';
 import { CONNECTION_PROPERTIES } from '../client/connection-properties.ts';
+import { library } from '../client/library.ts';
 import { count, type KafkaProperties, oneOf, readProperties } from '../client/properties.ts';
 import type { BatchCompression, KafkaBytes, KafkaHeaders } from './record-batch-builder.ts';
 import { badSinkOption } from './errors.ts';
@@ -86,6 +86,15 @@ export interface KafkaSinkPlan<T> extends KafkaSinkOptions<T> {
   readonly batchCompression: BatchCompression | undefined;
 }
 
+/** What a batch's attributes say. */
+const COMPRESSION_BITS: Readonly<Record<KafkaCompression, number>> = {
+  none: 0,
+  gzip: 1,
+  snappy: 2,
+  lz4: 3,
+  zstd: 4,
+};
+
 const DELIVERIES: readonly string[] = ['exactly-once', 'at-least-once', 'none'];
 const TRANSACTION_TIMEOUT_MS_MIN = 1_000;
 
@@ -104,7 +113,7 @@ export function planKafkaSink<T>(options: KafkaSinkOptions<T>): KafkaSinkPlan<T>
     throw badSinkOption('transactionalIdPrefix', transactionalIdPrefix, "'billing'");
   }
   const compression = options.compression ?? values['compression.type'];
-  if (!Object.hasOwn(compressionsAlgorithms, compression)) {
+  if (!Object.hasOwn(COMPRESSION_BITS, compression)) {
     throw badSinkOption('compression', compression, "'lz4'");
   }
   const plan = {
@@ -140,10 +149,12 @@ function checkNumbers(plan: KafkaSinkPlan<never>): void {
   }
 }
 
-function compressionOf(name: keyof typeof compressionsAlgorithms): BatchCompression | undefined {
+function compressionOf(name: KafkaCompression): BatchCompression | undefined {
   if (name === 'none') return undefined;
-  const { bitmask, compressSync } = compressionsAlgorithms[name];
-  return { bits: bitmask, compress: (bytes) => compressSync(bytes) };
+  return {
+    bits: COMPRESSION_BITS[name],
+    compress: (bytes) => library().compressionsAlgorithms[name].compressSync(bytes),
+  };
 }
 
 export function isTopicName(name: unknown): name is string {

@@ -1,12 +1,6 @@
 /** Requests about transactions, as their coordinator takes them. */
-import {
-  addPartitionsToTxnV3,
-  describeTransactionsV0,
-  endTxnV4,
-  initProducerIdV4,
-  listTransactionsV1,
-} from '@platformatic/kafka';
 import type { KafkaClient, Target } from '../client/kafka-client.ts';
+import { library } from '../client/library.ts';
 
 export interface TransactionHandle {
   readonly transactionalId: string;
@@ -46,7 +40,7 @@ export async function addPartitions(
     to: coordinatorOf(handle.transactionalId),
     doing: 'write to a partition in a transaction',
     giveUpAfterMs,
-    send: (connection) => addPartitionsToTxnV3.api.async(connection, [transaction]),
+    send: (connection) => library().addPartitionsToTxnV3.api.async(connection, [transaction]),
   });
 }
 
@@ -66,7 +60,13 @@ export async function endTransaction(
     doing: `${how} a transaction`,
     giveUpAfterMs,
     send: (connection) =>
-      endTxnV4.api.async(connection, transactionalId, producerId, producerEpoch, how === 'commit'),
+      library().endTxnV4.api.async(
+        connection,
+        transactionalId,
+        producerId,
+        producerEpoch,
+        how === 'commit',
+      ),
   });
 }
 
@@ -89,7 +89,7 @@ export async function takeTransactionalId(
     giveUpAfterMs,
     // If the first answer is lost, the second gives a later epoch, and nobody has the first.
     send: (connection) =>
-      initProducerIdV4.api.async(connection, transactionalId ?? null, timeoutMs, -1n, -1),
+      library().initProducerIdV4.api.async(connection, transactionalId ?? null, timeoutMs, -1n, -1),
   });
 }
 
@@ -120,7 +120,7 @@ export async function describeTransaction(
     to: coordinatorOf(transactionalId),
     doing: 'look a transaction up',
     giveUpAfterMs,
-    send: (connection) => describeTransactionsV0.api.async(connection, [transactionalId]),
+    send: (connection) => library().describeTransactionsV0.api.async(connection, [transactionalId]),
   });
   const [found] = transactionStates;
   if (found === undefined) return undefined;
@@ -145,7 +145,7 @@ export async function unfinishedTransactions(
         doing: 'list transactions',
         giveUpAfterMs,
         send: (connection) =>
-          listTransactionsV1.api.async(connection, [...UNFINISHED], [], -1n, null),
+          library().listTransactionsV1.api.async(connection, [...UNFINISHED], [], -1n, null),
       });
       return transactionStates.map(({ transactionalId }) => transactionalId);
     }),

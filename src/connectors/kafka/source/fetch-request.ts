@@ -3,7 +3,8 @@
  * data: the library's own parser makes an object of each record, and throws a whole answer away when one
  * partition in it has an error.
  */
-import { createAPI, fetchV16, protocolErrorsCodesById, type Reader } from '@platformatic/kafka';
+import type { Connection, fetchV16, Reader } from '@platformatic/kafka';
+import { library } from '../client/library.ts';
 import type { AbortedTransaction } from './record-cursor.ts';
 
 export interface FetchedPartition {
@@ -23,14 +24,25 @@ export interface Fetched {
   readonly partitions: readonly FetchedPartition[];
 }
 
-type FetchArguments = fetchV16.FetchRequest;
+type FetchArguments = Parameters<typeof fetchV16.createRequest>;
 
-export const fetchRaw = createAPI<FetchArguments, Fetched>(
-  fetchV16.api.key,
-  fetchV16.api.version,
-  fetchV16.createRequest,
-  (_correlationId, _apiKey, _apiVersion, reader) => readAnswer(reader),
-);
+let api: ReturnType<typeof makeApi> | undefined;
+
+/** Sends one. The arguments are those of Fetch, in the protocol's order. */
+export function fetchRaw(connection: Connection, ...args: FetchArguments): Promise<Fetched> {
+  api ??= makeApi();
+  return api.async(connection, ...args);
+}
+
+function makeApi() {
+  const { createAPI, fetchV16 } = library();
+  return createAPI<FetchArguments, Fetched>(
+    fetchV16.api.key,
+    fetchV16.api.version,
+    fetchV16.createRequest,
+    (_correlationId, _apiKey, _apiVersion, reader) => readAnswer(reader),
+  );
+}
 
 const EMPTY = Buffer.alloc(0);
 
@@ -77,5 +89,5 @@ function readPartition(topicId: string, reader: Reader): FetchedPartition {
 }
 
 function errorName(code: number): string | undefined {
-  return code === 0 ? undefined : (protocolErrorsCodesById[code] ?? `error ${code}`);
+  return code === 0 ? undefined : (library().protocolErrorsCodesById[code] ?? `error ${code}`);
 }

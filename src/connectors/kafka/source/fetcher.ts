@@ -140,7 +140,7 @@ export class Fetcher {
     const offsets = partitions.map(({ fetchOffset }) => fetchOffset);
     try {
       const { connection } = await this.#client.link({ kind: 'broker', nodeId }, LANE);
-      const { error, partitions: fetched } = await fetchRaw.async(
+      const { error, partitions: fetched } = await fetchRaw(
         connection,
         others ? Math.min(maxWaitMs, SHORT_WAIT_MS) : maxWaitMs,
         minBytes,

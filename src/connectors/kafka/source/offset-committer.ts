@@ -5,9 +5,9 @@
  * Always holds: one request at a time, and the newest offsets next, so that the group's offsets never go
  * back while this reader lives. A failure costs a metric, never the job.
  */
-import { offsetCommitV8 } from '@platformatic/kafka';
 import { type Clock, sleep } from '../../../common/clock.ts';
 import type { KafkaClient } from '../client/kafka-client.ts';
+import { library } from '../client/library.ts';
 import { type KafkaSplit, splitIdOf } from './kafka-split.ts';
 
 /** Checkpoints that were taken and are not known to be complete; older ones are given up. */
@@ -94,7 +94,7 @@ export class OffsetCommitter {
       doing: 'commit offsets',
       // No member of the group: generation -1 is how a consumer without one commits.
       send: (connection) =>
-        offsetCommitV8.api.async(connection, this.#groupId, -1, '', null, topics),
+        library().offsetCommitV8.api.async(connection, this.#groupId, -1, '', null, topics),
     });
   }
 }

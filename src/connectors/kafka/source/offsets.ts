@@ -1,8 +1,12 @@
 /** Where reading begins and ends: what a user asks for, turned into numbers once and for all. */
-import { listOffsetsV8, offsetFetchV8, ListOffsetTimestamps } from '@platformatic/kafka';
 import type { KafkaClient } from '../client/kafka-client.ts';
+import { library } from '../client/library.ts';
 import { noCommittedOffset } from './errors.ts';
 import { splitIdOf } from './kafka-split.ts';
+
+/** What ListOffsets takes in the place of a time. */
+const LATEST = -1n;
+const EARLIEST = -2n;
 
 /** Offsets by partition, such as `{ 'orders-0': 17 }`. */
 export type OffsetsByPartition = Readonly<Record<string, number>>;
@@ -59,7 +63,6 @@ export class OffsetFinder {
 
   /** The first or the next offset of a partition. */
   async edge(of: TopicPartition, which: 'earliest' | 'latest'): Promise<number> {
-    const { EARLIEST, LATEST } = ListOffsetTimestamps;
     return this.#list(of, which === 'earliest' ? EARLIEST : LATEST);
   }
 
@@ -109,7 +112,9 @@ export class OffsetFinder {
       to: { kind: 'leader', topic, partition },
       doing: 'look up an offset',
       send: (connection) =>
-        listOffsetsV8.api.async(connection, -1, isolation, [{ name: topic, partitions: [asked] }]),
+        library().listOffsetsV8.api.async(connection, -1, isolation, [
+          { name: topic, partitions: [asked] },
+        ]),
     });
     return Number(topics[0]?.partitions[0]?.offset ?? -1n);
   }
@@ -125,7 +130,7 @@ export async function committedOffsets(
     to: { kind: 'coordinator', of: 'group', id: groupId },
     doing: 'read committed offsets',
     send: (connection) =>
-      offsetFetchV8.api.async(
+      library().offsetFetchV8.api.async(
         connection,
         [{ groupId, memberId: '', memberEpoch: -1, topics: byTopic(partitions) }],
         true,

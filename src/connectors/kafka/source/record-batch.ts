@@ -3,7 +3,7 @@
  * https://kafka.apache.org/documentation/#recordbatch. Batches lie one behind the other in an answer; the
  * last one may be cut off.
  */
-import { compressionsAlgorithmsByBitmask, crc32c } from '@platformatic/kafka';
+import { library } from '../client/library.ts';
 import { corruptBatch, unknownCodec } from './errors.ts';
 
 export const BATCH_HEADER_BYTES = 61;
@@ -75,7 +75,7 @@ export function readHeader(
   }
   if (
     where.checksCrc &&
-    crc32c(bytes.subarray(at + CRC_COVERS_FROM, end)) !== bytes.readUInt32BE(at + 17)
+    library().crc32c(bytes.subarray(at + CRC_COVERS_FROM, end)) !== bytes.readUInt32BE(at + 17)
   ) {
     throw corruptBatch(where.splitId, baseOffset, 'its checksum is another');
   }
@@ -111,7 +111,7 @@ export function decompress(
   splitId: string,
   offset: number,
 ): Buffer {
-  const algorithm = compressionsAlgorithmsByBitmask[codec];
+  const algorithm = library().compressionsAlgorithmsByBitmask[codec];
   if (algorithm?.available !== true) throw unknownCodec(splitId, offset, codec);
   try {
     return algorithm.decompressSync(compressed);

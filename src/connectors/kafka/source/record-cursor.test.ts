@@ -1,15 +1,18 @@
 import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import {
   batchOf,
   markerAt,
   transactionalAt,
   valuesAt,
 } from '../../../../test/support/record-batches.ts';
+import { loadLibrary } from '../client/library.ts';
 import { type AbortedTransaction, RecordCursor } from './record-cursor.ts';
 
 const LOG_APPEND_TIME = 0x08;
+
+beforeAll(loadLibrary);
 
 function cursorAt(offset: number, checksCrc = true): RecordCursor {
   return new RecordCursor({ topic: 't', partition: 0, offset }, checksCrc);
