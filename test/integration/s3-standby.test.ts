@@ -142,6 +142,7 @@ describe('a standby', () => {
       proxy.rule = () => ({ kind: 'pass' });
       const again = cluster.start('a', { 's3.endpoint': address });
       expect((await logged(again, 'service-stands-by'))['epoch']).toBe(2);
+      await moreCheckpoints(standby);
       await watch.expectWhole('b');
       expect(standby.count('failure')).toBe(0);
       expect(await epochs()).toEqual({ lease: 2, heads: [2] });
@@ -171,6 +172,7 @@ it(
       services.push(cluster.start('a'), cluster.start('b'));
     }
     const leader = await leaderOf(services);
+    await moreCheckpoints(leader);
     await watch.expectWhole('a');
     expect(leader.count('failure')).toBe(0);
     expect(await epochs()).toEqual({ lease: 3, heads: [3] });
