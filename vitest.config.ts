@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 // One project per tier of tests. The first four need no build: they see `tidemark` as src/. The
 // last two start real processes from dist/, so `tidemark` means dist/ there, as for a user.
@@ -28,11 +29,42 @@ const FROM_SOURCE = [
 
 const SECOND_MS = 1_000;
 
+/** Files that last long. A clean machine knows no durations, and goes by the sizes of files. */
+const LONGEST = [
+  'health-pipeline-kills',
+  'health-pipeline-start',
+  'documented-commands',
+  'task-managers',
+  'health-pipeline-refusals',
+  'operating',
+  'coordinator-thread',
+  'standby',
+  'health-pipeline-real',
+  's3-documented-commands',
+  's3-standby',
+  'health-pipeline-s3',
+  'kafka-exactly-once',
+  's3-jobs',
+  'kafka-cluster',
+];
+
+/** Begins with what lasts longest, so that all workers end together. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const rank = ({ moduleId }: TestSpecification): number => {
+      const at = LONGEST.findIndex((name) => moduleId.endsWith(`/${name}.test.ts`));
+      return at === -1 ? LONGEST.length : at;
+    };
+    return (await super.sort(files)).toSorted((a, b) => rank(a) - rank(b));
+  }
+}
+
 export default defineConfig({
   cacheDir: '.cache/vite',
   test: {
     pool: 'forks',
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
     slowTestThreshold: 5 * SECOND_MS,
     projects: [
       tier('unit', ['src/**/*.test.ts'], 30 * SECOND_MS),

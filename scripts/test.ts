@@ -28,13 +28,17 @@ const STAGE_MAX_MS = 60 * 60_000;
 const CHECKS_FIRST = ['build', 'lint', 'types', 'docs', 'dead', 'format', 'rooms'];
 const CHECKS_OF_DIST = ['package'];
 
-const TIERS: Readonly<Record<string, { folder: string; quick: boolean }>> = {
-  unit: { folder: 'src', quick: true },
-  conformance: { folder: 'test/conformance', quick: true },
-  simulation: { folder: 'test/simulation', quick: true },
-  golden: { folder: 'test/golden', quick: false },
-  process: { folder: 'test/process', quick: false },
-  integration: { folder: 'test/integration', quick: false },
+/** Files that run side by side: what computes keeps both cores busy, what starts processes waits much, too. */
+const COMPUTING = 2;
+const WAITING = 3;
+
+const TIERS: Readonly<Record<string, { folder: string; quick: boolean; workers: number }>> = {
+  unit: { folder: 'src', quick: true, workers: COMPUTING },
+  conformance: { folder: 'test/conformance', quick: true, workers: COMPUTING },
+  simulation: { folder: 'test/simulation', quick: true, workers: COMPUTING },
+  golden: { folder: 'test/golden', quick: false, workers: COMPUTING },
+  process: { folder: 'test/process', quick: false, workers: WAITING },
+  integration: { folder: 'test/integration', quick: false, workers: WAITING },
 };
 
 const running = new Set<ChildProcess>();
@@ -51,9 +55,9 @@ async function main(args: readonly string[]): Promise<number> {
   const wanted = (name: string): boolean => names.length === 0 || names.includes(name);
   const checks = await runChecks(checkNames(quick && names.length === 0).filter(wanted));
   const tiers: Result[] = [];
-  for (const [name, { folder, quick: isQuick }] of Object.entries(TIERS)) {
+  for (const [name, { folder, quick: isQuick, workers }] of Object.entries(TIERS)) {
     if (!wanted(name) || (quick && !isQuick)) continue;
-    if (fs.existsSync(path.join(ROOT, folder))) tiers.push(await runTier(name));
+    if (fs.existsSync(path.join(ROOT, folder))) tiers.push(await runTier(name, workers));
   }
   return report([...checks, ...tiers]);
 }
@@ -103,14 +107,14 @@ async function runCheck(name: string): Promise<Result> {
   return result;
 }
 
-async function runTier(name: string): Promise<Result> {
+async function runTier(name: string, workers: number): Promise<Result> {
   const file = path.join(ROOT, '.cache', 'test', `${name}.json`);
   fs.rmSync(file, { force: true });
   console.log(`\n${name}:`);
   const { code, seconds } = await run(
     process.execPath,
     [
-      ...['node_modules/vitest/vitest.mjs', 'run', '--project', name],
+      ...['node_modules/vitest/vitest.mjs', 'run', '--project', name, `--maxWorkers=${workers}`],
       ...['--reporter=default', '--reporter=json', `--outputFile.json=${file}`],
     ],
     false,

@@ -1,20 +1,7 @@
 import { assert } from '../common/assert.ts';
 import type { Cancel } from '../common/clock.ts';
-import {
-  checkpointStatistics,
-  initialCoordinator,
-  stepCoordinator,
-  sweepScope,
-} from '../checkpoint/checkpoint-coordinator.ts';
 import type { CheckpointHistory, CheckpointStatistics } from '../checkpoint/checkpoint-history.ts';
-import type {
-  CoordinatorAction,
-  CoordinatorEventBody,
-  CoordinatorSettings,
-  CoordinatorState,
-  Moment,
-  TriggerOutcome,
-} from '../checkpoint/coordinator-types.ts';
+import type { CoordinatorSettings, TriggerOutcome } from '../checkpoint/coordinator-types.ts';
 import type { World } from '../contracts/source.ts';
 import type { ExecutionPlan } from '../graph/execution-plan.ts';
 import type { TaskId } from '../runtime/gateways.ts';
@@ -22,10 +9,10 @@ import type { RestoreProgress } from '../common/restore-progress.ts';
 import type { OperatorCoordinators } from './coordinator/operator-coordinators.ts';
 import type { Deployment } from './deployment.ts';
 import type { AttemptListener } from './attempt.ts';
-import { checkpointEvents, type JobEvent, type JobResult, type JobStatus } from './job-events.ts';
-import { JobRequests, type JobRequest } from './job-requests.ts';
+import { CheckpointDriver, type LifeOfCheckpoints } from './checkpoint-driver.ts';
+import type { JobEvent, JobResult, JobStatus } from './job-events.ts';
+import type { JobRequest } from './job-requests.ts';
 import type { JobStore } from './job-store.ts';
-import { CheckpointWork } from './checkpoint-work.ts';
 import { RegionAttempts } from './region-attempts.ts';
 import {
   endOf,
@@ -59,8 +46,8 @@ export interface JobMasterOptions {
 }
 
 /**
- * The driver of one job: hears what happens, asks the two state machines (the job's life and the
- * checkpoint coordinator) what follows from it, and does that. It decides nothing itself.
+ * The driver of one job: hears what happens, asks the two state machines (the job's life, and the
+ * checkpoint coordinator by its own driver) what follows from it, and does that. It decides nothing itself.
  *
  * Invariant: events are handled one after the other, in the order in which they were heard, each
  * with all that follows from it; nothing waits between an event and the actions it leads to.
@@ -69,7 +56,7 @@ export class JobMaster {
   readonly #options: JobMasterOptions;
   #life: JobLife = { kind: 'starting', attempt: 0, down: 'all' };
   #failures: FailureHistory = [];
-  #coordinator: CoordinatorState;
+  readonly #checkpoints: CheckpointDriver;
   readonly #attempts: RegionAttempts;
   readonly #subtasks: SubtaskTable;
   /** Where what failed has failed. */
@@ -83,46 +70,33 @@ export class JobMaster {
   /** When the failure was heard of from which the job is recovering. */
   #failedMs: number | undefined;
   #hasRun = false;
-  #wake: Cancel | undefined;
   #delay: Cancel | undefined;
   readonly #events: (() => void)[] = [];
   #handling = false;
-  readonly #work: CheckpointWork;
-  readonly #requests = new JobRequests();
   readonly #background = new Set<Promise<void>>();
   #finished: ((result: JobResult) => void) | undefined;
 
   constructor(options: JobMasterOptions) {
     this.#options = options;
-    const { store } = options;
-    this.#coordinator = initialCoordinator({
-      settings: options.coordinator,
-      identity: store.identity,
-      firstId: store.firstId,
-      idsThrough: store.idsThrough,
-    });
-    const { plan, makeDeployment, coordinators } = options;
+    const { plan, world, store, makeDeployment, coordinators, emit } = options;
     this.#attempts = new RegionAttempts({
       plan,
       makeDeployment,
       coordinators,
       listenerOf: (region, isCurrent) => this.#listener(region, isCurrent),
     });
-    this.#work = new CheckpointWork({
-      store,
-      coordinators,
-      emit: options.emit,
-      answer: (event) => {
-        this.#coordinatorEvent(event);
-      },
-      afterwards: (work) => {
+    this.#checkpoints = new CheckpointDriver({
+      ...{ world, store, coordinators, emit, attempts: this.#attempts },
+      settings: options.coordinator,
+      life: this.#lifeOfCheckpoints(),
+      serially: (work) => {
         this.#do(work);
       },
       inBackground: (work) => {
         this.#inBackground(work, 'warn');
       },
     });
-    const wallMs = (): number => options.world.clock.wallMs();
+    const wallMs = (): number => world.clock.wallMs();
     this.#subtasks = new SubtaskTable(plan, wallMs, (task) => this.#attempts.placeOf(task));
     coordinators.listen({
       send: (uid, attempt, subtask, event) => {
@@ -168,12 +142,12 @@ export class JobMaster {
   }
 
   get history(): CheckpointHistory {
-    return this.#coordinator.history;
+    return this.#checkpoints.history;
   }
 
   /** Newest first, those under way too. */
   checkpoints(): readonly CheckpointStatistics[] {
-    return checkpointStatistics(this.#coordinator);
+    return this.#checkpoints.statistics();
   }
 
   /** In the order of their numbers. */
@@ -186,7 +160,7 @@ export class JobMaster {
    * it, of a stop when the job has ended; a request that the job's end overtakes is answered, too.
    */
   request(request: JobRequest): Promise<TriggerOutcome> {
-    return this.#ask(request, false);
+    return this.#checkpoints.request(request, false);
   }
 
   /**
@@ -196,16 +170,7 @@ export class JobMaster {
   cancelWithSavepoint(
     savepoint: Omit<Extract<JobRequest, { kind: 'savepoint' }>, 'kind'>,
   ): Promise<TriggerOutcome> {
-    return this.#ask({ ...savepoint, kind: 'stop', drain: false }, true);
-  }
-
-  #ask(request: JobRequest, cancel: boolean): Promise<TriggerOutcome> {
-    return new Promise((resolve) => {
-      this.#do(() => {
-        const requestId = this.#requests.add(resolve, cancel);
-        this.#coordinatorEvent({ kind: 'trigger', request: { ...request, requestId } });
-      });
-    });
+    return this.#checkpoints.request({ ...savepoint, kind: 'stop', drain: false }, true);
   }
 
   /** Records that the sources have emitted, in the attempts that run now. */
@@ -231,14 +196,23 @@ export class JobMaster {
     }
   }
 
-  #coordinatorEvent(body: CoordinatorEventBody): void {
-    this.#do(() => {
-      const { state, actions } = stepCoordinator(this.#coordinator, { at: this.#now(), ...body });
-      const before = this.#coordinator.history;
-      this.#coordinator = state;
-      for (const each of checkpointEvents(before, state.history)) this.#options.emit(each);
-      for (const action of actions) this.#performCoordinator(action);
-    });
+  #lifeOfCheckpoints(): LifeOfCheckpoints {
+    return {
+      event: (event) => {
+        this.#lifeEvent(event);
+      },
+      fail: (error) => {
+        this.#fail(error);
+      },
+      restored: () => {
+        this.#startTasks();
+      },
+      quiesced: () => {
+        this.#quiesced = true;
+        this.#maybeGone();
+      },
+      isEnding: () => isTerminal(this.#life),
+    };
   }
 
   #lifeEvent(event: JobLifeEvent): void {
@@ -257,7 +231,7 @@ export class JobMaster {
     const life = this.#life;
     if (before.kind === 'waiting') this.#delay?.();
     if (life.kind === 'failing') {
-      this.#failedMs ??= this.#now().monotonicMs;
+      this.#failedMs ??= this.#options.world.clock.monotonicMs();
       this.#options.emit({
         kind: 'failure',
         attempt: life.attempt,
@@ -274,9 +248,9 @@ export class JobMaster {
   #nowRuns(attempt: number): void {
     this.#hasRun = true;
     if (this.#failedMs === undefined) return;
-    const downMs = this.#now().monotonicMs - this.#failedMs;
+    const downMs = this.#options.world.clock.monotonicMs() - this.#failedMs;
     this.#failedMs = undefined;
-    const restoredCheckpoint = this.#coordinator.latest?.checkpointId;
+    const restoredCheckpoint = this.#checkpoints.latestId;
     this.#options.emit({ kind: 'restarted', attempt, downMs, restoredCheckpoint });
   }
 
@@ -296,7 +270,7 @@ export class JobMaster {
         this.#deploy(action.attempt, action.regions);
         return;
       case 'take-last-checkpoint':
-        this.#coordinatorEvent({ kind: 'inputs-ended' });
+        this.#checkpoints.event({ kind: 'inputs-ended' });
         return;
       case 'drain-sources':
         this.#attempts.drain();
@@ -332,7 +306,7 @@ export class JobMaster {
       if (this.#isPast(number)) return;
       this.#attempts.make(number, regions, restored);
       for (const message of restored.messages) emit({ kind: 'warning', message });
-      this.#coordinatorEvent({ kind: 'restored', attempt: number, from: restored.from });
+      this.#checkpoints.event({ kind: 'restored', attempt: number, from: restored.from });
     }, 'fail');
   }
 
@@ -378,11 +352,11 @@ export class JobMaster {
         });
       },
       acknowledged: (ack) => {
-        this.#coordinatorEvent({ kind: 'ack', ack });
+        this.#checkpoints.event({ kind: 'ack', ack });
       },
       declined: (task, checkpointId, message) => {
         const reason = 'declined';
-        this.#coordinatorEvent({ kind: 'decline', ...task, checkpointId, reason, message });
+        this.#checkpoints.event({ kind: 'decline', ...task, checkpointId, reason, message });
       },
     };
   }
@@ -395,7 +369,7 @@ export class JobMaster {
     if (life.kind === 'starting' && this.#announced !== life.attempt) {
       this.#announced = life.attempt;
       const { vertices } = this.#options.store;
-      this.#coordinatorEvent({ kind: 'tasks-running', vertices, tasks: attempts.tasks() });
+      this.#checkpoints.event({ kind: 'tasks-running', vertices, tasks: attempts.tasks() });
       this.#lifeEvent({ kind: 'tasks-running' });
     }
     if (attempts.every(({ hasEnded }) => hasEnded)) this.#lifeEvent({ kind: 'inputs-ended' });
@@ -409,7 +383,7 @@ export class JobMaster {
     const vertices = this.#attempts.verticesOf(regions);
     this.#quiesced = false;
     this.#subtasks.canceling(vertices);
-    this.#coordinatorEvent({ kind: 'suspend', reason: 'task-failed', vertices });
+    this.#checkpoints.event({ kind: 'suspend', reason: 'task-failed', vertices });
     this.#inBackground(async () => {
       await this.#attempts.cancel(regions, () => {
         this.#maybeGone();
@@ -427,92 +401,14 @@ export class JobMaster {
     });
   }
 
-  // --- the coordinator --------------------------------------------------------------------------
-
-  #performCoordinator(action: CoordinatorAction): void {
-    switch (action.kind) {
-      case 'take-coordinator-state':
-        this.#work.takeCoordinatorState(action);
-        return;
-      case 'send-barriers':
-        this.#attempts.forEach(action.to, (attempt, task) => {
-          attempt.triggerCheckpoint(action.barrier, task, action.location);
-        });
-        return;
-      case 'notify-complete':
-        this.#attempts.forEach(action.to, (attempt, task) => {
-          attempt.notifyComplete(action.checkpointId, task);
-        });
-        return;
-      case 'notify-aborted':
-        this.#attempts.forEach(action.to, (attempt, task) => {
-          attempt.notifyAborted(action.checkpointId, task);
-        });
-        return;
-      case 'store-metadata':
-      case 'move-head':
-      case 'reserve-ids':
-        this.#work.store(action);
-        return;
-      case 'commit':
-        this.#work.commit(action.committables);
-        return;
-      case 'discard':
-        this.#work.discard(action);
-        return;
-      case 'collect-garbage':
-        this.#work.sweep(() => sweepScope(this.#coordinator));
-        return;
-      case 'fail-job':
-        this.#fail(action.error);
-        return;
-      case 'reply':
-        this.#requests.answer(action.requestId, action.outcome, isTerminal(this.#life));
-        return;
-      case 'quiesced':
-        this.#quiesced = true;
-        this.#maybeGone();
-        return;
-      case 'restored-committed':
-        this.#startTasks();
-        return;
-      case 'stopping':
-        this.#lifeEvent({ kind: 'stop', drain: action.drain });
-        return;
-      case 'stop-failed':
-        this.#lifeEvent({ kind: 'stop-failed', message: action.message });
-        return;
-      case 'ended': {
-        const { checkpointId, url, stopped } = action;
-        const savepointUrl = stopped ? url : undefined;
-        const cancel = this.#requests.cancels({ kind: 'completed', checkpointId, url });
-        this.#lifeEvent({ kind: 'last-checkpoint-complete', savepointUrl, cancel });
-        return;
-      }
-      case 'wake-at':
-        this.#wakeAt(action.monotonicMs);
-        return;
-    }
-  }
-
-  #wakeAt(monotonicMs: number): void {
-    this.#wake?.();
-    this.#wake = undefined;
-    if (monotonicMs === Infinity) return;
-    const { clock } = this.#options.world;
-    this.#wake = clock.after(Math.max(0, monotonicMs - clock.monotonicMs()), () => {
-      this.#coordinatorEvent({ kind: 'tick' });
-    });
-  }
-
   // --- the end ----------------------------------------------------------------------------------
 
   #end(): void {
     const life = this.#life;
     assert(isTerminal(life), `the job ends while it is ${life.kind}`);
-    this.#coordinatorEvent({ kind: 'close' });
+    this.#checkpoints.event({ kind: 'close' });
     this.#do(() => {
-      this.#wake?.();
+      this.#checkpoints.stopWaking();
       this.#delay?.();
       void this.#settle(life);
     });
@@ -531,21 +427,21 @@ export class JobMaster {
       if (life.kind !== 'suspended') {
         await store.end(
           { ended: endOf(life), savepointUrl, hasRun: this.#hasRun },
-          sweepScope(this.#coordinator),
+          this.#checkpoints.sweepScope(),
         );
       }
     } catch (problem) {
       emit({ kind: 'warning', message: messageOf(problem) });
       error ??= problem;
     }
-    this.#requests.answerLast();
+    this.#checkpoints.answerLast();
     this.#finished?.({
       status,
       jobId: store.identity.jobId,
       savepointUrl,
       error,
-      checkpointsCompleted: this.#coordinator.history.completed,
-      checkpointsFailed: this.#coordinator.history.failed,
+      checkpointsCompleted: this.#checkpoints.history.completed,
+      checkpointsFailed: this.#checkpoints.history.failed,
       restarts: this.#restarts,
     });
   }
@@ -554,11 +450,6 @@ export class JobMaster {
     const life = this.#life;
     const attempt = 'attempt' in life ? life.attempt : this.#restarts;
     this.#options.emit({ kind: 'status', status: statusOf(life), attempt });
-  }
-
-  #now(): Moment {
-    const { clock } = this.#options.world;
-    return { monotonicMs: clock.monotonicMs(), wallMs: clock.wallMs() };
   }
 
   #inBackground(work: () => Promise<void>, onError: 'fail' | 'warn'): void {

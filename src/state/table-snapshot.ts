@@ -13,6 +13,8 @@
 import { keyGroupOf, type KeyGroupRange } from '../common/key-groups.ts';
 import { NO_EXPIRY, type BlockEncoder } from './block-encoder.ts';
 import { compareRows } from './canonical-order.ts';
+import type { DirtyList } from './dirty-rows.ts';
+import { doubled } from './doubled.ts';
 import { valueNotStored } from './errors.ts';
 import type { Namespace } from './keyed-state-backend.ts';
 import type { RowCodec } from './row-codec.ts';
@@ -23,7 +25,6 @@ import {
   ROW_KIND,
   ROW_LIVE,
   ROW_TOMBSTONE,
-  type DirtyList,
   type ImageKeeper,
   type Table,
 } from './table.ts';
@@ -361,10 +362,4 @@ export class TableSnapshot implements ImageKeeper {
 
 function expiryOf(table: Table, row: number): number {
   return table.expiry === undefined ? NO_EXPIRY : table.expiry[row]!;
-}
-
-function doubled(array: Int32Array): Int32Array<ArrayBuffer> {
-  const grown = new Int32Array(array.length * 2);
-  grown.set(array);
-  return grown;
 }

@@ -21,6 +21,8 @@
 import { assert } from '../common/assert.ts';
 import { keyGroupOf, type KeyGroupRange } from '../common/key-groups.ts';
 import { keysEqual } from '../common/key-hash.ts';
+import { DirtyRows, type DirtyList } from './dirty-rows.ts';
+import { doubled } from './doubled.ts';
 import { KEYS_INT, KEYS_STRING, KEYS_STRUCTURED, type KeyContext } from './key-context.ts';
 import type { Namespace } from './keyed-state-backend.ts';
 
@@ -35,13 +37,6 @@ export const ROW_KIND = 3;
 const GOLDEN = 0x9e3779b1;
 const INITIAL_SLOT_BITS = 6;
 const PREFETCH_MAX = 1024;
-
-/** The rows that were changed, and of those the ones deleted, in one epoch. */
-export interface DirtyList {
-  readonly epoch: number;
-  readonly rows: Int32Array;
-  readonly tombstones: Int32Array;
-}
 
 /** Takes a row's image before the row changes. */
 export interface ImageKeeper {
@@ -103,12 +98,8 @@ export class Table {
 
   #free = new Int32Array(16);
   #freeCount = 0;
-  #dirty = new Int32Array(64);
+  readonly #dirty = new DirtyRows();
   #dirtyBits = new Int32Array(1);
-  #dirtyCount = 0;
-  #tombstones = new Int32Array(16);
-  #tombstoneCount = 0;
-  #sealed: DirtyList[] = [];
   /** All rows so far are outside windows and without `sub`. */
   #plain = true;
   #subsStructured = false;
@@ -202,7 +193,7 @@ export class Table {
       this.tombstoneRows++;
       this.slots[2 * this.#slotOf(row) + 1] = -(row + 1);
       this.markDirty(row);
-      this.#noteTombstone(row);
+      this.#dirty.addTombstone(row);
     } else {
       this.#release(row);
     }
@@ -218,8 +209,7 @@ export class Table {
     this.#dirtyBits[row >>> 5]! |= 1 << (row & 31);
     if (this.rowEpoch[row] === this.epoch) return;
     this.rowEpoch[row] = this.epoch;
-    if (this.#dirtyCount === this.#dirty.length) this.#dirty = doubled(this.#dirty);
-    this.#dirty[this.#dirtyCount++] = row;
+    this.#dirty.add(row);
   }
 
   /** Lets a draining snapshot take the row as it is, if it has not yet. */
@@ -255,23 +245,14 @@ export class Table {
 
   /** Ends the current epoch; its dirty list stays until `forgetUntil`. */
   seal(nextEpoch: number): void {
-    if (this.#dirtyCount > 0) {
-      this.#sealed.push({
-        epoch: this.epoch,
-        rows: this.#dirty.slice(0, this.#dirtyCount),
-        tombstones: this.#tombstones.slice(0, this.#tombstoneCount),
-      });
-      this.#dirtyCount = 0;
-      this.#tombstoneCount = 0;
-    }
+    this.#dirty.seal(this.epoch, this);
     this.#dirtyBits.fill(0);
     this.epoch = nextEpoch;
-    this.#boundSealed();
   }
 
   /** The dirty lists after epoch `after`, the current one not among them. */
   dirtySince(after: number): readonly DirtyList[] {
-    return this.#sealed.filter((list) => list.epoch > after);
+    return this.#dirty.since(after);
   }
 
   /**
@@ -279,16 +260,14 @@ export class Table {
    * tombstones among them that nothing has touched since.
    */
   forgetUntil(epoch: number): void {
-    for (const list of this.#sealed) {
-      if (list.epoch > epoch) continue;
-      for (const row of list.tombstones) {
+    for (const { tombstones } of this.#dirty.forget(epoch)) {
+      for (const row of tombstones) {
         if (this.kindOf(row) !== ROW_TOMBSTONE || this.rowEpoch[row]! > epoch) continue;
         if (this.draining !== 0) this.touch(row);
         this.tombstoneRows--;
         this.#release(row);
       }
     }
-    this.#sealed = this.#sealed.filter((list) => list.epoch > epoch);
   }
 
   /** Loads what a batch of keys will need, so that the misses overlap. Changes nothing. */
@@ -479,13 +458,6 @@ export class Table {
     this.#free[this.#freeCount++] = row;
   }
 
-  #noteTombstone(row: number): void {
-    if (this.#tombstoneCount === this.#tombstones.length) {
-      this.#tombstones = doubled(this.#tombstones);
-    }
-    this.#tombstones[this.#tombstoneCount++] = row;
-  }
-
   /** Old slot i goes to 2i or next to it, so this runs through memory in order: fast at any size. */
   #growSlots(): void {
     const old = this.slots;
@@ -519,32 +491,8 @@ export class Table {
     assert(group >= 0 && group < this.groupRows.length, 'a key of another subtask');
     return group;
   }
-
-  /**
-   * While no checkpoint is confirmed, lists pile up. Once they hold more than twice the rows there
-   * are, doubles are dropped: a row counts only in the list of its last change.
-   */
-  #boundSealed(): void {
-    let total = 0;
-    for (const { rows } of this.#sealed) total += rows.length;
-    if (total <= 2 * this.rowCount + 1024) return;
-    // A draining snapshot judges rows by the lists it was given; those objects stay as they are.
-    this.#sealed = this.#sealed
-      .map(({ epoch, rows, tombstones }) => ({
-        epoch,
-        rows: rows.filter((row) => this.rowEpoch[row] === epoch),
-        tombstones: tombstones.filter((row) => this.rowEpoch[row] === epoch),
-      }))
-      .filter(({ rows }) => rows.length > 0);
-  }
 }
 
 function mixSub(mixed: number, subHash: number): number {
   return (Math.imul(mixed, 0x85ebca6b) ^ Math.imul(subHash, 0xc2b2ae35)) | 0;
-}
-
-function doubled(array: Int32Array): Int32Array<ArrayBuffer> {
-  const grown = new Int32Array(array.length * 2);
-  grown.set(array);
-  return grown;
 }

@@ -27,6 +27,7 @@ import { parseAll } from '../../src/formats/parse-all.ts';
 import { seededRandom } from '../../src/testing/simulation/seeded-random.ts';
 import { KafkaWriter } from '../support/kafka-writer.ts';
 import { ICEBERG_PACKAGES, pythonWith, run } from '../support/python.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 import {
   type NodeProcess,
   REPOSITORY,
@@ -76,7 +77,7 @@ afterAll(async () => {
   await job?.kill('SIGKILL');
   await kafka.stop();
   await catalog.stop();
-  fs.rmSync(root, { recursive: true });
+  removeFolder(root);
 });
 
 function start(rate: number, parallelism: number): NodeProcess {

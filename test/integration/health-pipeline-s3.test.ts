@@ -12,6 +12,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { makeBucket, s3Variables, startS3, type S3Service } from '../../scripts/services/s3.ts';
 import { SERVICE_SETUP_MS } from '../../scripts/services/service.ts';
 import { ICEBERG_PACKAGES, pythonWith, run } from '../support/python.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 import { childrenOf } from '../support/service-cluster.ts';
 import { NodeProcess, REPOSITORY, runReference, runTidemark } from '../support/tidemark-process.ts';
 
@@ -52,7 +53,7 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const job of jobs) await job.kill('SIGKILL');
   await server.stop();
-  fs.rmSync(root, { recursive: true });
+  removeFolder(root);
 });
 
 function start(rate: number, ...options: readonly string[]): NodeProcess {

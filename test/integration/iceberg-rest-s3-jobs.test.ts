@@ -27,6 +27,7 @@ import {
   type CatalogProxy,
 } from '../support/catalog-proxy.ts';
 import { ICEBERG_PACKAGES, pythonWith, run } from '../support/python.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 import {
   runTidemark,
   settings,
@@ -64,7 +65,7 @@ afterAll(async () => {
   await proxy.close();
   await catalog.stop();
   await server.stop();
-  fs.rmSync(root, { recursive: true });
+  removeFolder(root);
 });
 
 function args(parallelism: number, rate: number): string[] {

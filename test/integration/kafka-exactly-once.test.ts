@@ -19,6 +19,7 @@ import { seededRandom } from '../../src/testing/simulation/seeded-random.ts';
 import { endOf, recordsOf } from '../support/kafka-records.ts';
 import { KafkaProxy } from '../support/kafka-proxy.ts';
 import { KafkaWriter } from '../support/kafka-writer.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 import { type NodeProcess, settings, startTidemark } from '../support/tidemark-process.ts';
 
 const PARTITIONS = 4;
@@ -68,7 +69,7 @@ afterEach(async () => {
 afterAll(async () => {
   await kafka.stop();
   await proxy.close();
-  fs.rmSync(folder, { recursive: true, force: true });
+  removeFolder(folder);
 });
 
 /** A pair of topics and the job between them. */

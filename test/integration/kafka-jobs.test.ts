@@ -19,6 +19,7 @@ import { canonicalJson } from '../../src/graph/canonical-json.ts';
 import { FinishedLines } from '../support/finished-lines.ts';
 import { KafkaWriter } from '../support/kafka-writer.ts';
 import { killAgainAndAgain } from '../support/kill-loop.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 import { type NodeProcess, settings, startTidemark } from '../support/tidemark-process.ts';
 
 const PARTITIONS = 3;
@@ -64,7 +65,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await kafka.stop();
-  fs.rmSync(folder, { recursive: true });
+  removeFolder(folder);
 });
 
 beforeEach(() => {
@@ -72,7 +73,7 @@ beforeEach(() => {
 });
 
 afterEach(() => {
-  fs.rmSync(root, { recursive: true });
+  removeFolder(root);
 });
 
 function start(parallelism: number, rate: number, ...more: readonly string[]): NodeProcess {

@@ -17,6 +17,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeBucket, s3Variables, startS3, type S3Service } from '../../scripts/services/s3.ts';
 import { SERVICE_SETUP_MS } from '../../scripts/services/service.ts';
 import { STORIES, StoryTeller, type Story } from '../support/documented-commands.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 import { runTidemark, settings } from '../support/tidemark-process.ts';
 
 const BUCKET = 'documented';
@@ -46,7 +47,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await server.stop();
-  fs.rmSync(root, { recursive: true });
+  removeFolder(root);
 });
 
 const SPELLINGS = {

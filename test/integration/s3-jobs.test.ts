@@ -17,6 +17,7 @@ import { defaultWorld } from '../../src/cluster/run-job.ts';
 import { randomInt, systemRandom } from '../../src/common/random.ts';
 import { FinishedLines } from '../support/finished-lines.ts';
 import { killAgainAndAgain } from '../support/kill-loop.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 import { childrenOf } from '../support/service-cluster.ts';
 import { S3Proxy } from '../support/s3-proxy.ts';
 import { s3SettingsFor } from '../support/s3-settings.ts';
@@ -56,7 +57,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await server.stop();
-  fs.rmSync(folder, { recursive: true });
+  removeFolder(folder);
 });
 
 beforeEach(async () => {
@@ -71,7 +72,7 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const job of running) await job.kill('SIGKILL');
   await proxy.stop();
-  fs.rmSync(root, { recursive: true });
+  removeFolder(root);
 });
 
 const url = (name: string): string => `s3://${BUCKET}/${prefix}/${name}`;

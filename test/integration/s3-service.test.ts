@@ -11,6 +11,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { makeBucket, startS3, type S3Service } from '../../scripts/services/s3.ts';
 import { SERVICE_SETUP_MS } from '../../scripts/services/service.ts';
 import { finishedFiles, lineKeys } from '../support/finished-lines.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 import { runTidemark, settings, type Run } from '../support/tidemark-process.ts';
 
 const BUCKET = 'flink-checkpoints';
@@ -51,8 +52,8 @@ beforeAll(async () => {
 afterAll(async () => {
   await run('service', 'stop');
   await server.stop();
-  fs.rmSync(folder, { recursive: true });
-  fs.rmSync(root, { recursive: true });
+  removeFolder(folder);
+  removeFolder(root);
 });
 
 function run(...args: readonly string[]): Promise<Run> {

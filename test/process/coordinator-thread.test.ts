@@ -10,6 +10,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { finishedLines } from '../support/finished-lines.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 import { runTidemark, settings, type Run } from '../support/tidemark-process.ts';
 
 const TEST_MS = 60_000;
@@ -21,16 +22,22 @@ beforeEach(() => {
 });
 
 afterEach(() => {
-  fs.rmSync(root, { recursive: true });
+  removeFolder(root);
 });
 
-function run(job: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Run> {
+interface Circumstances {
+  /** Restarts before the job fails. */
+  readonly attempts?: number;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+function run(job: readonly string[], { attempts = 2, env = {} }: Circumstances = {}): Promise<Run> {
   const engine = settings({
     'execution.checkpointing.dir': `${root}/checkpoints`,
     'execution.checkpointing.interval': '50ms',
     'execution.checkpointing.min-pause': '0',
     'restart-strategy.type': 'fixed-delay',
-    'restart-strategy.fixed-delay.attempts': '2',
+    'restart-strategy.fixed-delay.attempts': String(attempts),
     'restart-strategy.fixed-delay.delay': '10ms',
     'tidemark.task.stuck-timeout': '2s',
   });
@@ -72,7 +79,7 @@ describe('once: the job goes on', () => {
 it.each(TROUBLES.filter(([where]) => where === 'enumerator'))(
   '%s, each time: %s fails the job with the reason',
   async (where, kind, what) => {
-    const { code, stderr } = await run(['--where', where, '--kind', kind]);
+    const { code, stderr } = await run(['--where', where, '--kind', kind], { attempts: 1 });
     expect(code).toBe(1);
     expect(stderr).toContain(what);
   },
@@ -85,7 +92,7 @@ describe('a module', () => {
     ['throw', 'the module is broken'],
   ])('that does %s when it is imported keeps the job from starting', async (kind, what) => {
     const { code, stderr } = await run(['--where', 'module', '--kind', 'none'], {
-      TROUBLE_IN_MODULE: kind,
+      env: { TROUBLE_IN_MODULE: kind },
     });
     expect(code).toBe(2);
     expect(stderr).toContain(what);

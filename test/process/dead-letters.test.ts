@@ -11,6 +11,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tableRows } from '../../scripts/start/table-rows.ts';
 import { sleep, systemClock } from '../../src/common/clock.ts';
 import { finishedFiles } from '../support/finished-lines.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 import {
   runTidemark,
   settings,
@@ -45,7 +46,7 @@ beforeAll(async () => {
 });
 
 afterAll(() => {
-  fs.rmSync(root, { recursive: true });
+  removeFolder(root);
 });
 
 function start(...own: readonly string[]): NodeProcess {

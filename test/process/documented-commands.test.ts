@@ -19,6 +19,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { sleep, systemClock } from '../../src/common/clock.ts';
 import { STORIES, StoryTeller } from '../support/documented-commands.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 import { ShellProcess } from '../support/shell-process.ts';
 import {
   configure,
@@ -44,7 +45,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   for (const each of homes) await service(each, 'stop');
-  fs.rmSync(root, { recursive: true });
+  removeFolder(root);
 });
 
 function service(folder: string, ...args: readonly string[]) {

@@ -12,6 +12,7 @@ import { afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { sleep, systemClock } from '../../src/common/clock.ts';
 import { tableRows } from '../../scripts/start/table-rows.ts';
 import { ICEBERG_PACKAGES, PYTHON_SETUP_MS, pythonWith, run } from '../support/python.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 import { NodeProcess, REPOSITORY, runReference, settings } from '../support/tidemark-process.ts';
 
 const DATA = `${REPOSITORY}/examples/data`;
@@ -31,7 +32,7 @@ beforeEach(() => {
 });
 
 afterEach(() => {
-  fs.rmSync(root, { recursive: true });
+  removeFolder(root);
 });
 
 /** What PyIceberg sees, as JSON lines in a folder. */

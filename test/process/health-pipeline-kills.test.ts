@@ -16,6 +16,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { randomInt, systemRandom, type Random } from '../../src/common/random.ts';
 import { seededRandom } from '../../src/testing/simulation/seeded-random.ts';
 import { FinishedLines, finishedFiles, lineKeys } from '../support/finished-lines.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 import {
   REPOSITORY,
   runReference,
@@ -49,7 +50,7 @@ beforeAll(() => {
 });
 
 afterAll(() => {
-  fs.rmSync(root, { recursive: true });
+  removeFolder(root);
 });
 
 interface Moment {

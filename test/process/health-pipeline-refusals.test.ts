@@ -15,7 +15,8 @@ import { gzipSync } from 'node:zlib';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { randomInt, systemRandom } from '../../src/common/random.ts';
 import { seededRandom } from '../../src/testing/simulation/seeded-random.ts';
-import { finishedFiles, finishedLines } from '../support/finished-lines.ts';
+import { filesBelow, finishedFiles, finishedLines } from '../support/finished-lines.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 import { REPOSITORY, runTidemark, settings, startTidemark } from '../support/tidemark-process.ts';
 
 const JOBS = 'test/process/jobs';
@@ -33,7 +34,7 @@ beforeEach(() => {
 });
 
 afterEach(() => {
-  fs.rmSync(root, { recursive: true });
+  removeFolder(root);
 });
 
 function quick(folder: string): string[] {
@@ -217,7 +218,7 @@ describe('a damaged checkpoint', () => {
     expect(isThere, stdout + stderr).toBe(true);
     needed = neededFiles(`${whole}/checkpoints`);
     return () => {
-      fs.rmSync(whole, { recursive: true });
+      removeFolder(whole);
     };
   });
 
@@ -249,7 +250,7 @@ describe('a damaged checkpoint', () => {
       expect(stderr, `SEED=${seed}, ${name}`).toMatch(/\b(CHK|STA|STO)-\d{3}: /);
       expect(stderr, `SEED=${seed}, ${name}`).toMatch(HINT);
       expect(finishedFiles(out).map(contentOf)).toEqual(before().map(contentOf));
-      fs.rmSync(out, { recursive: true });
+      removeFolder(out);
     }
   });
 
@@ -273,7 +274,7 @@ describe('a damaged checkpoint', () => {
       [`${whole}/checkpoints`, checkpoints],
       [`${whole}/out`, out],
     ] as const) {
-      fs.rmSync(to, { recursive: true, force: true });
+      fs.rmSync(to, { recursive: true, force: true, maxRetries: 50, retryDelay: 100 });
       fs.cpSync(from, to, { recursive: true });
     }
     change(checkpoints);
@@ -286,9 +287,7 @@ describe('a damaged checkpoint', () => {
 
 /** What restoring the latest checkpoint reads: `HEAD`, the name's record, metadata, what that names. */
 function neededFiles(checkpoints: string): string[] {
-  const files = fs
-    .readdirSync(checkpoints, { recursive: true, encoding: 'utf8' })
-    .filter((name) => fs.statSync(`${checkpoints}/${name}`).isFile());
+  const files = filesBelow(checkpoints).map((file) => path.relative(checkpoints, file));
   const bodies = files.filter((name) => newestBody(checkpoints, name));
   const head = bodies.find((name) => name.includes('/HEAD/')) ?? '';
   const folders = [...contentOf(`${checkpoints}/${head}`).matchAll(/chk-\d+/g)].map(String);

@@ -9,6 +9,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { finishedFiles } from '../support/finished-lines.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 import {
   NodeProcess,
   REPOSITORY,
@@ -32,7 +33,7 @@ beforeEach(() => {
 });
 
 afterEach(() => {
-  fs.rmSync(root, { recursive: true });
+  removeFolder(root);
 });
 
 function start(...args: readonly string[]): NodeProcess {
@@ -178,7 +179,7 @@ describe('npm start -- --check', () => {
     ).ended;
     expect(run, run.stderr).toMatchObject({ code: 0 });
     return () => {
-      fs.rmSync(whole, { recursive: true });
+      removeFolder(whole);
     };
   });
 

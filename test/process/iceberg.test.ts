@@ -16,6 +16,7 @@ import { afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { randomInt, systemRandom } from '../../src/common/random.ts';
 import { seededRandom } from '../../src/testing/simulation/seeded-random.ts';
 import { ICEBERG_PACKAGES, PYTHON_SETUP_MS, pythonWith, run } from '../support/python.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 import {
   REPOSITORY,
   runTidemark,
@@ -47,7 +48,7 @@ beforeEach(() => {
 });
 
 afterEach(() => {
-  fs.rmSync(root, { recursive: true });
+  removeFolder(root);
 });
 
 function args(parallelism: number, rate: number): string[] {

@@ -12,6 +12,7 @@ import { readHead } from '../../src/checkpoint/head.ts';
 import { nodeFileSystem } from '../../src/common/node-file-system.ts';
 import { systemRandom } from '../../src/common/random.ts';
 import { FileBlobStore } from '../../src/storage/file-blob-store.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 import {
   REPOSITORY,
   runTidemark,
@@ -62,7 +63,7 @@ beforeAll(async () => {
 });
 
 afterAll(() => {
-  fs.rmSync(root, { recursive: true });
+  removeFolder(root);
 });
 
 const latest = () => checkpoints.at(-1) ?? '';

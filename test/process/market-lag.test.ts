@@ -12,6 +12,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { randomInt, systemRandom } from '../../src/common/random.ts';
 import { killAgainAndAgain } from '../support/kill-loop.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 import {
   REPOSITORY,
   runPython,
@@ -36,7 +37,7 @@ beforeEach(() => {
 });
 
 afterEach(() => {
-  fs.rmSync(root, { recursive: true });
+  removeFolder(root);
 });
 
 function args(parallelism: number, engine: Readonly<Record<string, string>> = {}): string[] {

@@ -10,6 +10,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { finishedFiles } from '../support/finished-lines.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 import {
   REPOSITORY,
   runTidemark,
@@ -34,7 +35,7 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const follower of followers) await follower.kill('SIGKILL');
   await run('service', 'stop');
-  fs.rmSync(root, { recursive: true });
+  removeFolder(root);
 });
 
 const env = () => ({ TIDEMARK_HOME: `${root}/home` });

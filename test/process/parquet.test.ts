@@ -16,6 +16,7 @@ import { randomInt, systemRandom } from '../../src/common/random.ts';
 import { finishedFiles } from '../support/finished-lines.ts';
 import { killAgainAndAgain } from '../support/kill-loop.ts';
 import { PARQUET_PACKAGES, PYTHON_SETUP_MS, pythonWith } from '../support/python.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 import {
   REPOSITORY,
   runTidemark,
@@ -44,7 +45,7 @@ beforeEach(() => {
 });
 
 afterEach(() => {
-  fs.rmSync(root, { recursive: true });
+  removeFolder(root);
 });
 
 function reference(...args: readonly string[]): { code: number | null; out: string; err: string } {

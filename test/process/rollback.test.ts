@@ -11,6 +11,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { tableRows } from '../../scripts/start/table-rows.ts';
 import { sleep, systemClock } from '../../src/common/clock.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 import {
   runTidemark,
   settings,
@@ -33,7 +34,7 @@ beforeEach(() => {
 
 afterEach(async () => {
   for (const one of running) await one.kill('SIGKILL');
-  fs.rmSync(root, { recursive: true });
+  removeFolder(root);
 });
 
 interface Row {

@@ -8,11 +8,14 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { sleep, systemClock } from '../../src/common/clock.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 import { runTidemark, settings, type Run } from '../support/tidemark-process.ts';
 
 let root: string;
 
 const JOB = 'test/process/jobs/totals.ts';
+const LOOK_MS = 10;
 
 beforeAll(async () => {
   root = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'tidemark-commands-')));
@@ -21,7 +24,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await run('service', 'stop');
-  fs.rmSync(root, { recursive: true });
+  removeFolder(root);
 });
 
 function run(...args: readonly string[]): Promise<Run> {
@@ -72,6 +75,8 @@ it('a job goes through all of them', async () => {
   expect(await expectOk(run('inspect', savepoint, '--verify'))).toContain('Sound');
 
   await expectOk(run('cancel', id));
+  // As in Flink the command does not wait for the end.
+  while ((await expectOk(run('list', '--json'))).includes(id)) await sleep(systemClock, LOOK_MS);
   const again = await expectOk(run('run', '-s', savepoint, '-d', ...job('out2')));
   expect(again).toContain(`Restoring job from ${savepoint}`);
   // A job whose tasks do not all run yet takes no savepoint.

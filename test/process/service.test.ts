@@ -13,6 +13,7 @@ import { sleep, systemClock } from '../../src/common/clock.ts';
 import { startOf } from '../../src/service/process-identity.ts';
 import type { AskedJob } from '../support/controlled-service.ts';
 import { filesBelow, finishedLines } from '../support/finished-lines.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 import { NodeProcess, REPOSITORY, runTidemark } from '../support/tidemark-process.ts';
 
 const TEST_MS = 120_000;
@@ -44,7 +45,7 @@ beforeEach(() => {
 afterEach(async () => {
   for (const service of services) await service.process.kill('SIGKILL');
   await runTidemark(['service', 'stop', '--data', data('a')]);
-  fs.rmSync(root, { recursive: true });
+  removeFolder(root);
 });
 
 function data(name: string): string {

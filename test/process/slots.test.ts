@@ -11,6 +11,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { finishedLines } from '../support/finished-lines.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 import { runTidemark, settings, type Run } from '../support/tidemark-process.ts';
 
 let root: string;
@@ -20,16 +21,16 @@ beforeEach(() => {
 });
 
 afterEach(() => {
-  fs.rmSync(root, { recursive: true });
+  removeFolder(root);
 });
 
-function run(parallelism: number, ...job: readonly string[]): Promise<Run> {
+function run(parallelism: number, attempts: number, ...job: readonly string[]): Promise<Run> {
   const engine = settings({
     'execution.checkpointing.dir': `${root}/checkpoints`,
     'execution.checkpointing.interval': '50ms',
     'execution.checkpointing.min-pause': '0',
     'restart-strategy.type': 'fixed-delay',
-    'restart-strategy.fixed-delay.attempts': '2',
+    'restart-strategy.fixed-delay.attempts': String(attempts),
     'restart-strategy.fixed-delay.delay': '10ms',
     'tidemark.task.stuck-timeout': '2s',
   });
@@ -53,7 +54,7 @@ const TROUBLES = [
 
 describe.each([1, 2])('with %i slots', (parallelism) => {
   it.each(TROUBLES)('%s once: the job goes on', async (kind, what) => {
-    const { code, stdout } = await run(parallelism, '--kind', kind, '--once', `${root}/done`);
+    const { code, stdout } = await run(parallelism, 2, '--kind', kind, '--once', `${root}/done`);
     expect(stdout).toContain(what);
     expect(code).toBe(0);
     expect(counts()).toEqual(EXPECTED);
@@ -63,7 +64,7 @@ describe.each([1, 2])('with %i slots', (parallelism) => {
 it.each(TROUBLES)(
   '%s each time: the job fails with the reason and the place',
   async (kind, what) => {
-    const { code, stderr } = await run(2, '--kind', kind);
+    const { code, stderr } = await run(2, 1, '--kind', kind);
     expect(code).toBe(1);
     expect(stderr).toContain(what);
     // Whatever it was, the operator that ran is named.

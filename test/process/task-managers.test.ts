@@ -11,6 +11,7 @@ import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sleep, systemClock } from '../../src/common/clock.ts';
 import { finishedLines } from '../support/finished-lines.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 import {
   runTidemark,
   settings,
@@ -34,7 +35,7 @@ beforeEach(() => {
 });
 
 afterEach(() => {
-  fs.rmSync(root, { recursive: true });
+  removeFolder(root);
 });
 
 function engine(more: Readonly<Record<string, string>> = {}): string[] {
@@ -208,10 +209,13 @@ describe.each([
   // Mostly the thread is ended, but V8 may end the whole process instead.
   ['hoard', ['JOB-0(07|12)', 'count']],
 ])('a function that makes its slot %s', (kind, what) => {
-  const job = (...more: readonly string[]) => {
+  const job = (attempts: number, ...more: readonly string[]) => {
     // Memory that is nearly full makes a thread slow, too.
     const stuckTimeout = kind === 'block' ? '2s' : '60s';
-    const settingsOf = engine({ 'tidemark.task.stuck-timeout': stuckTimeout });
+    const settingsOf = engine({
+      'tidemark.task.stuck-timeout': stuckTimeout,
+      'restart-strategy.fixed-delay.attempts': String(attempts),
+    });
     const args = ['run', 'test/process/jobs/trouble.ts', '-p', '2', ...settingsOf];
     const env = { NODE_OPTIONS: '--max-old-space-size=128' };
     return runTidemark([...args, '--', '--out', `${root}/out`, '--kind', kind, ...more], { env });
@@ -220,7 +224,7 @@ describe.each([
   it(
     'once: the job goes on',
     async () => {
-      const { code, stdout, stderr } = await job('--once', `${root}/done`);
+      const { code, stdout, stderr } = await job(3, '--once', `${root}/done`);
       expect(code, stderr).toBe(0);
       for (const pattern of what) expect(stdout).toMatch(new RegExp(pattern));
       expect(counts()).toEqual(expected(2_000));
@@ -231,7 +235,7 @@ describe.each([
   it(
     'each time: the job fails with the reason',
     async () => {
-      const { code, stderr } = await job();
+      const { code, stderr } = await job(1);
       expect(code).toBe(1);
       for (const pattern of what) expect(stderr).toMatch(new RegExp(pattern));
     },

@@ -118,6 +118,8 @@ export class StoryTeller {
         return;
       case 'canceled':
         await this.#ok(line);
+        // As in Flink the command does not wait for the end.
+        await this.#untilEnded();
         return this.#expectState('CANCELED');
       case 'savepoint':
         await this.#expectSavepoint(await this.#ok(line));
@@ -135,6 +137,8 @@ export class StoryTeller {
   async end(): Promise<void> {
     await this.#foregroundEnds('SIGKILL');
     await this.#run(`tidemark cancel ${JOB_NAME}`);
+    // The next story may have a job of this name.
+    await this.#untilEnded();
   }
 
   async #starting(line: string, told: Line): Promise<void> {
@@ -206,6 +210,14 @@ export class StoryTeller {
     this.#savepoint = savepoint;
     const inspected = await this.#ok(`tidemark inspect --verify ${savepoint}`);
     expect(inspected).toContain('Sound');
+  }
+
+  async #untilEnded(): Promise<void> {
+    for (;;) {
+      const { code, stdout } = await this.#run('tidemark list --json');
+      if (code !== 0 || !stdout.includes(`"${JOB_NAME}"`)) return;
+      await sleep(systemClock, LOOK_MS);
+    }
   }
 
   async #expectState(state: string): Promise<void> {

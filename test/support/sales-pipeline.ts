@@ -1,7 +1,8 @@
 /** The job of test/process/jobs/sales-pipeline.ts in a project of its own, and what its output has to be. */
 import fs from 'node:fs';
+import path from 'node:path';
 import { expect } from 'vitest';
-import { finishedFiles } from './finished-lines.ts';
+import { filesBelow, finishedFiles } from './finished-lines.ts';
 import { REPOSITORY, runTidemark } from './tidemark-process.ts';
 
 export const KEYS = 20;
@@ -21,7 +22,7 @@ export async function makeProject(
   folder: string,
   jobs: Readonly<Record<string, string>>,
 ): Promise<void> {
-  expect(await runTidemark(['init', folder])).toMatchObject({ code: 0 });
+  await initialize(folder);
   const text = fs.readFileSync(`${REPOSITORY}/test/process/jobs/sales-pipeline.ts`, 'utf8');
   for (const [file, name] of Object.entries(jobs)) {
     fs.writeFileSync(`${folder}/${file}.ts`, text.replace("'sales_pipeline'", `'${name}'`));
@@ -31,6 +32,32 @@ export async function makeProject(
   fs.symlinkSync(`${REPOSITORY}/node_modules/zod`, `${folder}/node_modules/zod`);
   const command = `#!/bin/sh\nexec '${process.execPath}' '${REPOSITORY}/bin/tidemark.mjs' "$@"\n`;
   fs.writeFileSync(`${folder}/node_modules/.bin/tidemark`, command, { mode: 0o755 });
+}
+
+interface MadeFile {
+  /** In the project. */
+  readonly name: string;
+  readonly text: string;
+  readonly mode: number;
+}
+
+/** What the first `tidemark init` of this process has made: the same for each project, but for its name. */
+let made: readonly MadeFile[] | undefined;
+
+async function initialize(folder: string): Promise<void> {
+  if (made === undefined) {
+    expect(await runTidemark(['init', folder])).toMatchObject({ code: 0 });
+    made = filesBelow(folder).map((file) => ({
+      name: path.relative(folder, file),
+      text: fs.readFileSync(file, 'utf8'),
+      mode: fs.statSync(file).mode,
+    }));
+    return;
+  }
+  for (const { name, text, mode } of made) {
+    fs.mkdirSync(path.dirname(`${folder}/${name}`), { recursive: true });
+    fs.writeFileSync(`${folder}/${name}`, text, { mode });
+  }
 }
 
 /** Of a shell in the project. */

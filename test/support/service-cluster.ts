@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { removeFolder } from './remove-folder.ts';
 import type { NodeProcess } from './tidemark-process.ts';
 import { REPOSITORY, runTidemark, settings, startTidemark, type Run } from './tidemark-process.ts';
 
@@ -113,7 +114,7 @@ export class ServiceCluster {
       await runTidemark(['service', 'stop', '--data', path.join(this.root, folder)]);
     }
     for (const { pid } of this.firsts()) kill(pid);
-    fs.rmSync(this.root, { recursive: true, maxRetries: 10, retryDelay: 100 });
+    removeFolder(this.root);
   }
 }
 
