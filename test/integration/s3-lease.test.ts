@@ -67,6 +67,7 @@ afterEach(async () => {
 });
 
 class Competitor {
+  readonly name: string;
   readonly won: LedCluster[] = [];
   readonly lost: unknown[] = [];
   readonly problems: unknown[] = [];
@@ -75,11 +76,12 @@ class Competitor {
   readonly #leadership: Leadership;
 
   constructor(
-    readonly name: string,
+    name: string,
     endpoint: string,
     { timings = TIMINGS, changed = {} }: CompetitorOptions = {},
   ) {
     const settings = s3SettingsFor(endpoint, changed);
+    this.name = name;
     this.#leadership = new Leadership({
       clock: systemClock,
       random: defaultWorld.random,
