@@ -115,7 +115,7 @@ it(
     await job.kill('SIGKILL');
     const first = expectPart('job-killed');
     expect(first.vitals).toBeGreaterThan(0);
-    expect(await tidemark('inspect', CHECKPOINTS, '--verify')).toContain('Sound');
+    expect(await tidemark('inspect', `${CHECKPOINTS}/latest`, '--verify')).toContain('Sound');
     expect(await tidemark('savepoints', 'list', CHECKPOINTS)).toContain('chk-');
     const before = new Date(systemClock.wallMs()).toISOString();
 
