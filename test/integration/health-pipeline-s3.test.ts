@@ -116,7 +116,7 @@ it(
     const first = expectPart('job-killed');
     expect(first.vitals).toBeGreaterThan(0);
     expect(await tidemark('inspect', `${CHECKPOINTS}/latest`, '--verify')).toContain('Sound');
-    expect(await tidemark('savepoints', 'list', CHECKPOINTS)).toContain('chk-');
+    expect(await tidemark('storage')).toContain('health-pipeline');
     const before = new Date(systemClock.wallMs()).toISOString();
 
     // The same command, with another parallelism.

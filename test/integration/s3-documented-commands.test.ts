@@ -27,8 +27,7 @@ const BY_WORD: Story = {
     [
       ['flink stop --savepointPath hdfs:///flink/savepoints/my_job <job-id>', 'stopped'],
       ['tidemark savepoints list hdfs:///flink/savepoints/my_job', 'lists the savepoint'],
-      ['tidemark run -s hdfs:///flink/savepoints/my_job/latest -d job.ts', 'restored'],
-      ['flink stop <job-id>', 'stopped'],
+      ['tidemark inspect --verify hdfs:///flink/savepoints/my_job/latest', 'lists the savepoint'],
       ['tidemark run -s latest -d job.ts', 'restored'],
     ] as const
   ).map(([line, effect]) => ({ line, effect, file: false })),
