@@ -20,18 +20,6 @@ import { STORIES, StoryTeller, type Story } from '../support/documented-commands
 import { runTidemark, settings } from '../support/tidemark-process.ts';
 
 const BUCKET = 'documented';
-/** What there is to write besides: words for the newest snapshot, and addresses in place of a job. */
-const BY_WORD: Story = {
-  ...{ title: 'snapshots by word', given: 'running', parallelism: 1, job: { more: false } },
-  lines: (
-    [
-      ['flink stop --savepointPath hdfs:///flink/savepoints/my_job <job-id>', 'stopped'],
-      ['tidemark savepoints list hdfs:///flink/savepoints/my_job', 'lists the savepoint'],
-      ['tidemark inspect --verify hdfs:///flink/savepoints/my_job/latest', 'lists the savepoint'],
-      ['tidemark run -s latest -d job.ts', 'restored'],
-    ] as const
-  ).map(([line, effect]) => ({ line, effect, file: false })),
-};
 
 let root: string;
 let server: S3Service;
@@ -78,7 +66,7 @@ describe.each(Object.entries(SPELLINGS))('%s://', (scheme, reach) => {
     await service('stop');
   });
 
-  it.each([...STORIES, BY_WORD].map((story, at) => [story.title, story, at] as const))(
+  it.each(STORIES.map((story, at) => [story.title, story, at] as const))(
     '%s',
     async (_title, story, at) => {
       const place = { url: `${scheme}://${BUCKET}/${scheme}-${at}`, env: reach() };
