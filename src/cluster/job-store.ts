@@ -37,20 +37,13 @@ import { resumeDecision, type ResumeDecision } from '../checkpoint/resume-decisi
 import type { JobEnd } from '../checkpoint/retention.ts';
 import { forgetClaimed, requireClaimable } from '../checkpoint/claim.ts';
 import { rollbackPendingError } from '../checkpoint/errors.ts';
-import { noSnapshotError } from '../checkpoint/snapshot-errors.ts';
-import { newestSavepoint, type SnapshotSummary } from '../checkpoint/snapshot-list.ts';
-import {
-  locate,
-  locateSnapshot,
-  storeOf,
-  type LocatedSnapshot,
-  type SnapshotStores,
-} from '../checkpoint/snapshot-path.ts';
+import { storeOf, type LocatedSnapshot, type SnapshotStores } from '../checkpoint/snapshot-path.ts';
 import { EngineError } from '../common/errors.ts';
 import { randomHex } from '../common/random.ts';
 import type { World } from '../contracts/source.ts';
 import type { ExecutionPlan } from '../graph/execution-plan.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
+import { findNamed, savepointStoreOf } from './named-snapshot.ts';
 import type { StartFrom } from './start-from.ts';
 import type { Ancestry } from './writer-id.ts';
 
@@ -167,54 +160,6 @@ async function fenceOwn(
   if (named.found.metadata.lineage !== lineage) return record;
   await acquireLeadership({ store, jobId, lineage, owner, leader, random: world.random });
   return { ...record, state: 'failed' };
-}
-
-/** What `-s` names. */
-async function findNamed(options: OpenJobOptions, path: string): Promise<LocatedSnapshot> {
-  if (path === 'latest') return findLatest(options);
-  const folder = /^(?:(.*)\/)?savepoint-latest\/?$/.exec(path);
-  if (folder === null) return locateSnapshot(options, path);
-  const newest = await newestIn(options, folder[1]);
-  if (newest === undefined) throw noSnapshotError(options.jobName, path);
-  return locateSnapshot(options, newest.url);
-}
-
-/** The newest of the job's savepoints where those go by default, and of what its last run has retained. */
-async function findLatest(options: OpenJobOptions): Promise<LocatedSnapshot> {
-  const { store, jobName, savepointDirectory } = options;
-  const savepoint = await newestIn(options, undefined);
-  const known = await readNameRecord(store, jobName);
-  const head = known && (await readHead(store, known.record.jobId))?.head;
-  const retained = head?.checkpoints.at(-1);
-  const newest =
-    retained !== undefined && retained.completedMs > (savepoint?.completedMs ?? -Infinity)
-      ? retained
-      : savepoint;
-  if (newest === undefined) throw noSnapshotError(jobName, savepointDirectory ?? store.url);
-  return locateSnapshot(options, newest.url);
-}
-
-/** @param directory As the user gave it; undefined: the one of the settings. */
-async function newestIn(
-  options: OpenJobOptions,
-  directory: string | undefined,
-): Promise<SnapshotSummary | undefined> {
-  const { jobName } = options;
-  if (directory !== undefined && directory !== '') {
-    const { target, location } = locate(options, `${directory}/_`);
-    const folder = location.folder.replace(/\/?_$/, '');
-    return newestSavepoint(target, folder, jobName);
-  }
-  return newestSavepoint(defaultStore(options), '', jobName);
-}
-
-/** Where savepoints go that name no directory. */
-function defaultStore({
-  store,
-  openStore,
-  savepointDirectory,
-}: Omit<OpenJobOptions, 'from'>): BlobStore {
-  return savepointDirectory === undefined ? store : openStore(savepointDirectory);
 }
 
 /** As an entry of the HEAD of a job that starts from it. */
@@ -351,7 +296,9 @@ export class JobStore {
 
   openSavepoint(directory: string | undefined, checkpointId: number): Promise<SnapshotLocation> {
     const target =
-      directory === undefined ? defaultStore(this.#options) : this.#options.openStore(directory);
+      directory === undefined
+        ? savepointStoreOf(this.#options)
+        : this.#options.openStore(directory);
     return this.#checkpoints.openSavepoint(target, '', checkpointId);
   }
 
@@ -396,7 +343,7 @@ export class JobStore {
     if (this.#savepointsSwept) return;
     // What a process that died has left of a savepoint can only be there before our first sweep.
     this.#savepointsSwept = true;
-    const target = defaultStore(this.#options);
+    const target = savepointStoreOf(this.#options);
     const sweep = { store: target, directory: '', jobId, epoch, scope };
     while ((await sweepSavepoints(sweep)).more);
   }

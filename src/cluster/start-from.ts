@@ -7,7 +7,7 @@ export type StartFrom =
   | { readonly kind: 'fresh' }
   /**
    * A checkpoint's or savepoint's URL, or its path in the job's storage. `latest`: the newest of the
-   * job's savepoints and of what its last run has retained; `<folder>/savepoint-latest`: the newest
+   * job's savepoints and of what its last run has retained, or was stopped with; `<folder>/savepoint-latest`: the newest
    * complete savepoint of the job in that folder.
    */
   | { readonly kind: 'snapshot'; readonly path: string; readonly claimMode?: ClaimMode }

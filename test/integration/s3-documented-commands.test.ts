@@ -21,19 +21,6 @@ import { removeFolder } from '../support/remove-folder.ts';
 import { runTidemark, settings } from '../support/tidemark-process.ts';
 
 const BUCKET = 'documented';
-/** What there is to write besides: words for the newest snapshot, and addresses in place of a job. */
-const BY_WORD: Story = {
-  ...{ title: 'snapshots by word', given: 'running', parallelism: 1, job: { more: false } },
-  lines: (
-    [
-      ['flink stop --savepointPath hdfs:///flink/savepoints/my_job <job-id>', 'stopped'],
-      ['tidemark savepoints list hdfs:///flink/savepoints/my_job', 'lists the savepoint'],
-      ['tidemark run -s hdfs:///flink/savepoints/my_job/latest -d job.ts', 'restored'],
-      ['flink stop <job-id>', 'stopped'],
-      ['tidemark run -s latest -d job.ts', 'restored'],
-    ] as const
-  ).map(([line, effect]) => ({ line, effect, file: false })),
-};
 
 let root: string;
 let server: S3Service;
@@ -80,7 +67,7 @@ describe.each(Object.entries(SPELLINGS))('%s://', (scheme, reach) => {
     await service('stop');
   });
 
-  it.each([...STORIES, BY_WORD].map((story, at) => [story.title, story, at] as const))(
+  it.each(STORIES.map((story, at) => [story.title, story, at] as const))(
     '%s',
     async (_title, story, at) => {
       const place = { url: `${scheme}://${BUCKET}/${scheme}-${at}`, env: reach() };

@@ -82,6 +82,7 @@ class Competitor {
   ) {
     this.name = name;
     const settings = s3SettingsFor(endpoint, changed);
+    this.name = name;
     this.#leadership = new Leadership({
       clock: systemClock,
       random: defaultWorld.random,

@@ -6,8 +6,10 @@
  * request by itself: see LIMITATIONS.md. Both are in s3-faults.test.ts by themselves.
  * Replay: SEED=<printed>; the seed gives calls and faults, what meets what is the machine's.
  *
- * Planted once, and found by this test: a refused create that is not looked at; 'changed' where an earlier try had no
- * answer; STO-006 behind a 503.
+ * Planted one by one, and found by this test: a replace without `If-Match`; a create without `If-None-Match`; a PUT that was
+ * tried again and taken for a conflict; a refused create that is not looked at; 'changed' where an earlier try had no answer;
+ * STO-006 behind a 503; a read that is answered from memory. (That ETags come back with contents is not: contents here do not. That is in
+ * s3-faults.test.ts.)
  */
 import fs from 'node:fs/promises';
 import os from 'node:os';

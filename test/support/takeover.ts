@@ -118,7 +118,7 @@ export async function killLeaders(cluster: ServiceCluster): Promise<number[]> {
   for (const name of ['a', 'b', 'a']) {
     await moreCheckpoints(leader);
     const tasks = childrenOf(leader.pid);
-    const killedMs = Date.now();
+    const killedMs = systemClock.wallMs();
     await leader.kill('SIGKILL');
     times.push((await firstAfter(cluster, killedMs)) - killedMs);
     const { epoch } = await logged(standby, 'service-leads');
@@ -164,7 +164,7 @@ export async function freezeLeader(cluster: ServiceCluster, withTasks: boolean):
   const tasks = childrenOf(old.pid);
   const frozen = withTasks ? [old.pid, ...tasks] : [old.pid];
   for (const pid of frozen) process.kill(pid, 'SIGSTOP');
-  const frozenMs = Date.now();
+  const frozenMs = systemClock.wallMs();
   await logged(standby, 'service-leads');
   await firstAfter(cluster, frozenMs);
   await moreCheckpoints(standby);
