@@ -157,7 +157,7 @@ describe('partitions', () => {
     ['int', t.int(), t.long(), [-5, 7, 2, -1]],
     ['float', t.float(), t.double(), [-5.5, 7, 2, -1]],
     ['decimal', t.decimal(4, 1), t.decimal(20, 1), ['-5.5', '7', '2', '-1']],
-  ])('a column that is widened from %s can be merged', (_what, narrow, wide, values) =>
+  ])('a column that is widened from %s can be merged', (what, narrow, wide, values) =>
     inSimulation(async (world) => {
       const put = async (column: typeof narrow, checkpointId: number, key: unknown) => {
         const sink = icebergSink({
@@ -190,7 +190,7 @@ describe('partitions', () => {
       const last = await manifestsOf(io, current);
       expect(bounds?.lower?.length).toBe(bounds?.upper?.length ?? 0);
       // As wide as the last one's, and it holds all three that came before.
-      if (_what !== 'decimal') {
+      if (what !== 'decimal') {
         expect(bounds?.lower?.length).toBe(last[0]?.partitions?.[0]?.lower?.length);
       }
       expect(merged?.files.existing).toBe(3n);
