@@ -228,10 +228,8 @@ describe('a broker that is killed', () => {
     await writeAll(writer, range(1_000, 1_500));
     const transactions = await writer.prepareCommit(1, 'checkpoint');
     expect(await job.commit(...transactions)).toEqual(['done']);
+    await job.expectCommitted(range(0, 1_500));
     const records = await recordsOf(kafka.bootstrap, job.topic);
-    expect(records.map(({ value }) => Number(value)).sort((a, b) => a - b)).toEqual(
-      range(0, 1_500),
-    );
     // The records of each partition are in the order in which they were written.
     for (const partition of [0, 1]) {
       const own = records
@@ -329,10 +327,9 @@ describe('records', () => {
     const transactions = await prepared(job, range(0, 20));
     expect(transactions).toHaveLength(1);
     await job.commit(...transactions);
-    const values = async (topic: string): Promise<number[]> =>
-      await new SinkUnderTest(() => kafka, topic).committed();
-    expect(await values(even)).toEqual(range(0, 10).map((n) => 2 * n));
-    expect(await values(odd)).toEqual(range(0, 10).map((n) => 2 * n + 1));
+    const at = (topic: string): SinkUnderTest => new SinkUnderTest(() => kafka, topic);
+    await at(even).expectCommitted(range(0, 10).map((n) => 2 * n));
+    await at(odd).expectCommitted(range(0, 10).map((n) => 2 * n + 1));
   });
 
   test('that are too many for the memory hold the writer back', async () => {
