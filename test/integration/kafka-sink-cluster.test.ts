@@ -166,6 +166,33 @@ describe('a transaction', () => {
 });
 
 test(
+  'records that too few replicas take are written once, when there are enough again',
+  async () => {
+    const topic = 'few';
+    await cluster.createTopic(topic, 2, { 'min.insync.replicas': '3' });
+    const writer = await writerTo(topic);
+    await write(writer, 0, 500);
+    await cluster.kill(2);
+    // Refused before they are written, or after: NOT_ENOUGH_REPLICAS, NOT_ENOUGH_REPLICAS_AFTER_APPEND.
+    await write(writer, 500, 1_500);
+    let isPrepared = false;
+    const preparing = writer.prepareCommit(1, 'checkpoint').then((all) => {
+      isPrepared = true;
+      return all;
+    });
+    await cluster.until('shrunk', async () => {
+      return (await cluster.partition(topic, 0)).inSync.length < 3;
+    });
+    expect(isPrepared).toBe(false);
+    await revive(2, topic, TRANSACTIONS);
+    expect(await commit(topic, await preparing)).toEqual(['done']);
+    await expectNumbers(topic, 1_500);
+    await writer.close();
+  },
+  TEST_MS,
+);
+
+test(
   `a job counts each record once through ${KILLS} kills of leaders and coordinators, without a restart`,
   async () => {
     const counts = await KafkaCounts.make('counts', {

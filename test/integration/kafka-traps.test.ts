@@ -24,7 +24,18 @@ import { startKafka, type Kafka } from '../../scripts/services/kafka.ts';
 import { SERVICE_SETUP_MS } from '../../scripts/services/service.ts';
 import { sleep, systemClock } from '../../src/common/clock.ts';
 import { apiErrorOf } from '../../src/connectors/kafka/client/fault.ts';
+import { nodeFileSystem } from '../../src/common/node-file-system.ts';
+import { systemRandom } from '../../src/common/random.ts';
+import { BrokerAccess } from '../../src/connectors/kafka/client/broker-access.ts';
+import { CONNECTION_PROPERTIES } from '../../src/connectors/kafka/client/connection-properties.ts';
+import { KafkaClient } from '../../src/connectors/kafka/client/kafka-client.ts';
+import { readProperties } from '../../src/connectors/kafka/client/properties.ts';
 import type { OpenTransaction } from '../../src/connectors/kafka/sink/open-transaction.ts';
+import {
+  addPartitions,
+  endTransaction,
+  takeTransactionalId,
+} from '../../src/connectors/kafka/sink/transaction-requests.ts';
 import {
   eventually,
   prepared,
@@ -228,4 +239,31 @@ describe('an id', () => {
     expect(await refusal(endV4, { ...held, ...empty }, 'commit')).toBe('INVALID_TXN_STATE');
     await writer.close();
   });
+});
+
+test('a partition that a coordinator does not know yet holds up the others, and fails nothing', async () => {
+  // One that has just started says UNKNOWN_TOPIC_OR_PARTITION of one, and OPERATION_NOT_ATTEMPTED of all the others.
+  const client = new KafkaClient({
+    access: new BrokerAccess(kafka.bootstrap, readProperties({}, CONNECTION_PROPERTIES)),
+    world: { clock: systemClock, random: systemRandom, fs: nodeFileSystem },
+    clientId: 'unknown',
+  });
+  const transactionalId = 'unknown-partition';
+  const giveUpAfterMs = 60_000;
+  const taken = await takeTransactionalId(client, {
+    transactionalId,
+    timeoutMs: 60_000,
+    giveUpAfterMs,
+  });
+  await kafka.createTopic('known-here');
+  const partitions = ['known-here', 'known-later'].map((topic) => ({ topic, partition: 0 }));
+  let isAdded = false;
+  const adding = addPartitions(client, { transactionalId, ...taken }, partitions, giveUpAfterMs);
+  const settled = adding.then(() => (isAdded = true));
+  await Promise.race([settled, sleep(systemClock, 500)]);
+  expect(isAdded).toBe(false);
+  await kafka.createTopic('known-later');
+  await settled;
+  await endTransaction(client, { transactionalId, ...taken }, 'abort', giveUpAfterMs);
+  await client.close();
 });
