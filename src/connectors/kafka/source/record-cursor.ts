@@ -130,7 +130,7 @@ export class RecordCursor implements KafkaRecord {
   /**
    * Moves to the next record. False: the chunk is at its end, and `position` behind it.
    *
-   * @throws {EngineError} `KAF-012`, `KAF-013`
+   * @throws {EngineError} `KAF-012`, `KAF-013`, `KAF-020`
    */
   next(): boolean {
     for (;;) {
