@@ -51,7 +51,7 @@ function sinkTo(topic: string) {
 }
 
 async function writerTo(topic: string): Promise<Writer> {
-  const context = { world, uid: topic, subtask: 0, parallelism: 1, writerId: `l-1-0` };
+  const context = { world, uid: topic, subtask: 0, parallelism: 1, writerId: 'l-1-0' };
   const writer = sinkTo(topic).writer(context);
   await writer.open?.();
   return writer;
@@ -75,7 +75,7 @@ async function commit(topic: string, all: readonly OpenTransaction[]): Promise<C
 
 /** All of 0 to `count`, once, and within a partition in the order of the writes. */
 async function expectNumbers(topic: string, count: number): Promise<void> {
-  const committed = () => recordsOf(cluster.bootstrap, topic);
+  const committed = (): ReturnType<typeof recordsOf> => recordsOf(cluster.bootstrap, topic);
   await cluster.until('committed', async () => (await committed()).length >= count);
   const records = await committed();
   const numbers = records.map(({ value }) => Number(value));

@@ -15,6 +15,7 @@ import {
   describeTransactionsV0,
   endTxnV1,
   endTxnV4,
+  initProducerIdV4,
   type Reader,
   ResponseError,
   Writer,
@@ -84,7 +85,7 @@ const endV1: EndTransaction = ({ transactionalId, producerId, producerEpoch }, h
 const version5 = createAPI<[OpenTransaction, boolean], number>(
   26,
   5,
-  ({ transactionalId, producerId, producerEpoch }, isCommit) =>
+  ({ transactionalId, producerId, producerEpoch }: OpenTransaction, isCommit: boolean) =>
     Writer.create()
       .appendString(transactionalId)
       .appendInt64(producerId)
@@ -234,7 +235,6 @@ describe('an id', () => {
     if (held === undefined) throw new TypeError('nothing was prepared');
     const { transactionalId } = held;
     await job.commit(held);
-    const { initProducerIdV4 } = await import('@platformatic/kafka');
     const empty = await initProducerIdV4.api.async(connection, transactionalId, 60_000, -1n, -1);
     expect(await refusal(endV4, { ...held, ...empty }, 'commit')).toBe('INVALID_TXN_STATE');
     await writer.close();

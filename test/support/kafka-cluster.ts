@@ -8,7 +8,7 @@ import { SERVICE_SETUP_MS } from '../../scripts/services/service.ts';
 import { sleep, systemClock } from '../../src/common/clock.ts';
 import { type LedPartition, Leaders } from './kafka-leaders.ts';
 
-export const NODES = 3;
+const NODES = 3;
 const HEAP = '256m';
 const LOOK_MS = 50;
 const UNTIL_MAX_MS = 90_000;

@@ -14,7 +14,7 @@ const KEYS = 50;
 const SETTLE_MS = 60_000;
 
 /** Where it runs. */
-export interface CountsWorld {
+interface CountsWorld {
   readonly folder: string;
   /** Brokers at this moment, with commas between them. */
   bootstrap(): string;
@@ -23,7 +23,7 @@ export interface CountsWorld {
   started(job: NodeProcess): void;
 }
 
-export interface CountsOptions {
+interface CountsOptions {
   readonly job?: Readonly<Record<string, string>>;
   readonly engine?: Readonly<Record<string, string>>;
 }

@@ -6,7 +6,7 @@ import zlib from 'node:zlib';
 import { compressionsAlgorithmsByBitmask } from '@platformatic/kafka';
 import { batchTooLarge, corruptBatch, unknownCodec } from './errors.ts';
 
-export interface PackedBatch {
+interface PackedBatch {
   /** Of the batch's attributes. */
   readonly codec: number;
   readonly compressed: Buffer;

@@ -31,7 +31,7 @@ function offsetBehind(bytes: Buffer, at: number): number {
 }
 
 /** Where whole batches end. */
-export interface BatchesTail {
+interface BatchesTail {
   readonly offsetBehind: number;
   readonly leaderEpoch: number;
 }
