@@ -8,6 +8,8 @@ import type { TopicOptions } from './kafka.ts';
 
 const API_VERSIONS = { key: 18, version: 0 };
 const CREATE_TOPICS = { key: 19, version: 4 };
+const ELECT_LEADERS = { key: 43, version: 1 };
+const PREFERRED = 0;
 const CORRELATION_ID = 1;
 const REQUEST_MAX_MS = 30_000;
 const PROBE_MAX_MS = 1_000;
@@ -55,6 +57,16 @@ export async function createTopic(
     }
     await delay(LOOK_MS);
   }
+}
+
+/** Makes the first replica of each partition its leader where that one is in sync, as an operator does it. */
+export async function electPreferredLeaders(port: number): Promise<void> {
+  const allPartitions = int32(-1);
+  const body = Buffer.concat([Buffer.from([PREFERRED]), allPartitions, int32(REQUEST_MAX_MS)]);
+  const answer = await ask(port, ELECT_LEADERS, body, REQUEST_MAX_MS);
+  // throttle time, then the error of the whole
+  const error = answer.readInt16BE(4);
+  if (error !== 0) throw new TypeError(`cannot elect leaders: Kafka's error ${error}`);
 }
 
 /** One request on a connection of its own; what is answered after the header. */

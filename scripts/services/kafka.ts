@@ -9,7 +9,7 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { createTopic, isServing } from './kafka-requests.ts';
+import { createTopic, electPreferredLeaders, isServing } from './kafka-requests.ts';
 import { cached, freePort, runStep, type Service, startService } from './service.ts';
 
 export const KAFKA_VERSION = '4.1.1';
@@ -39,6 +39,8 @@ export interface Kafka extends Service {
   /** `127.0.0.1:port` of the other listeners, by name. */
   readonly listeners: Readonly<Record<string, string>>;
   createTopic(name: string, options?: TopicOptions): Promise<void>;
+  /** Of all partitions of the cluster. */
+  electPreferredLeaders(): Promise<void>;
 }
 
 export interface TopicOptions {
@@ -156,6 +158,7 @@ async function startNode(options: KafkaOptions, remembered: Layout): Promise<Kaf
       Object.entries(layout.listenerPorts).map(([name, port]) => [name, address(port)]),
     ),
     createTopic: (name, topic) => createTopic(layout.port, name, topic),
+    electPreferredLeaders: () => electPreferredLeaders(layout.port),
   };
 }
 

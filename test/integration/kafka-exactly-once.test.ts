@@ -16,19 +16,16 @@ import { SERVICE_SETUP_MS } from '../../scripts/services/service.ts';
 import { sleep, systemClock } from '../../src/common/clock.ts';
 import { type Random, randomInt, systemRandom } from '../../src/common/random.ts';
 import { seededRandom } from '../../src/testing/simulation/seeded-random.ts';
-import { endOf, recordsOf } from '../support/kafka-records.ts';
+import { drawnMoment, KafkaCounts } from '../support/kafka-counts.ts';
+import { endOf } from '../support/kafka-records.ts';
 import { KafkaProxy } from '../support/kafka-proxy.ts';
-import { KafkaWriter } from '../support/kafka-writer.ts';
 import { removeFolder } from '../support/remove-folder.ts';
-import { type NodeProcess, settings, startTidemark } from '../support/tidemark-process.ts';
+import type { NodeProcess } from '../support/tidemark-process.ts';
 
-const PARTITIONS = 4;
-const KEYS = 50;
 const RECORDS_PER_LIFE = 5_000;
 const JOB_KILLS = 8;
 const TASK_MANAGER_KILLS = 5;
 const BROKER_KILLS = 3;
-const CHECKPOINTS_MAX = 4;
 const END_TRANSACTION = 26;
 const SETTLE_MS = 60_000;
 /** Less than the timeout of transactions. */
@@ -72,125 +69,13 @@ afterAll(async () => {
   removeFolder(folder);
 });
 
-/** A pair of topics and the job between them. */
-class Counts {
-  readonly name: string;
-  #written = 0;
-
-  private constructor(name: string) {
-    this.name = name;
-  }
-
-  static async make(): Promise<Counts> {
-    const name = `counts${++tests}`;
-    await kafka.createTopic(`${name}-in`, { partitions: PARTITIONS });
-    await kafka.createTopic(`${name}-out`, { partitions: PARTITIONS });
-    return new Counts(name);
-  }
-
-  get output(): string {
-    return `${this.name}-out`;
-  }
-
-  /** Each key's records are `key:0`, `key:1` and so on, in one partition. */
-  async write(records: number): Promise<void> {
-    const writer = await KafkaWriter.connect(kafka.bootstrap);
-    for (let partition = 0; partition < PARTITIONS; partition++) {
-      const values: string[] = [];
-      for (let n = this.#written; n < this.#written + records; n++) {
-        const key = n % KEYS;
-        if (key % PARTITIONS === partition) values.push(`${key}:${Math.floor(n / KEYS)}`);
-      }
-      await writer.write({ topic: `${this.name}-in`, partition, values });
-    }
-    await writer.close();
-    this.#written += records;
-  }
-
-  start(
-    parallelism: number,
-    options: {
-      readonly job?: Readonly<Record<string, string>>;
-      readonly engine?: Readonly<Record<string, string>>;
-    } = {},
-  ): NodeProcess {
-    const engine = {
-      'execution.checkpointing.dir': `${folder}/${this.name}/checkpoints`,
-      'execution.checkpointing.interval': '150ms',
-      'execution.checkpointing.min-pause': '0',
-      'execution.checkpointing.timeout': '20s',
-      'execution.checkpointing.tolerable-failed-checkpoints': '100',
-      'restart-strategy.type': 'fixed-delay',
-      'restart-strategy.fixed-delay.attempts': '1000',
-      'restart-strategy.fixed-delay.delay': '50ms',
-      ...options.engine,
-    };
-    const job = {
-      brokers: kafka.bootstrap,
-      input: `${this.name}-in`,
-      output: this.output,
-      ...options.job,
-    };
-    const args = Object.entries(job).flatMap(([name, value]) => [`--${name}`, value]);
-    const process_ = startTidemark([
-      ...['run', 'test/process/jobs/kafka-counts.ts', '--json', '-p', String(parallelism)],
-      ...settings(engine),
-      ...['--', ...args],
-    ]);
-    running.push(process_);
-    return process_;
-  }
-
-  async seen(): Promise<string[]> {
-    const records = await recordsOf(kafka.bootstrap, this.output);
-    return records.map(({ value }) => value ?? '');
-  }
-
-  /** All that is seen is right, and is there once. */
-  async expectPart(what: string): Promise<number> {
-    const seen = await this.seen();
-    for (const one of seen) {
-      const [value = '', count] = one.split('=');
-      expect(Number(count), `${what}: ${one}`).toBe(Number(value.split(':')[1]) + 1);
-    }
-    expect(new Set(seen).size, `${what}: doubles`).toBe(seen.length);
-    return seen.length;
-  }
-
-  async expectNothingMissing(): Promise<void> {
-    const until = systemClock.monotonicMs() + SETTLE_MS;
-    const values = async (): Promise<number> =>
-      new Set((await this.seen()).map((one) => one.split('=')[0])).size;
-    while ((await values()) < this.#written && systemClock.monotonicMs() < until) {
-      await sleep(systemClock, 100);
-    }
-    expect(await values()).toBe(this.#written);
-  }
-
-  async expectAll(what: string, job: NodeProcess): Promise<void> {
-    const until = systemClock.monotonicMs() + SETTLE_MS;
-    while ((await this.seen()).length < this.#written && systemClock.monotonicMs() < until) {
-      await sleep(systemClock, 100);
-    }
-    const seen = await this.expectPart(what);
-    const failures = job.events.filter(({ kind }) => kind === 'failure');
-    expect(seen, `${what}\n${JSON.stringify(failures.slice(-2))}`).toBe(this.#written);
-  }
-}
-
-/** A drawn moment in the life of a job that has just been started. */
-async function drawnMoment(random: Random, job: NodeProcess): Promise<string> {
-  const before = job.count('checkpoint-completed');
-  const checkpoints = 1 + randomInt(random, CHECKPOINTS_MAX);
-  if (randomInt(random, 4) === 0) {
-    expect(await job.until(() => job.count('starting') > 0)).toBe(true);
-    return 'at its first event';
-  }
-  const come = await job.until(() => job.count('checkpoint-completed') >= before + checkpoints);
-  expect(come, JSON.stringify(job.events.slice(-3))).toBe(true);
-  const laterMs = randomInt(random, 150);
-  await sleep(systemClock, laterMs);
-  return `${laterMs} ms after its checkpoint ${checkpoints}`;
+async function makeCounts(): Promise<KafkaCounts> {
+  return KafkaCounts.make(`counts${++tests}`, {
+    folder,
+    bootstrap: () => kafka.bootstrap,
+    createTopic: (name, partitions) => kafka.createTopic(name, { partitions }),
+    started: (job) => running.push(job),
+  });
 }
 
 describe(`from Kafka to Kafka (SEED=${seed})`, () => {
@@ -198,7 +83,7 @@ describe(`from Kafka to Kafka (SEED=${seed})`, () => {
     `exactly once, the whole job killed ${JOB_KILLS} times, at another parallelism each time`,
     async () => {
       const random = seededRandom(seed);
-      const counts = await Counts.make();
+      const counts = await makeCounts();
       for (let kill = 1; kill <= JOB_KILLS; kill++) {
         await counts.write(RECORDS_PER_LIFE);
         const parallelism = 1 + randomInt(random, 3);
@@ -228,7 +113,7 @@ describe(`from Kafka to Kafka (SEED=${seed})`, () => {
     `exactly once, ${TASK_MANAGER_KILLS} TaskManagers and ${BROKER_KILLS} times the broker killed`,
     async () => {
       const random = seededRandom(seed);
-      const counts = await Counts.make();
+      const counts = await makeCounts();
       await counts.write(RECORDS_PER_LIFE);
       const job = counts.start(2, { engine: { 'taskmanager.numberOfTaskSlots': '1' } });
       for (let kill = 1; kill <= TASK_MANAGER_KILLS + BROKER_KILLS; kill++) {
@@ -251,7 +136,7 @@ describe(`from Kafka to Kafka (SEED=${seed})`, () => {
 
   test('at least once: nothing is missing', async () => {
     const random = seededRandom(seed);
-    const counts = await Counts.make();
+    const counts = await makeCounts();
     const job = { delivery: 'at-least-once' };
     for (let kill = 1; kill <= 3; kill++) {
       await counts.write(RECORDS_PER_LIFE);
@@ -266,7 +151,7 @@ describe(`from Kafka to Kafka (SEED=${seed})`, () => {
 
 describe('output that was lost', () => {
   test('fails the job, which says of which checkpoints', async () => {
-    const counts = await Counts.make();
+    const counts = await makeCounts();
     await counts.write(RECORDS_PER_LIFE);
     const options = { job: { brokers: viaProxy(), transactionTimeoutMs: '11000' } };
     // No commit arrives: checkpoints are complete, their output is not committed.
@@ -291,7 +176,7 @@ describe('output that was lost', () => {
   });
 
   test('does not happen while the transaction lives: the next start commits it', async () => {
-    const counts = await Counts.make();
+    const counts = await makeCounts();
     await counts.write(RECORDS_PER_LIFE);
     const options = { job: { brokers: viaProxy() } };
     proxy.swallowed.add(END_TRANSACTION);
@@ -306,7 +191,7 @@ describe('output that was lost', () => {
   });
 
   test('cannot happen by a timeout that is too short: the job does not start', async () => {
-    const counts = await Counts.make();
+    const counts = await makeCounts();
     const job = counts.start(1, {
       job: { transactionTimeoutMs: '2000' },
       engine: { 'execution.checkpointing.interval': '10s' },

@@ -11,18 +11,22 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { startKafka, type Kafka } from '../../scripts/services/kafka.ts';
 import { SERVICE_SETUP_MS } from '../../scripts/services/service.ts';
-import { sleep, systemClock } from '../../src/common/clock.ts';
+import { systemClock } from '../../src/common/clock.ts';
 import { nodeFileSystem } from '../../src/common/node-file-system.ts';
 import { systemRandom } from '../../src/common/random.ts';
 import { kafkaSink } from '../../src/connectors/kafka/sink/kafka-sink.ts';
 import type { KafkaSinkOptions } from '../../src/connectors/kafka/sink/sink-options.ts';
-import type { OpenTransaction } from '../../src/connectors/kafka/sink/open-transaction.ts';
-import type { Committer, CommitResult, SinkWriter } from '../../src/contracts/sink.ts';
-import { endOf, recordsOf } from '../support/kafka-records.ts';
+import { recordsOf } from '../support/kafka-records.ts';
+import {
+  eventually,
+  type Numbered,
+  prepared,
+  range,
+  SinkUnderTest,
+  writeAll,
+} from '../support/kafka-sink-under-test.ts';
 
 const world = { clock: systemClock, random: systemRandom, fs: nodeFileSystem };
-const LINEAGE = 'a1b2c3';
-
 let folder: string;
 let kafka: Kafka;
 let topics = 0;
@@ -39,134 +43,12 @@ afterAll(async () => {
   fs.rmSync(folder, { recursive: true, force: true });
 });
 
-interface Numbered {
-  readonly n: number;
-}
-
-/** A job without an engine: one sink, attempts that die when the test says so. */
-class SinkUnderTest {
-  readonly topic: string;
-  readonly #options: Partial<KafkaSinkOptions<Numbered>>;
-  attempt = 0;
-
-  constructor(topic: string, options: Partial<KafkaSinkOptions<Numbered>> = {}) {
-    this.topic = topic;
-    this.#options = options;
-  }
-
-  static async make(
-    options: Partial<KafkaSinkOptions<Numbered>> = {},
-    partitions = 2,
-  ): Promise<SinkUnderTest> {
-    const topic = `t${++topics}`;
-    await kafka.createTopic(topic, { partitions });
-    return new SinkUnderTest(topic, options);
-  }
-
-  get sink() {
-    return kafkaSink<Numbered>({
-      brokers: kafka.bootstrap,
-      topic: this.topic,
-      key: ({ n }) => `k${n}`,
-      value: ({ n }) => String(n),
-      delivery: 'exactly-once',
-      lingerMs: 2,
-      ...this.#options,
-    });
-  }
-
-  async writer(subtask = 0, parallelism = 1): Promise<SinkWriter<Numbered, OpenTransaction>> {
-    const writerId = `${LINEAGE}-${this.attempt}-${subtask}`;
-    const writer = this.sink.writer({ world, uid: this.topic, subtask, parallelism, writerId });
-    await writer.open?.();
-    return writer;
-  }
-
-  committer(): Committer<OpenTransaction> {
-    const isLeftover = (writerId: string): boolean => writerId.startsWith(`${LINEAGE}-`);
-    const context = { world, uid: this.topic, lineage: LINEAGE, isLeftover };
-    const committer = this.sink.committer?.(context);
-    if (committer === undefined) throw new TypeError('a sink without committer');
-    return committer;
-  }
-
-  async commit(...transactions: readonly OpenTransaction[]): Promise<CommitResult[]> {
-    const committer = this.committer();
-    const stamped = transactions.map((committable) => ({
-      checkpointId: 1,
-      subtask: 0,
-      committable,
-    }));
-    try {
-      return await committer.commit(stamped);
-    } finally {
-      await committer.close?.();
-    }
-  }
-
-  async abortLeftovers(): Promise<void> {
-    const committer = this.committer();
-    await committer.abortLeftovers?.();
-    await committer.close?.();
-  }
-
-  async committed(): Promise<number[]> {
-    const records = await recordsOf(kafka.bootstrap, this.topic);
-    return records.map(({ value }) => Number(value)).sort((a, b) => a - b);
-  }
-
-  /** A commit is decided when it is answered, and seen a moment later. */
-  async expectCommitted(numbers: readonly number[]): Promise<void> {
-    await eventually('committed', async () => (await this.committed()).length >= numbers.length);
-    expect(await this.committed()).toEqual(numbers);
-  }
-
-  async uncommitted(): Promise<number[]> {
-    const records = await recordsOf(kafka.bootstrap, this.topic, 'read_uncommitted');
-    return records.map(({ value }) => Number(value)).sort((a, b) => a - b);
-  }
-
-  /** Whether readers of committed records wait behind an open transaction. */
-  async isBlocked(): Promise<boolean> {
-    const stable = await endOf(kafka.bootstrap, this.topic, 'read_committed');
-    return stable < (await endOf(kafka.bootstrap, this.topic, 'read_uncommitted'));
-  }
-}
-
-function range(from: number, to: number): number[] {
-  return Array.from({ length: to - from }, (_, i) => from + i);
-}
-
-async function writeAll(
-  writer: SinkWriter<Numbered, OpenTransaction>,
-  numbers: readonly number[],
-): Promise<void> {
-  for (const n of numbers) await writer.write({ n }, undefined);
-}
-
-/** Writes and prepares; the writer lives on or not, nobody asks it again. */
-async function prepared(
-  job: SinkUnderTest,
-  numbers: readonly number[],
-): Promise<readonly OpenTransaction[]> {
-  const writer = await job.writer();
-  await writeAll(writer, numbers);
-  const transactions = await writer.prepareCommit(1, 'checkpoint');
-  await writer.close();
-  return transactions;
-}
-
-async function eventually(what: string, look: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 600; tries++) {
-    if (await look()) return;
-    await sleep(systemClock, 50);
-  }
-  throw new TypeError(`never: ${what}`);
-}
+const make = (options?: Partial<KafkaSinkOptions<Numbered>>, partitions?: number) =>
+  SinkUnderTest.make(() => kafka, options, partitions);
 
 describe('a transaction', () => {
   test('is seen when another process has committed it, and not before', async () => {
-    const job = await SinkUnderTest.make();
+    const job = await make();
     const transactions = await prepared(job, range(0, 100));
     expect(transactions).toHaveLength(1);
     expect(await job.committed()).toEqual([]);
@@ -176,7 +58,7 @@ describe('a transaction', () => {
   });
 
   test('may be committed twice', async () => {
-    const job = await SinkUnderTest.make();
+    const job = await make();
     const transactions = await prepared(job, range(0, 10));
     expect(await job.commit(...transactions)).toEqual(['done']);
     expect(['done', 'already']).toContain((await job.commit(...transactions))[0]);
@@ -184,7 +66,7 @@ describe('a transaction', () => {
   });
 
   test('that is empty leaves nothing', async () => {
-    const job = await SinkUnderTest.make();
+    const job = await make();
     const writer = await job.writer();
     expect(await writer.prepareCommit(1, 'checkpoint')).toEqual([]);
     await writer.write({ n: 1 }, undefined);
@@ -197,7 +79,7 @@ describe('a transaction', () => {
   });
 
   test('says which offsets it wrote', async () => {
-    const job = await SinkUnderTest.make({}, 1);
+    const job = await make({}, 1);
     const [first] = await prepared(job, range(0, 7));
     expect(first?.written).toEqual([
       { topic: job.topic, partition: 0, firstOffset: 0n, lastOffset: 6n },
@@ -205,7 +87,7 @@ describe('a transaction', () => {
   });
 
   test('begins at the barrier, while the one before is still on its way', async () => {
-    const job = await SinkUnderTest.make();
+    const job = await make();
     const writer = await job.writer();
     await writeAll(writer, range(0, 50));
     const preparing = writer.prepareCommit(1, 'checkpoint');
@@ -220,7 +102,7 @@ describe('a transaction', () => {
   });
 
   test('has an id and an epoch of its own, so that an old commit ends no other one', async () => {
-    const job = await SinkUnderTest.make();
+    const job = await make();
     const writer = await job.writer();
     await writeAll(writer, range(0, 10));
     const first = await writer.prepareCommit(1, 'checkpoint');
@@ -238,7 +120,7 @@ describe('a transaction', () => {
   });
 
   test('that timed out is lost, and said to be', async () => {
-    const job = await SinkUnderTest.make({ transactionTimeoutMs: 4_000 });
+    const job = await make({ transactionTimeoutMs: 4_000 });
     const transactions = await prepared(job, range(0, 10));
     await eventually('timed out', async () => !(await job.isBlocked()));
     expect(await job.commit(...transactions)).toEqual(['lost']);
@@ -248,7 +130,7 @@ describe('a transaction', () => {
 
 describe('leftovers', () => {
   test('are aborted, so that readers are not held up; what was restored is committed before', async () => {
-    const job = await SinkUnderTest.make();
+    const job = await make();
     const first = await job.writer();
     await writeAll(first, range(0, 10));
     const held = await first.prepareCommit(1, 'checkpoint');
@@ -270,8 +152,8 @@ describe('leftovers', () => {
   });
 
   test('of subtasks that are no more after a rescale, and not those of another sink', async () => {
-    const job = await SinkUnderTest.make();
-    const other = await SinkUnderTest.make();
+    const job = await make();
+    const other = await make();
     const writers = await Promise.all([0, 1, 2, 3].map((subtask) => job.writer(subtask, 4)));
     for (const [index, writer] of writers.entries()) await writeAll(writer, [index]);
     const foreign = await prepared(other, range(0, 5));
@@ -284,7 +166,7 @@ describe('leftovers', () => {
   });
 
   test('whose writer is not dead are shut out', async () => {
-    const job = await SinkUnderTest.make();
+    const job = await make();
     const zombie = await job.writer();
     await writeAll(zombie, range(0, 5));
     await eventually('written', async () => (await job.uncommitted()).length === 5);
@@ -301,7 +183,7 @@ describe('leftovers', () => {
 
   test('the other order, first abort and then commit, loses what was restored', async () => {
     // Why commits come first; and the loss is told, not passed over.
-    const job = await SinkUnderTest.make();
+    const job = await make();
     const transactions = await prepared(job, range(0, 10));
     await job.abortLeftovers();
     expect(await job.commit(...transactions)).toEqual(['lost']);
@@ -309,7 +191,7 @@ describe('leftovers', () => {
   });
 
   test('a writer that is closed leaves none, and keeps what it handed over', async () => {
-    const job = await SinkUnderTest.make();
+    const job = await make();
     const writer = await job.writer();
     await writeAll(writer, range(0, 5));
     const held = await writer.prepareCommit(1, 'checkpoint');
@@ -329,7 +211,7 @@ describe('a broker that is killed', () => {
   }
 
   test('between prepare and commit has kept the transaction', async () => {
-    const job = await SinkUnderTest.make();
+    const job = await make();
     const transactions = await prepared(job, range(0, 100));
     await restart();
     expect(await job.commit(...transactions)).toEqual(['done']);
@@ -337,7 +219,7 @@ describe('a broker that is killed', () => {
   });
 
   test('in the middle of a transaction costs time, and nothing else', async () => {
-    const job = await SinkUnderTest.make({ batchSizeBytes: 200 });
+    const job = await make({ batchSizeBytes: 200 });
     const writer = await job.writer();
     await writeAll(writer, range(0, 500));
     const restarting = restart();
@@ -359,7 +241,7 @@ describe('a broker that is killed', () => {
   });
 
   test('while a commit is asked for: it is done when the broker is back', async () => {
-    const job = await SinkUnderTest.make();
+    const job = await make();
     const transactions = await prepared(job, range(0, 50));
     await kafka.kill();
     const committing = job.commit(...transactions);
@@ -371,7 +253,7 @@ describe('a broker that is killed', () => {
 
 describe('without transactions', () => {
   test.each(['at-least-once', 'none'] as const)('%s: seen at once', async (delivery) => {
-    const job = await SinkUnderTest.make({ delivery });
+    const job = await make({ delivery });
     const writer = await job.writer();
     await writeAll(writer, range(0, 100));
     expect(await writer.prepareCommit(1, 'checkpoint')).toEqual([]);
@@ -381,7 +263,7 @@ describe('without transactions', () => {
   });
 
   test('at-least-once: all is at the broker when the checkpoint says so', async () => {
-    const job = await SinkUnderTest.make({ delivery: 'at-least-once', lingerMs: 60_000 });
+    const job = await make({ delivery: 'at-least-once', lingerMs: 60_000 });
     const writer = await job.writer();
     for (let round = 0; round < 5; round++) {
       await writeAll(writer, range(round * 100, round * 100 + 100));
@@ -428,7 +310,7 @@ describe('records', () => {
   });
 
   test.each(['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const)('go by %s', async (compression) => {
-    const job = await SinkUnderTest.make({ compression });
+    const job = await make({ compression });
     const transactions = await prepared(job, range(0, 1_000));
     await job.commit(...transactions);
     await job.expectCommitted(range(0, 1_000));
@@ -439,17 +321,19 @@ describe('records', () => {
     const odd = `t${++topics}`;
     await kafka.createTopic(even, { partitions: 3 });
     await kafka.createTopic(odd);
-    const job = new SinkUnderTest(even, { topic: ({ n }) => (n % 2 === 0 ? even : odd) });
+    const job = new SinkUnderTest(() => kafka, even, {
+      topic: ({ n }) => (n % 2 === 0 ? even : odd),
+    });
     const transactions = await prepared(job, range(0, 20));
     expect(transactions).toHaveLength(1);
     await job.commit(...transactions);
-    const numbers = range(0, 10);
-    await job.expectCommitted(numbers.map((n) => 2 * n));
-    await new SinkUnderTest(odd).expectCommitted(numbers.map((n) => 2 * n + 1));
+    const at = (topic: string): SinkUnderTest => new SinkUnderTest(() => kafka, topic);
+    await at(even).expectCommitted(range(0, 10).map((n) => 2 * n));
+    await at(odd).expectCommitted(range(0, 10).map((n) => 2 * n + 1));
   });
 
   test('that are too many for the memory hold the writer back', async () => {
-    const job = await SinkUnderTest.make({
+    const job = await make({
       bufferBytesMax: 4_000,
       batchSizeBytes: 1_000,
       key: () => 'one',
@@ -469,14 +353,14 @@ describe('records', () => {
   });
 
   test('without a topic to go to are an error that names it', async () => {
-    const job = new SinkUnderTest('nowhere');
+    const job = new SinkUnderTest(() => kafka, 'nowhere');
     await expect(job.writer()).rejects.toMatchObject({ code: 'KAF-007' });
   });
 
   test('too large for the broker fail the job with what to do', async () => {
     const topic = `t${++topics}`;
     await kafka.createTopic(topic, { configs: { 'max.message.bytes': '2000' } });
-    const job = new SinkUnderTest(topic, { value: () => 'x'.repeat(3_000) });
+    const job = new SinkUnderTest(() => kafka, topic, { value: () => 'x'.repeat(3_000) });
     const writer = await job.writer();
     await writer.write({ n: 1 }, undefined);
     await expect(writer.prepareCommit(1, 'checkpoint')).rejects.toMatchObject({ code: 'KAF-053' });

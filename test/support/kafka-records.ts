@@ -3,14 +3,14 @@
  * source nor a library's consumer is trusted with the answer.
  */
 import {
-  Connection,
+  type Connection,
   fetchV16,
   listOffsetsV8,
-  metadataV12,
   NetworkError,
   ResponseError,
 } from '@platformatic/kafka';
 import { sleep, systemClock } from '../../src/common/clock.ts';
+import { Leaders } from './kafka-leaders.ts';
 
 export interface TopicRecord {
   readonly partition: number;
@@ -24,7 +24,7 @@ export interface TopicRecord {
 export type Isolation = 'read_committed' | 'read_uncommitted';
 
 const FETCH_BYTES = 4 * 1024 * 1024;
-const TRIES_MAX = 200;
+const TRIES_MAX = 600;
 const LOOK_MS = 50;
 const LATEST = -1n;
 const CONTROL = 0x20;
@@ -46,19 +46,17 @@ async function readAll(
   topic: string,
   isolation: Isolation,
 ): Promise<TopicRecord[]> {
-  const connection = await connectTo(bootstrap);
+  const leaders = await Leaders.of(bootstrap, topic);
   try {
-    const { topics } = await metadataV12.api.async(connection, [topic], false, false);
-    const [found] = topics;
-    if (found === undefined) throw new TypeError(`no topic ${topic}`);
     const records: TopicRecord[] = [];
-    for (const { partitionIndex } of found.partitions) {
-      const at = { topic, topicId: found.topicId, partition: partitionIndex };
+    for (const { partition, leaderId } of leaders.partitions) {
+      const at = { topic, topicId: leaders.topicId, partition };
+      const connection = await leaders.connect(leaderId);
       records.push(...(await recordsOfPartition(connection, at, isolation)));
     }
     return records;
   } finally {
-    await connection.close();
+    await leaders.close();
   }
 }
 
@@ -72,16 +70,16 @@ export async function endOf(
 }
 
 async function sumOfEnds(bootstrap: string, topic: string, isolation: Isolation): Promise<number> {
-  const connection = await connectTo(bootstrap);
+  const leaders = await Leaders.of(bootstrap, topic);
   try {
-    const { topics } = await metadataV12.api.async(connection, [topic], false, false);
     let sum = 0;
-    for (const { partitionIndex } of topics[0]?.partitions ?? []) {
-      sum += Number(await endOffset(connection, topic, partitionIndex, isolation));
+    for (const { partition, leaderId } of leaders.partitions) {
+      const connection = await leaders.connect(leaderId);
+      sum += Number(await endOffset(connection, topic, partition, isolation));
     }
     return sum;
   } finally {
-    await connection.close();
+    await leaders.close();
   }
 }
 
@@ -96,13 +94,6 @@ async function whenLed<R>(read: () => Promise<R>): Promise<R> {
       await sleep(systemClock, LOOK_MS);
     }
   }
-}
-
-async function connectTo(bootstrap: string): Promise<Connection> {
-  const [host = '', port = ''] = bootstrap.split(':');
-  const connection = new Connection('test', { requestTimeout: 30_000 });
-  await connection.connect(host, Number(port));
-  return connection;
 }
 
 interface At {

@@ -18,6 +18,7 @@ import {
 } from '@platformatic/kafka';
 import { sleep, systemClock } from '../../src/common/clock.ts';
 import { apiErrorOf } from '../../src/connectors/kafka/client/fault.ts';
+import { Leaders } from './kafka-leaders.ts';
 
 export interface Written {
   readonly topic: string;
@@ -52,7 +53,7 @@ export class KafkaWriter {
 
   /** One batch. */
   async write(batch: Written): Promise<void> {
-    await retried(() => this.#produce(batch, {}));
+    await retried(() => produce(this.#connection, batch, {}));
   }
 
   async transaction(id: string): Promise<KafkaTransaction> {
@@ -107,10 +108,22 @@ export class KafkaWriter {
   async close(): Promise<void> {
     await this.#connection.close();
   }
+}
 
-  #produce(batch: Written, options: object): Promise<unknown> {
-    return produce(this.#connection, batch, options);
-  }
+/**
+ * One batch, in a cluster of several brokers, to whoever leads the partition. It is sent again only when it was refused,
+ * so that it is never there twice; a broker that dies meanwhile is an error.
+ */
+export async function writeToCluster(bootstrap: string, batch: Written): Promise<void> {
+  await retried(async () => {
+    const leaders = await Leaders.of(bootstrap, batch.topic);
+    const of = leaders.partitions.find(({ partition }) => partition === (batch.partition ?? 0));
+    try {
+      await produce(await leaders.connect(of?.leaderId ?? -1), batch, {});
+    } finally {
+      await leaders.close();
+    }
+  });
 }
 
 interface ProducerIdentity {

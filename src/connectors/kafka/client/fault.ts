@@ -19,13 +19,15 @@ const TLS_CODES =
 
 /**
  * Retriable here, although the library says no. `ILLEGAL_SASL_STATE`: the request came while credentials
- * were shown again; nothing was done.
+ * were shown again; nothing was done. `OPERATION_NOT_ATTEMPTED`: another partition of the request was refused, and that
+ * one's error decides.
  */
 const ALSO_RETRIABLE = new Set([
   'UNKNOWN_LEADER_EPOCH',
   'FENCED_LEADER_EPOCH',
   'BROKER_NOT_AVAILABLE',
   'ILLEGAL_SASL_STATE',
+  'OPERATION_NOT_ATTEMPTED',
 ]);
 
 export function faultOf(error: unknown): Fault {

@@ -28,6 +28,29 @@ export function unknownCodec(splitId: string, offset: number, codec: number) {
   });
 }
 
+/** @param sizes Of the batch as it came, and what it may unpack to. */
+export function batchTooLarge(
+  splitId: string,
+  offset: number,
+  sizes: { readonly packedBytes: number; readonly bytesMax: number },
+) {
+  return new EngineError('KAF-020', 'invalid', 'a batch of Kafka records unpacks to too much', {
+    details: { partition: splitId, offset, ...sizes },
+    hint: 'Raise decompressedBytesMax of the source if the memory is there, or start behind this batch.',
+  });
+}
+
+/** @param where Where we were, and from where on the leader has other records than those that were read. */
+export function logTruncated(
+  splitId: string,
+  where: { readonly offset: number; readonly leaderEpoch: number; readonly divergesAt: number },
+) {
+  return new EngineError('KAF-019', 'invalid', 'Kafka has lost records that were read', {
+    details: { partition: splitId, ...where },
+    hint: 'Restore a snapshot from before the loss, or set onOffsetOutOfRange to "earliest" to go on with the records that came instead.',
+  });
+}
+
 export function offsetOutOfRange(splitId: string, offset: number, earliest: number) {
   return new EngineError('KAF-014', 'invalid', 'a Kafka partition does not have this offset', {
     details: { partition: splitId, offset, earliest },

@@ -17,6 +17,8 @@ export interface FetchedPartition {
   readonly logStartOffset: number;
   readonly aborted: readonly AbortedTransaction[];
   readonly records: Buffer;
+  /** The first offset at which the leader has something else than what was fetched before; undefined: nowhere. */
+  readonly divergesAt: number | undefined;
 }
 
 export interface Fetched {
@@ -52,7 +54,7 @@ function readAnswer(reader: Reader): Fetched {
   reader.readInt32(); // session
   const topics = reader.readArray((topic) => {
     const topicId = topic.readUUID();
-    return topic.readArray((partition) => readPartition(topicId, partition));
+    return topic.readArray((partition) => readPartition(topicId, partition), true, false);
   });
   return { error, partitions: topics.flat() };
 }
@@ -75,6 +77,7 @@ function readPartition(topicId: string, reader: Reader): FetchedPartition {
     records = reader.buffer.slice(reader.position, reader.position + length);
     reader.skip(length);
   }
+  const divergesAt = readDivergence(reader);
   return {
     topicId,
     partition,
@@ -85,7 +88,23 @@ function readPartition(topicId: string, reader: Reader): FetchedPartition {
     // The broker does not promise an order.
     aborted: (aborted ?? []).sort((a, b) => a.firstOffset - b.firstOffset),
     records,
+    divergesAt,
   };
+}
+
+/** Of the optional fields at a partition's end the first one: an epoch, and where it ends. */
+function readDivergence(reader: Reader): number | undefined {
+  let divergesAt: number | undefined;
+  for (let left = reader.readUnsignedVarInt(); left > 0; left -= 1) {
+    const tag = reader.readUnsignedVarInt();
+    const end = reader.readUnsignedVarInt() + reader.position;
+    if (tag === 0) {
+      reader.readInt32();
+      divergesAt = Number(reader.readInt64());
+    }
+    reader.skip(end - reader.position);
+  }
+  return divergesAt;
 }
 
 function errorName(code: number): string | undefined {

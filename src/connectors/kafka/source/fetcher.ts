@@ -7,12 +7,13 @@ import type { Wakeup } from '../../../common/wakeup.ts';
 import { notAuthorized, noSuchTopic, requestFailed } from '../client/errors.ts';
 import { type Fault, faultOf, isRetriable } from '../client/fault.ts';
 import type { KafkaClient } from '../client/kafka-client.ts';
-import { corruptBatch, offsetOutOfRange, topicReplaced } from './errors.ts';
+import { corruptBatch, logTruncated, offsetOutOfRange, topicReplaced } from './errors.ts';
 import { type FetchedPartition, fetchRaw } from './fetch-request.ts';
 import type { KafkaSplit } from './kafka-split.ts';
 import { OffsetFinder } from './offsets.ts';
 import { PartitionFetch } from './partition-fetch.ts';
 import type { KafkaSourceSettings } from './source-options.ts';
+import { isBound, rebound } from './split-bound.ts';
 
 const LANE = 'fetch';
 /** How long a fetch may wait at the broker while partitions of that broker wait to be asked for again. */
@@ -46,10 +47,11 @@ export class Fetcher {
   }
 
   add(splits: readonly KafkaSplit[]): void {
-    const { unavailableAfterMs, fetch } = this.#settings;
+    const { unavailableAfterMs, fetch, decompressedBytesMax, bounded } = this.#settings;
+    const options = { checksCrc: fetch.checksCrc, decompressedBytesMax };
     for (const split of splits) {
       const backoff = this.#client.backoff(unavailableAfterMs);
-      this.partitions.push(new PartitionFetch({ ...split }, backoff, fetch.checksCrc));
+      this.partitions.push(new PartitionFetch(rebound(split, bounded), backoff, options));
     }
   }
 
@@ -119,6 +121,7 @@ export class Fetcher {
     try {
       const leader = await this.#client.leader(topic, index);
       const { topicId } = partition.split;
+      await this.#bind(partition);
       partition.leader = leader;
       partition.state = 'ready';
       if (topicId !== '' && topicId !== leader.topicId) await this.#replaced(partition);
@@ -126,6 +129,17 @@ export class Fetcher {
     } catch (error) {
       await this.#lose(partition, faultOf(error), error);
     }
+  }
+
+  /** Looks up where a split ends that was restored from a run with another end, or with none. */
+  async #bind({ split }: PartitionFetch): Promise<void> {
+    const { bounded } = this.#settings;
+    if (bounded === undefined || isBound(split)) return;
+    const [stopOffset] = await this.#offsets.stop([split], bounded);
+    const end = Math.max(stopOffset ?? 0, split.offset);
+    Object.assign(split, rebound({ ...split, stopOffset: end }, bounded));
+    // It may be at its end already.
+    this.#wakeup.wake();
   }
 
   async #ask(
@@ -179,20 +193,24 @@ export class Fetcher {
     }
     return [...topics].map(([topicId, of]) => ({
       topicId,
-      partitions: of.map(({ split, leader, fetchOffset }) => ({
+      partitions: of.map(({ split, leader, fetchOffset, fetchEpoch }) => ({
         partition: split.partition,
         currentLeaderEpoch: leader?.leaderEpoch ?? NO_EPOCH,
         fetchOffset: BigInt(fetchOffset),
-        lastFetchedEpoch: NO_EPOCH,
+        lastFetchedEpoch: fetchEpoch,
         partitionMaxBytes: this.#settings.fetch.partitionMaxBytes,
       })),
     }));
   }
 
   #take(partition: PartitionFetch, answer: FetchedPartition, fetchOffset: number): void {
-    const { highWatermark, lastStableOffset, aborted, records: bytes } = answer;
+    const { highWatermark, lastStableOffset, aborted, records: bytes, divergesAt } = answer;
     const isCommitted = this.#settings.isolation === 'read_committed';
     partition.backoff.reset();
+    if (divergesAt !== undefined) {
+      this.#diverged(partition, divergesAt);
+      return;
+    }
     partition.endOffset = isCommitted && lastStableOffset >= 0 ? lastStableOffset : highWatermark;
     if (bytes.length === 0) return;
     partition.add({ bytes, aborted: isCommitted ? aborted : [], fetchOffset });
@@ -230,6 +248,26 @@ export class Fetcher {
     }
     partition.state = 'lost';
     this.pump();
+  }
+
+  /**
+   * An unclean leader election has cut off what was fetched last, and other records have taken its place.
+   * Without a look at the epochs they would be passed over, and the lost ones would count.
+   */
+  #diverged(partition: PartitionFetch, divergesAt: number): void {
+    // It may be only what was read ahead: the next request, from where reading is, tells.
+    if (partition.isAhead) {
+      partition.dropAhead();
+      return;
+    }
+    const { id, fetchOffset: offset, fetchEpoch: leaderEpoch } = partition;
+    if (this.#settings.onOffsetOutOfRange === 'fail') {
+      this.#fail(logTruncated(id, { offset, leaderEpoch, divergesAt }));
+      return;
+    }
+    // As Java's consumer: whichever the policy, not a record that is there is left out.
+    partition.resetTo(Math.min(divergesAt, offset));
+    this.#wakeup.wake();
   }
 
   async #outOfRange(partition: PartitionFetch): Promise<void> {

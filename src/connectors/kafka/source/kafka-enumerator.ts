@@ -8,6 +8,7 @@ import { noTopics } from './errors.ts';
 import { type KafkaEnumeratorState, type KafkaSplit, splitIdOf } from './kafka-split.ts';
 import { OffsetFinder } from './offsets.ts';
 import type { KafkaSourceSettings } from './source-options.ts';
+import { boundOf } from './split-bound.ts';
 
 /** A topic that was made a moment ago is not known everywhere yet. */
 const TOPIC_WAIT_MS = 5_000;
@@ -28,6 +29,8 @@ export class KafkaEnumerator implements SplitEnumerator<KafkaEnumeratorState> {
   readonly #known: Set<string>;
   #pending: KafkaSplit[];
   #started: boolean;
+  /** For which end partitions were looked for last. */
+  #bound: string | undefined;
   /** Whether it is known that nothing more comes. */
   #complete = false;
   readonly #readers = new Set<number>();
@@ -47,12 +50,16 @@ export class KafkaEnumerator implements SplitEnumerator<KafkaEnumeratorState> {
     this.#known = new Set(from?.known);
     this.#pending = [...(from?.pending ?? [])];
     this.#started = from?.started ?? false;
+    this.#bound = from?.bound;
   }
 
   async start(): Promise<void> {
     const { partitionDiscoveryIntervalMs, bounded } = this.#settings;
+    const bound = boundOf(bounded);
     // A bounded job reads what was there when it began, and no more after a restart.
-    if (!this.#started || bounded === undefined) await this.#discover();
+    const isBegun = this.#started && bound !== undefined && bound === this.#bound;
+    if (!isBegun) await this.#discover();
+    this.#bound = bound;
     this.#complete = bounded !== undefined || partitionDiscoveryIntervalMs === Infinity;
     this.#discoverLater();
     this.#serve();
@@ -66,7 +73,12 @@ export class KafkaEnumerator implements SplitEnumerator<KafkaEnumeratorState> {
   }
 
   snapshot(): KafkaEnumeratorState {
-    return { started: this.#started, known: [...this.#known], pending: [...this.#pending] };
+    return {
+      started: this.#started,
+      known: [...this.#known],
+      pending: [...this.#pending],
+      bound: this.#bound,
+    };
   }
 
   async close(): Promise<void> {
@@ -95,11 +107,13 @@ export class KafkaEnumerator implements SplitEnumerator<KafkaEnumeratorState> {
     const offsets = await this.#offsets.start(fresh, from);
     const stops = bounded === undefined ? [] : await this.#offsets.stop(fresh, bounded);
     return fresh.map((one, index) => {
-      const stopOffset = stops[index];
+      const stop = stops[index];
+      const offset = offsets[index] ?? 0;
+      const stopOffset = stop === undefined ? undefined : Math.max(stop, offset);
       return {
         ...one,
-        offset: offsets[index] ?? 0,
-        ...(stopOffset === undefined ? {} : { stopOffset }),
+        offset,
+        ...(stopOffset === undefined ? {} : { stopOffset, bound: boundOf(bounded) }),
         ...(from === 'earliest' ? { fromEarliest: true } : {}),
       };
     });

@@ -35,8 +35,10 @@ export class KafkaSourceReader<T> implements SourceReader<T, KafkaSplit> {
   readonly #wakeup = new Wakeup();
   #current: PartitionFetch | undefined;
   #turn = 0;
-  /** Read to their end since the last complete checkpoint: their offsets are still to be told. */
-  #finished: KafkaSplit[] = [];
+  /**
+   * Read to their end. They stay in the state: started again with another end or without one, the job goes on there.
+   */
+  readonly #finished: KafkaSplit[] = [];
   #noMore = false;
 
   constructor({ context, settings, client, records }: KafkaReaderOptions<T>) {
@@ -90,8 +92,9 @@ export class KafkaSourceReader<T> implements SourceReader<T, KafkaSplit> {
   }
 
   snapshot(checkpointId: number): KafkaSplit[] {
-    const splits = this.#fetcher.partitions.map((partition) => partition.progress());
-    this.#committer?.snapshotTaken(checkpointId, [...splits, ...this.#finished]);
+    const reading = this.#fetcher.partitions.map((partition) => partition.progress());
+    const splits = [...reading, ...this.#finished];
+    this.#committer?.snapshotTaken(checkpointId, splits);
     return splits;
   }
 

@@ -31,7 +31,7 @@ import { checkSourceOptions, type KafkaSourceOptions } from './source-options.ts
  *
  * Elements have the timestamp of their record, unless the watermark strategy takes another one.
  *
- * @throws {EngineError} `KAF-001`, `KAF-002` at once; `KAF-003` to `KAF-018` when it runs.
+ * @throws {EngineError} `KAF-001`, `KAF-002` at once; `KAF-003` to `KAF-020` when it runs.
  */
 export function kafkaSource<T, B = never>(
   options: KafkaSourceOptions<T, B>,

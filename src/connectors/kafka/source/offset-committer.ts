@@ -82,10 +82,10 @@ export class OffsetCommitter {
       name,
       partitions: splits
         .filter(({ topic }) => topic === name)
-        .map(({ partition, offset }) => ({
+        .map(({ partition, offset, leaderEpoch = -1 }) => ({
           partitionIndex: partition,
           committedOffset: BigInt(offset),
-          committedLeaderEpoch: -1,
+          committedLeaderEpoch: leaderEpoch,
           committedMetadata: '',
         })),
     }));

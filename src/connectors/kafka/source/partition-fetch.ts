@@ -1,7 +1,7 @@
 import type { Backoff } from '../client/backoff.ts';
 import type { Leader } from '../client/kafka-client.ts';
-import { offsetBehindAll } from './record-batch.ts';
-import { type Chunk, RecordCursor } from './record-cursor.ts';
+import { tailOf } from './record-batch.ts';
+import { type Chunk, type CursorOptions, NO_EPOCH, RecordCursor } from './record-cursor.ts';
 import type { KafkaSplit } from './kafka-split.ts';
 
 /** Waiting answers of a partition: the one that is being read is not among them. */
@@ -21,6 +21,8 @@ export class PartitionFetch {
   leader: Leader | undefined;
   /** The next offset to ask for. */
   fetchOffset: number;
+  /** Under which leader the record before it was written, so that the broker can tell whether it still has it. */
+  fetchEpoch: number;
   /** The next offset that will be written, or that is committed, as of the last answer. */
   endOffset: number | undefined;
   readonly #chunks: Chunk[] = [];
@@ -29,11 +31,12 @@ export class PartitionFetch {
   #readingBytes = 0;
   #waitingBytes = 0;
 
-  constructor(split: KafkaSplit, backoff: Backoff, checksCrc: boolean) {
+  constructor(split: KafkaSplit, backoff: Backoff, options: CursorOptions) {
     this.split = split;
     this.backoff = backoff;
-    this.cursor = new RecordCursor(split, checksCrc);
+    this.cursor = new RecordCursor(split, options);
     this.fetchOffset = split.offset;
+    this.fetchEpoch = split.leaderEpoch ?? NO_EPOCH;
   }
 
   get id(): string {
@@ -67,18 +70,19 @@ export class PartitionFetch {
   }
 
   add(chunk: Chunk): void {
-    const behind = offsetBehindAll(chunk.bytes);
-    if (behind === undefined) return;
+    const tail = tailOf(chunk.bytes);
+    if (tail === undefined) return;
     this.#chunks.push(chunk);
     this.#waitingBytes += chunk.bytes.length;
-    this.fetchOffset = Math.max(behind, chunk.fetchOffset);
+    this.fetchOffset = Math.max(tail.offsetBehind, chunk.fetchOffset);
+    this.fetchEpoch = tail.leaderEpoch;
   }
 
   /** Goes to the next chunk. False: none is there. */
   nextChunk(): boolean {
     const chunk = this.#chunks.shift();
     if (chunk === undefined) {
-      this.cursor.position = this.#resetOffset ?? this.cursor.position;
+      if (this.#resetOffset !== undefined) this.cursor.moveTo(this.#resetOffset);
       this.#resetOffset = undefined;
       return false;
     }
@@ -91,13 +95,38 @@ export class PartitionFetch {
   /** Reading goes on elsewhere; what was fetched already is read first. */
   resetTo(offset: number): void {
     this.fetchOffset = offset;
+    this.fetchEpoch = NO_EPOCH;
     this.#resetOffset = offset;
   }
 
+  /** Whether something was fetched that was not handed out. */
+  get isAhead(): boolean {
+    return this.#chunks.length > 0 || this.cursor.hasChunk;
+  }
+
+  /** Fetching goes on where reading is. */
+  dropAhead(): void {
+    this.#chunks.length = 0;
+    this.#waitingBytes = 0;
+    this.cursor.close();
+    if (this.#resetOffset !== undefined) return;
+    this.fetchOffset = this.cursor.position;
+    this.fetchEpoch = this.cursor.leaderEpoch;
+  }
+
   progress(): KafkaSplit {
-    const { fromEarliest, ...split } = this.split;
-    const offset = Math.min(this.cursor.position, split.stopOffset ?? Infinity);
+    const { fromEarliest, leaderEpoch: _before, ...split } = this.split;
+    const { position, leaderEpoch } = this.cursor;
+    const stopOffset = split.stopOffset ?? Infinity;
+    const offset = Math.min(position, stopOffset);
     const isUntouched = fromEarliest === true && offset === this.split.offset;
-    return { ...split, offset, ...(isUntouched ? { fromEarliest } : {}) };
+    // Behind the end it is the epoch of a record that is not ours.
+    const isKnown = leaderEpoch !== NO_EPOCH && position <= stopOffset;
+    return {
+      ...split,
+      offset,
+      ...(isUntouched ? { fromEarliest } : {}),
+      ...(isKnown ? { leaderEpoch } : {}),
+    };
   }
 }

@@ -4,7 +4,7 @@
  * last one may be cut off.
  */
 import { library } from '../client/library.ts';
-import { corruptBatch, unknownCodec } from './errors.ts';
+import { corruptBatch } from './errors.ts';
 
 export const BATCH_HEADER_BYTES = 61;
 
@@ -26,26 +26,39 @@ export function batchEnd(bytes: Buffer, at: number): number | undefined {
 }
 
 /** The offset behind a batch: behind its last record, even if compaction has removed that one. */
-export function offsetBehind(bytes: Buffer, at: number): number {
+function offsetBehind(bytes: Buffer, at: number): number {
   return int64(bytes, at) + bytes.readInt32BE(at + 23) + 1;
 }
 
-/** The offset behind the last whole batch; undefined if there is none. */
-export function offsetBehindAll(bytes: Buffer): number | undefined {
-  let behind: number | undefined;
+/** Where whole batches end. */
+interface BatchesTail {
+  readonly offsetBehind: number;
+  readonly leaderEpoch: number;
+}
+
+/** Of the last whole batch; undefined if there is none. */
+export function tailOf(bytes: Buffer): BatchesTail | undefined {
+  let last: number | undefined;
   let at = 0;
   for (let end = batchEnd(bytes, at); end !== undefined; end = batchEnd(bytes, at)) {
-    if (end - at < BATCH_HEADER_BYTES) return behind;
-    behind = offsetBehind(bytes, at);
+    if (end - at < BATCH_HEADER_BYTES) break;
+    last = at;
     at = end;
   }
-  return behind;
+  if (last === undefined) return undefined;
+  return { offsetBehind: offsetBehind(bytes, last), leaderEpoch: epochAt(bytes, last) };
+}
+
+/** Under which leader it was written: a number that grows with each election. */
+function epochAt(bytes: Buffer, at: number): number {
+  return bytes.readInt32BE(at + 12);
 }
 
 /** A batch's header, without the sizes. */
 export interface BatchHeader {
   readonly baseOffset: number;
   readonly lastOffset: number;
+  readonly leaderEpoch: number;
   readonly codec: number;
   readonly baseTimestampMs: number;
   /** The time of all records, if the broker sets it when it appends. */
@@ -83,6 +96,7 @@ export function readHeader(
   return {
     baseOffset,
     lastOffset: baseOffset + bytes.readInt32BE(at + 23),
+    leaderEpoch: epochAt(bytes, at),
     codec: attributes & CODEC_MASK,
     baseTimestampMs: int64(bytes, at + 27),
     appendTimestampMs: (attributes & LOG_APPEND_TIME) === 0 ? undefined : int64(bytes, at + 35),
@@ -102,22 +116,6 @@ export function isAbortMarker(bytes: Buffer, at: number, end: number): boolean {
     else while (key < end && ((bytes[key++] ?? 0) & 0x80) !== 0);
   }
   return key + 4 <= end && bytes.readInt16BE(key + 2) === ABORT;
-}
-
-/** @throws {EngineError} `KAF-012`, `KAF-013` */
-export function decompress(
-  codec: number,
-  compressed: Buffer,
-  splitId: string,
-  offset: number,
-): Buffer {
-  const algorithm = library().compressionsAlgorithmsByBitmask[codec];
-  if (algorithm?.available !== true) throw unknownCodec(splitId, offset, codec);
-  try {
-    return algorithm.decompressSync(compressed);
-  } catch (cause) {
-    throw corruptBatch(splitId, offset, 'it cannot be decompressed', cause);
-  }
 }
 
 /** Exact up to 2^53: no offset and no time comes near it. */

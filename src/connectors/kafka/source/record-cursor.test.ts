@@ -15,7 +15,8 @@ const LOG_APPEND_TIME = 0x08;
 beforeAll(loadLibrary);
 
 function cursorAt(offset: number, checksCrc = true): RecordCursor {
-  return new RecordCursor({ topic: 't', partition: 0, offset }, checksCrc);
+  const options = { checksCrc, decompressedBytesMax: 1_000_000 };
+  return new RecordCursor({ topic: 't', partition: 0, offset }, options);
 }
 
 function read(cursor: RecordCursor, bytes: Buffer, aborted: readonly AbortedTransaction[] = []) {
@@ -24,6 +25,48 @@ function read(cursor: RecordCursor, bytes: Buffer, aborted: readonly AbortedTran
   while (cursor.next()) values.push(cursor.valueText());
   return values;
 }
+
+describe('the epoch', () => {
+  it('is that of the last record before the position', () => {
+    const cursor = new RecordCursor(
+      { topic: 't', partition: 0, offset: 10, leaderEpoch: 2 },
+      { checksCrc: true, decompressedBytesMax: 1 },
+    );
+    expect(cursor.leaderEpoch).toBe(2);
+    const bytes = Buffer.concat([valuesAt(10, 'a', 'b'), valuesAt(12, 'c')]);
+    bytes.writeInt32BE(3, 12);
+    bytes.writeInt32BE(5, valuesAt(10, 'a', 'b').length + 12);
+    cursor.open({ bytes, aborted: [], fetchOffset: 10 });
+    expect(cursor.leaderEpoch).toBe(2);
+    cursor.next();
+    expect(cursor.leaderEpoch).toBe(3);
+    cursor.next();
+    cursor.next();
+    expect(cursor.leaderEpoch).toBe(5);
+    expect(cursor.next()).toBe(false);
+    expect([cursor.position, cursor.leaderEpoch]).toEqual([13, 5]);
+  });
+
+  it('of a batch of which nothing was handed out is not taken', () => {
+    const cursor = cursorAt(10);
+    const bytes = valuesAt(10, 'a');
+    bytes.writeInt32BE(3, 12);
+    bytes.writeInt8(9, 16);
+    cursor.open({ bytes, aborted: [], fetchOffset: 10 });
+    expect(() => cursor.next()).toThrow(/KAF-012/);
+    expect(cursor.leaderEpoch).toBe(-1);
+  });
+
+  it('of a batch that began before the position is known, and forgotten elsewhere', () => {
+    const cursor = cursorAt(11);
+    const bytes = valuesAt(10, 'a', 'b');
+    bytes.writeInt32BE(4, 12);
+    expect(read(cursor, bytes)).toEqual(['b']);
+    expect(cursor.leaderEpoch).toBe(4);
+    cursor.open({ bytes: valuesAt(20, 'c'), aborted: [], fetchOffset: 20 });
+    expect(cursor.leaderEpoch).toBe(-1);
+  });
+});
 
 describe('the position', () => {
   it('is behind each record that was handed out, and behind the batch at its end', () => {

@@ -5,12 +5,12 @@
  * Always holds: all records below `position` were handed out, or are not for us (aborted, control,
  * compacted away, below the offset that was asked for). `position` is what a checkpoint stores.
  */
+import { decompress } from './decompress.ts';
 import { corruptBatch } from './errors.ts';
 import {
   BATCH_HEADER_BYTES,
   batchEnd,
   type BatchHeader,
-  decompress,
   isAbortMarker,
   readHeader,
 } from './record-batch.ts';
@@ -31,8 +31,24 @@ export interface Chunk {
   readonly fetchOffset: number;
 }
 
+export interface CursorOptions {
+  readonly checksCrc: boolean;
+  /** What one batch may unpack to. */
+  readonly decompressedBytesMax: number;
+}
+
+/** Where reading begins. */
+interface Start {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  /** Of the record before `offset`. */
+  readonly leaderEpoch?: number | undefined;
+}
+
 const EMPTY = Buffer.alloc(0);
 const NULL = -1;
+export const NO_EPOCH = -1;
 
 export class RecordCursor implements KafkaRecord {
   readonly topic: string;
@@ -42,7 +58,11 @@ export class RecordCursor implements KafkaRecord {
   position: number;
   offset = -1;
   timestampMs = -1;
-  readonly #checksCrc: boolean;
+  readonly #options: CursorOptions;
+  /** Of the batch that was opened last, where it begins, and of what is before it. */
+  #batchEpoch = NO_EPOCH;
+  #batchOffset = 0;
+  #epochBefore: number;
   #chunk: Chunk | undefined;
   #chunkAt = 0;
   /** Of those in the chunk's list, how many have begun. */
@@ -63,12 +83,19 @@ export class RecordCursor implements KafkaRecord {
   #valueBytes = NULL;
   #recordEnd = 0;
 
-  constructor(split: { topic: string; partition: number; offset: number }, checksCrc: boolean) {
+  constructor(split: Start, options: CursorOptions) {
     this.topic = split.topic;
     this.partition = split.partition;
     this.splitId = `${split.topic}-${split.partition}`;
     this.position = split.offset;
-    this.#checksCrc = checksCrc;
+    this.#batchOffset = split.offset;
+    this.#epochBefore = split.leaderEpoch ?? NO_EPOCH;
+    this.#options = options;
+  }
+
+  /** Of the last record before `position`; -1: not known. */
+  get leaderEpoch(): number {
+    return this.position > this.#batchOffset ? this.#batchEpoch : this.#epochBefore;
   }
 
   get hasChunk(): boolean {
@@ -82,13 +109,28 @@ export class RecordCursor implements KafkaRecord {
     this.#abortedNow.clear();
     this.#recordsLeft = 0;
     // After a reset it asked for less, or for more, than what comes next.
-    this.position = chunk.fetchOffset;
+    if (chunk.fetchOffset !== this.position) this.moveTo(chunk.fetchOffset);
+  }
+
+  /** Goes on elsewhere. What is before that offset is not known. */
+  moveTo(offset: number): void {
+    this.position = offset;
+    this.#batchOffset = offset;
+    this.#epochBefore = NO_EPOCH;
+  }
+
+  /** Leaves the rest of the chunk unread. */
+  close(): void {
+    this.#chunk = undefined;
+    this.#bytes = EMPTY;
+    this.#recordsLeft = 0;
+    this.#lastOffset = -1;
   }
 
   /**
    * Moves to the next record. False: the chunk is at its end, and `position` behind it.
    *
-   * @throws {EngineError} `KAF-012`, `KAF-013`
+   * @throws {EngineError} `KAF-012`, `KAF-013`, `KAF-020`
    */
   next(): boolean {
     for (;;) {
@@ -151,14 +193,15 @@ export class RecordCursor implements KafkaRecord {
       const at = this.#chunkAt;
       const end = batchEnd(chunk.bytes, at);
       if (end === undefined) {
-        this.#chunk = undefined;
-        this.#bytes = EMPTY;
-        this.#lastOffset = -1;
+        this.close();
         return false;
       }
       this.#chunkAt = end;
-      const where = { splitId: this.splitId, checksCrc: this.#checksCrc };
+      const where = { splitId: this.splitId, checksCrc: this.#options.checksCrc };
       const header = readHeader(chunk.bytes, at, end, where);
+      this.#epochBefore = this.leaderEpoch;
+      this.#batchEpoch = header.leaderEpoch;
+      this.#batchOffset = header.baseOffset;
       this.#lastOffset = header.lastOffset;
       if (header.lastOffset >= this.position) {
         if (this.#isForUs(chunk, header, at, end)) {
@@ -196,7 +239,13 @@ export class RecordCursor implements KafkaRecord {
       this.#at = from;
       this.#end = end;
     } else {
-      this.#bytes = decompress(codec, bytes.subarray(from, end), this.splitId, baseOffset);
+      this.#bytes = decompress({
+        codec,
+        compressed: bytes.subarray(from, end),
+        splitId: this.splitId,
+        offset: baseOffset,
+        bytesMax: this.#options.decompressedBytesMax,
+      });
       this.#at = 0;
       this.#end = this.#bytes.length;
     }

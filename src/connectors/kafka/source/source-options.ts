@@ -26,7 +26,10 @@ export interface KafkaSourceOptions<T, B = never> {
   readonly groupId?: string;
   /** Where to begin without state. Default: `earliest`, as in Flink. */
   readonly startFrom?: StartFrom;
-  /** Ends at these offsets, which are looked up once, at the start. Default: goes on for ever. */
+  /**
+   * Ends at these offsets, which are looked up once and stored in the state: a restart does not move them. Started
+   * from a snapshot with another `bounded`, they are looked up again. Default: goes on for ever.
+   */
   readonly bounded?: StopAt;
   /** Records of open and of aborted transactions are not read. Default: `read_committed`. */
   readonly isolation?: Isolation;
@@ -37,7 +40,8 @@ export interface KafkaSourceOptions<T, B = never> {
   readonly partitionDiscoveryIntervalMs?: number;
   /**
    * When the offset to go on at is not there any more, since retention was faster: `fail`, or go on at the
-   * first or next offset that is there, with a gap in the data. Default: `fail`.
+   * first or next offset that is there, with a gap in the data. When an unclean leader election has replaced records that were
+   * read: `fail`, or go on at the first one that is another. Default: `fail`.
    */
   readonly onOffsetOutOfRange?: 'fail' | 'earliest' | 'latest';
   /**
@@ -50,6 +54,11 @@ export interface KafkaSourceOptions<T, B = never> {
    * for each subtask. A partition has at least one answer in it, however large. Default: 32 MiB.
    */
   readonly prefetchBytes?: number;
+  /**
+   * Bytes that the records of one batch may unpack to; more fails the job. A subtask has one such batch in memory at a
+   * time. Default: 128 MiB.
+   */
+  readonly decompressedBytesMax?: number;
   /** Kafka's own client properties: security, time limits, sizes of fetches. */
   readonly properties?: KafkaProperties;
 }
@@ -58,6 +67,7 @@ const MIB = 2 ** 20;
 const DISCOVERY_MS = 300_000;
 const UNAVAILABLE_MS = 300_000;
 const PREFETCH_BYTES = 32 * MIB;
+const DECOMPRESSED_BYTES = 128 * MIB;
 
 const SOURCE_PROPERTIES = {
   ...CONNECTION_PROPERTIES,
@@ -80,6 +90,7 @@ export interface KafkaSourceSettings {
   readonly onOffsetOutOfRange: 'fail' | 'earliest' | 'latest';
   readonly unavailableAfterMs: number;
   readonly prefetchBytes: number;
+  readonly decompressedBytesMax: number;
   readonly fetch: {
     readonly minBytes: number;
     readonly maxBytes: number;
@@ -110,6 +121,7 @@ export function checkSourceOptions(
     onOffsetOutOfRange: options.onOffsetOutOfRange ?? 'fail',
     unavailableAfterMs: positive(options, 'unavailableAfterMs', UNAVAILABLE_MS),
     prefetchBytes: positive(options, 'prefetchBytes', PREFETCH_BYTES),
+    decompressedBytesMax: wholeNumber(options, 'decompressedBytesMax', DECOMPRESSED_BYTES),
     fetch: {
       minBytes: properties['fetch.min.bytes'],
       maxBytes: properties['fetch.max.bytes'],
@@ -138,6 +150,16 @@ function checkTopics(options: {
     throw badProperty('topics', bad ?? '[]', '["orders", "payments"]');
   }
   return [...new Set(names)];
+}
+
+function wholeNumber<K extends string>(
+  options: Readonly<Partial<Record<K, number>>>,
+  name: K,
+  otherwise: number,
+): number {
+  const value = positive(options, name, otherwise);
+  if (!Number.isSafeInteger(value)) throw badProperty(name, String(value), String(otherwise));
+  return value;
 }
 
 function positive<K extends string>(
