@@ -36,7 +36,7 @@ export function appendCheckpoint(
   return commitToTable<Appended>(target, async (table) => {
     const found = await whereItIs(table, stamp, pending);
     if (found !== 'absent') return { kind: 'nothing', result: found };
-    return attempt(target, table, stamp, pending);
+    return appendAttempt(target, table, stamp, pending);
   });
 }
 
@@ -72,7 +72,8 @@ async function holds(
   return pending.every(({ location }) => listed.has(location));
 }
 
-async function attempt(
+/** One try of it, whatever the table says about the stamp. */
+export async function appendAttempt(
   target: CommitTarget,
   table: LoadedTable,
   stamp: JobStamp,
