@@ -32,6 +32,11 @@ export async function rollbackJobCommand(
   let job: JobToRollBack | undefined;
   const code = await onTerminal(options, async (terminal) => {
     job = await jobToRollBack(given, rest, options);
+    if (options.detached === true && options.start && options.dryRun !== true) {
+      const { serviceForJobs } = await import('./run-detached.ts');
+      // Found out before anything is taken back.
+      await serviceForJobs();
+    }
     return rollBack(terminal, job, options);
   });
   if (code !== EXIT.done || options.dryRun === true || !options.start) return code;

@@ -34,13 +34,13 @@ describe('a set of ids', () => {
     );
   });
 
-  it('keeps ten million ids in little memory', () => {
+  it('keeps millions of ids in little memory', () => {
     const ids = new LetterIds();
     const before = process.memoryUsage();
-    for (let n = 0; n < 10_000_000; n += 1) ids.add(`lineage-0123456789ab-1-0-2-1-parse-${n}`);
+    for (let n = 0; n < 2_000_000; n += 1) ids.add(`lineage-0123456789ab-1-0-2-1-parse-${n}`);
     const after = process.memoryUsage();
     const growth = after.arrayBuffers - before.arrayBuffers;
-    expect(ids.size).toBe(10_000_000);
-    expect(growth).toBeLessThan(20e6);
+    expect(ids.size).toBe(2_000_000);
+    expect(growth).toBeLessThan(2e6);
   });
 });
