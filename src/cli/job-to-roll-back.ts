@@ -44,8 +44,10 @@ export async function jobToRollBack(
   process.chdir(submitted.folder);
   const { flink: own, variables } = await readAll(options);
   const { withSecretsOf } = await import('../cluster/dispatcher/job-record.ts');
+  const known = withSecretsOf(submitted, own);
   const submission: JobSubmission = {
-    ...withSecretsOf(submitted, own),
+    ...known,
+    flink: withDynamic(known.flink, own),
     arguments: rest.length > 0 ? rest : submitted.arguments,
     name: submitted.jobName,
   };
@@ -59,6 +61,21 @@ export async function jobToRollBack(
     name,
   });
   return { ...job, store: job.openStore(submitted.storageUrl), submission };
+}
+
+/** What the command line says now, by `-D` and `-p`, goes before what was submitted. */
+function withDynamic(submitted: FlinkSettings, own: FlinkSettings): FlinkSettings {
+  const said = Object.entries(own.origins).flatMap(([name, { kind }]) =>
+    kind === 'dynamic' ? [name as keyof FlinkSettings['origins']] : [],
+  );
+  return {
+    ...submitted,
+    ...(Object.fromEntries(said.map((name) => [name, own[name]])) as Partial<FlinkSettings>),
+    origins: {
+      ...submitted.origins,
+      ...Object.fromEntries(said.map((name) => [name, own.origins[name]])),
+    },
+  };
 }
 
 async function submissionOf(given: string): Promise<Submitted> {
