@@ -49,8 +49,9 @@ export async function startIcebergRest({
   const listening = port ?? (await freePort());
   const telling = path.join(folder, 'told.properties');
   const tell = (told: Told): void => {
-    const lines = Object.entries(told).flatMap(([kind, of]) =>
-      Object.entries(of ?? {}).map(([name, value]) => `${kind}.${name}=${String(value)}\n`),
+    const kinds: [string, object][] = Object.entries(told);
+    const lines = kinds.flatMap(([kind, of]) =>
+      Object.entries(of).map(([name, value]) => `${kind}.${name}=${String(value)}\n`),
     );
     // The catalog reads it at any time.
     fs.writeFileSync(`${telling}.new`, lines.join(''));

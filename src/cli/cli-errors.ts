@@ -79,10 +79,11 @@ export function noSuchLetter(id: string, found: number, place: string): EngineEr
   });
 }
 
-export function noWayBack(operator: string, job: string): EngineError {
+/** @param from What a way back would have to read. */
+export function noWayBack(operator: string, job: string, from: string): EngineError {
   return new EngineError('CLI-081', 'invalid', 'the job has no way back for these dead letters', {
-    details: { operator, job },
-    hint: `Unite a source replayedLetters(schema, { place, operator: '${operator}' }) with the input of '${operator}', or leave the operator out with --operator.`,
+    details: { operator, job, from },
+    hint: `Unite a source of letters that are replayed, with operator: '${operator}' and this place, with the input of '${operator}', or leave the operator out with --operator.`,
   });
 }
 
@@ -91,4 +92,31 @@ export function badTime(option: string, text: string): EngineError {
     details: { [option]: text },
     hint: 'Write it as 2026-01-31T12:00:00Z, or as how long ago: 90m, 2h, 7d.',
   });
+}
+
+export function badLetterPlace(place: string): EngineError {
+  return new EngineError('CLI-050', 'invalid', 'this is no place of dead letters', {
+    details: { place },
+    hint: 'Give a folder, kafka://host:port/topic, or a table with --warehouse or --uri.',
+  });
+}
+
+export function unreadableProperties(path: string, cause: unknown): EngineError {
+  return new EngineError('CLI-051', 'invalid', 'the file of properties cannot be read', {
+    details: { path },
+    hint: 'Give with --command-config a file of lines such as security.protocol=SASL_SSL.',
+    cause,
+  });
+}
+
+export function noSuchJobOrFile(given: string, known: string): EngineError {
+  return new EngineError(
+    'CLI-052',
+    'invalid',
+    'this is neither a job file nor a job of the service',
+    {
+      details: { given, known },
+      hint: "Give the path of the job's module with its settings, or the id, its beginning, or the name of a job that tidemark list -a shows.",
+    },
+  );
 }

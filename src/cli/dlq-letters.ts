@@ -1,6 +1,9 @@
 /** What the commands for dead letters share. */
 import type { DeadLetter } from '../contracts/dead-letter.ts';
+import type { LetterPlace } from '../contracts/letter-place.ts';
 import { badTime } from './cli-errors.ts';
+import { openPlace, type PlaceOptions } from './dlq-place.ts';
+import { onTerminal, type JsonOption, type Terminal } from './terminal.ts';
 
 export interface LetterFilter {
   readonly operator?: string;
@@ -14,27 +17,39 @@ export interface ListedLetter extends DeadLetter {
   readonly replayed: boolean;
 }
 
-/** The letters of a place that a filter lets through, oldest first. @throws {EngineError} `DLQ-004`, `CLI-082` */
-export async function lettersAt(place: string, filter: LetterFilter): Promise<ListedLetter[]> {
-  const { defaultWorld } = await import('../cluster/run-job.ts');
-  const { readLetters, replayedIds } = await import('../connectors/file/dead-letter-files.ts');
-  const { fs, clock } = defaultWorld;
-  const now = clock.wallMs();
+/** The letters of a place that a filter lets through, as they come. @throws {EngineError} `DLQ-004`, `CLI-082` */
+export async function* lettersAt(
+  place: LetterPlace,
+  filter: LetterFilter,
+): AsyncIterable<DeadLetter> {
+  const { systemClock } = await import('../common/clock.ts');
+  const now = systemClock.wallMs();
   const since = timeOf('--since', filter.since, now) ?? -Infinity;
   const until = timeOf('--until', filter.until, now) ?? Infinity;
-  const replayed = await replayedIds(fs, place);
-  const letters = await readLetters(fs, place);
-  return letters
-    .filter(({ operator, errorName, errorCode, failedAt }) => {
-      const ms = Date.parse(failedAt);
-      return (
-        (filter.operator ?? operator) === operator &&
-        (filter.error === undefined || filter.error === errorName || filter.error === errorCode) &&
-        ms >= since &&
-        ms < until
-      );
-    })
-    .map((letter) => ({ ...letter, replayed: replayed.has(letter.id) }));
+  for await (const letter of place.letters()) {
+    const { operator, errorName, errorCode, failedAt } = letter;
+    const { operator: wanted = operator, error } = filter;
+    if (wanted !== operator) continue;
+    if (error !== undefined && error !== errorName && error !== errorCode) continue;
+    const ms = Date.parse(failedAt);
+    if (ms >= since && ms < until) yield letter;
+  }
+}
+
+/** Runs a command on a place, and closes it. */
+export function atPlace(
+  place: string,
+  options: JsonOption & PlaceOptions,
+  run: (terminal: Terminal, place: LetterPlace) => Promise<number>,
+): Promise<number> {
+  return onTerminal(options, async (terminal) => {
+    const opened = await openPlace(place, options);
+    try {
+      return await run(terminal, opened);
+    } finally {
+      await opened.close();
+    }
+  });
 }
 
 const UNITS: Readonly<Record<string, number>> = {

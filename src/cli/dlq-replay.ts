@@ -1,13 +1,16 @@
 import type { DeadLetter } from '../contracts/dead-letter.ts';
+import type { LetterIds } from '../contracts/letter-ids.ts';
+import type { LetterPlace } from '../contracts/letter-place.ts';
 import { noWayBack } from './cli-errors.ts';
-import { lettersAt, type LetterFilter, type ListedLetter } from './dlq-letters.ts';
+import { atPlace, lettersAt, type LetterFilter } from './dlq-letters.ts';
+import type { PlaceOptions } from './dlq-place.ts';
 import { EXIT } from './exit-codes.ts';
 import { readAll, type SettingOptions } from './read-settings.ts';
 import { tableOf } from './table.ts';
-import { onTerminal, type JsonOption, type Terminal } from './terminal.ts';
+import type { JsonOption, Terminal } from './terminal.ts';
 import { countText } from './units.ts';
 
-export interface DlqReplayOptions extends JsonOption, LetterFilter, SettingOptions {
+export interface DlqReplayOptions extends JsonOption, LetterFilter, PlaceOptions, SettingOptions {
   readonly dryRun?: boolean;
   readonly fromSavepoint?: string;
 }
@@ -23,22 +26,34 @@ export interface ReplayArguments {
 /** Of one operator. */
 interface Chosen {
   readonly operator: string;
-  readonly letters: readonly DeadLetter[];
+  letters: number;
   /** Already on their way. */
-  readonly before: number;
+  before: number;
   /** Their records are not all there. */
-  readonly inexact: number;
+  inexact: number;
 }
 
+interface Done {
+  readonly operator: string;
+  letters: number;
+  readonly to: string;
+}
+
+/** What is put on its way in one step. */
+const BATCH_LETTERS_MAX = 10_000;
+const BATCH_CHARACTERS_MAX = 16_000_000;
+
 /**
- * `tidemark dlq replay`: puts letters into files that the job reads with `replayedLetters`. A file
- * appears whole, and which letters are in one is how it is known what was replayed.
+ * `tidemark dlq replay`: puts letters where the job reads them with its way back. They appear there in steps, each
+ * whole, and which letters are there is how it is known what was replayed.
  */
 export async function dlqReplayCommand(
   given: ReplayArguments,
   options: DlqReplayOptions,
 ): Promise<number> {
-  const code = await onTerminal(options, (terminal) => replay(terminal, given, options));
+  const code = await atPlace(given.place, options, (terminal, place) =>
+    replay(terminal, place, given, options),
+  );
   const { job, rest } = given;
   if (code !== EXIT.done || job === undefined || options.dryRun === true) return code;
   const { runCommand } = await import('./run.ts');
@@ -47,48 +62,90 @@ export async function dlqReplayCommand(
 
 async function replay(
   terminal: Terminal,
-  { place, job, rest }: ReplayArguments,
+  place: LetterPlace,
+  { job, rest }: ReplayArguments,
   options: DlqReplayOptions,
 ): Promise<number> {
-  const chosen = choose(await lettersAt(place, options));
-  if (job !== undefined) await requireWayBack(job, rest, chosen, options);
-  const done: { readonly operator: string; readonly letters: number; readonly path?: string }[] =
-    [];
-  if (options.dryRun !== true) {
-    const { defaultWorld } = await import('../cluster/run-job.ts');
-    const { writeReplay } = await import('../connectors/file/dead-letter-files.ts');
-    for (const { operator, letters } of chosen) {
-      const { path, letters: written } = await writeReplay(defaultWorld, place, letters);
-      if (path !== undefined) done.push({ operator, letters: written.length, path });
+  const replayed = await place.replayed();
+  const chosen = await choose(lettersAt(place, options), replayed);
+  if (job !== undefined) await requireWayBack(job, rest, { chosen, place }, options);
+  const dryRun = options.dryRun === true;
+  const done: Done[] = [];
+  let failure: unknown;
+  if (!dryRun) {
+    const letters = replayable(lettersAt(place, options), replayed, chosen);
+    try {
+      await putOnTheirWay(place, letters, done, terminal);
+    } catch (error) {
+      failure = error;
     }
   }
-  terminal.answer({
-    dryRun: options.dryRun === true,
-    chosen: chosen.map(({ letters, ...more }) => ({ ...more, letters: letters.length })),
-    done,
-  });
-  say(terminal, chosen, place);
-  for (const { operator, letters, path } of done) {
-    terminal.say(`${countText(letters)} letters of '${operator}' are on their way: ${path ?? ''}`);
+  terminal.answer({ dryRun, chosen, done });
+  say(terminal, chosen, place.name);
+  for (const { operator, letters, to } of done) {
+    terminal.say(`${countText(letters)} letters of '${operator}' are on their way: ${to}`);
   }
-  if (options.dryRun === true) terminal.say('Nothing was changed.');
+  if (dryRun) terminal.say('Nothing was changed.');
+  // What went before the failure is said all the same: it is on its way.
+  if (failure !== undefined) throw failure;
   return EXIT.done;
 }
 
-function choose(letters: readonly ListedLetter[]): Chosen[] {
-  const operators = [...new Set(letters.map(({ operator }) => operator))].sort();
-  return operators.map((operator) => {
-    const own = letters.filter((letter) => letter.operator === operator);
-    const fresh = own.filter(({ replayed }) => !replayed);
-    return {
-      operator,
-      letters: fresh
-        .filter(({ recordExact }) => recordExact)
-        .map(({ replayed: _replayed, ...letter }) => letter),
-      before: own.length - fresh.length,
-      inexact: fresh.filter(({ recordExact }) => !recordExact).length,
-    };
-  });
+async function choose(
+  letters: AsyncIterable<DeadLetter>,
+  replayed: LetterIds,
+): Promise<readonly Chosen[]> {
+  const byOperator = new Map<string, Chosen>();
+  for await (const { operator, id, recordExact } of letters) {
+    const own = byOperator.get(operator) ?? { operator, letters: 0, before: 0, inexact: 0 };
+    byOperator.set(operator, own);
+    if (replayed.has(id)) own.before += 1;
+    else if (recordExact) own.letters += 1;
+    else own.inexact += 1;
+  }
+  return [...byOperator.values()].sort((a, b) => (a.operator < b.operator ? -1 : 1));
+}
+
+/** Of the operators that were looked at: others may have come since. */
+async function* replayable(
+  letters: AsyncIterable<DeadLetter>,
+  replayed: LetterIds,
+  chosen: readonly Chosen[],
+): AsyncIterable<DeadLetter> {
+  const operators = new Set(chosen.flatMap((own) => (own.letters > 0 ? own.operator : [])));
+  if (operators.size === 0) return;
+  for await (const letter of letters) {
+    const { operator, id, recordExact } = letter;
+    if (operators.has(operator) && recordExact && !replayed.has(id)) yield letter;
+  }
+}
+
+async function putOnTheirWay(
+  place: LetterPlace,
+  letters: AsyncIterable<DeadLetter>,
+  done: Done[],
+  terminal: Terminal,
+): Promise<void> {
+  let batch: DeadLetter[] = [];
+  let characters = 0;
+  const put = async (): Promise<void> => {
+    const { letters: written, to } = await place.replay(batch);
+    batch = [];
+    characters = 0;
+    for (const { operator } of written) {
+      const own = done.find((one) => one.operator === operator);
+      if (own === undefined) done.push({ operator, letters: 1, to });
+      else own.letters += 1;
+    }
+    const count = done.reduce((sum, one) => sum + one.letters, 0);
+    terminal.progress(`${countText(count)} letters are on their way`);
+  };
+  for await (const letter of letters) {
+    batch.push(letter);
+    characters += letter.record.length + (letter.errorStack?.length ?? 0);
+    if (batch.length >= BATCH_LETTERS_MAX || characters >= BATCH_CHARACTERS_MAX) await put();
+  }
+  if (batch.length > 0) await put();
 }
 
 const COLUMNS = [
@@ -105,7 +162,7 @@ function say(terminal: Terminal, chosen: readonly Chosen[], place: string): void
   }
   const rows = chosen.map(({ operator, letters, before, inexact }) => [
     operator,
-    ...[letters.length, before, inexact].map(countText),
+    ...[letters, before, inexact].map(countText),
   ]);
   for (const line of tableOf(COLUMNS, rows)) terminal.say(line);
 }
@@ -114,7 +171,7 @@ function say(terminal: Terminal, chosen: readonly Chosen[], place: string): void
 async function requireWayBack(
   file: string,
   rest: readonly string[],
-  chosen: readonly Chosen[],
+  { chosen, place }: { readonly chosen: readonly Chosen[]; readonly place: LetterPlace },
   options: SettingOptions,
 ): Promise<void> {
   const { flink, variables } = await readAll(options);
@@ -126,12 +183,12 @@ async function requireWayBack(
   const { nodes } = job.build(own, flink).graph;
   const isReplay = new Set(
     nodes.flatMap(({ uid, spec }) =>
-      spec.kind === 'source' && spec.source.kind === 'dead-letters' ? uid : [],
+      spec.kind === 'source' && spec.source.replaysFrom === place.replaysFrom ? uid : [],
     ),
   );
   for (const { operator, letters } of chosen) {
     const reader = nodes.find(({ uid }) => uid === operator);
     const hasWay = reader?.edges.some(({ from }) => isReplay.has(from)) ?? false;
-    if (letters.length > 0 && !hasWay) throw noWayBack(operator, job.name);
+    if (letters > 0 && !hasWay) throw noWayBack(operator, job.name, place.replaysFrom);
   }
 }

@@ -1,21 +1,40 @@
 import pc from 'picocolors';
+import type { DeadLetter } from '../contracts/dead-letter.ts';
+import type { LetterPlace } from '../contracts/letter-place.ts';
 import { noSuchLetter } from './cli-errors.ts';
-import { lettersAt, reasonOf, type ListedLetter } from './dlq-letters.ts';
+import { atPlace, reasonOf, type ListedLetter } from './dlq-letters.ts';
+import type { PlaceOptions } from './dlq-place.ts';
 import { EXIT } from './exit-codes.ts';
-import { onTerminal, type JsonOption, type Terminal } from './terminal.ts';
+import type { JsonOption, Terminal } from './terminal.ts';
+
+export type DlqShowOptions = JsonOption & PlaceOptions;
 
 /** `tidemark dlq show`: all that one dead letter says. */
-export function dlqShowCommand(place: string, id: string, options: JsonOption): Promise<number> {
-  return onTerminal(options, async (terminal) => {
-    const found = (await lettersAt(place, {})).filter(
-      (letter) => letter.id === id || letter.id.endsWith(id),
-    );
-    const [letter] = found;
-    if (letter === undefined || found.length > 1) throw noSuchLetter(id, found.length, place);
-    terminal.answer(letter);
-    show(terminal, letter);
+export function dlqShowCommand(
+  place: string,
+  id: string,
+  options: DlqShowOptions,
+): Promise<number> {
+  return atPlace(place, options, async (terminal, opened) => {
+    const letter = await find(opened, id);
+    const replayed = (await opened.replayed()).has(letter.id);
+    terminal.answer({ ...letter, replayed });
+    show(terminal, { ...letter, replayed });
     return EXIT.done;
   });
+}
+
+async function find(place: LetterPlace, id: string): Promise<DeadLetter> {
+  let letter: DeadLetter | undefined;
+  let found = 0;
+  for await (const one of place.letters()) {
+    if (one.id === id) return one;
+    if (!one.id.endsWith(id)) continue;
+    letter = one;
+    found += 1;
+  }
+  if (letter === undefined || found > 1) throw noSuchLetter(id, found, place.name);
+  return letter;
 }
 
 function show(terminal: Terminal, letter: ListedLetter): void {

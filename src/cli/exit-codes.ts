@@ -33,6 +33,7 @@ const BY_CODE: Readonly<Record<string, number>> = {
   'CLI-022': EXIT.noSuchJob,
   'CLI-023': EXIT.noSuchJob,
   'CLI-024': EXIT.failed,
+  'CLI-052': EXIT.noSuchJob,
 };
 
 /** Of a command that threw. */

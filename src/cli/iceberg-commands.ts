@@ -40,8 +40,14 @@ export function addIcebergCommands(program: Command): void {
 }
 
 function ofTable(command: Command): Command {
+  return ofCatalog(command.argument('<table>', 'namespace.table')).addOption(
+    new Option('--json', 'print the answer as a JSON line, for programs'),
+  );
+}
+
+/** The options that name a catalog. */
+export function ofCatalog(command: Command): Command {
   return command
-    .argument('<table>', 'namespace.table')
     .option(
       '--warehouse <folder>',
       'the folder (or s3:// address) that holds the tables, where that is the catalog',
@@ -50,8 +56,7 @@ function ofTable(command: Command): Command {
       '--uri <address>',
       'the REST catalog; a token is taken from ICEBERG_TOKEN, or with ICEBERG_CREDENTIAL=id:secret',
     )
-    .option('--catalog-warehouse <name>', "which of the REST catalog's warehouses")
-    .addOption(new Option('--json', 'print the answer as a JSON line, for programs'));
+    .option('--catalog-warehouse <name>', "which of the REST catalog's warehouses");
 }
 
 function count(text: string): number {

@@ -8,15 +8,12 @@ import type {
 } from '../connectors/iceberg/table-operations.ts';
 import { missingArgument } from './cli-errors.ts';
 import { EXIT } from './exit-codes.ts';
+import { catalogOf, type CatalogOptions } from './iceberg-catalog.ts';
 import { tableOf } from './table.ts';
 import { onTerminal, type JsonOption } from './terminal.ts';
 import { bytesText, countText, timeText } from './units.ts';
 
-export interface IcebergOptions extends JsonOption {
-  readonly warehouse?: string;
-  readonly uri?: string;
-  readonly catalogWarehouse?: string;
-}
+export type IcebergOptions = JsonOption & CatalogOptions;
 
 export interface SnapshotsOptions extends IcebergOptions {
   /** Only so many of the newest. */
@@ -144,23 +141,11 @@ async function world() {
 }
 
 async function referenceTo(table: string, options: IcebergOptions): Promise<TableReference> {
-  const { warehouse, uri, catalogWarehouse } = options;
-  if (uri !== undefined) {
-    const { rest } = await import('../connectors/iceberg/rest-catalog.ts');
-    const { ICEBERG_TOKEN: token, ICEBERG_CREDENTIAL: credential } = process.env;
-    const catalog = rest({
-      uri,
-      ...(catalogWarehouse === undefined ? {} : { warehouse: catalogWarehouse }),
-      ...(token === undefined ? {} : { token }),
-      ...(credential === undefined ? {} : { credential }),
-    });
-    return { catalog, table };
-  }
-  if (warehouse === undefined) {
+  const catalog = await catalogOf(options);
+  if (catalog === undefined) {
     throw missingArgument('the catalog', 'tidemark iceberg snapshots db.table --warehouse lake');
   }
-  const { hadoop } = await import('../connectors/iceberg/hadoop-catalog.ts');
-  return { catalog: hadoop({ warehouse }), table };
+  return { catalog, table };
 }
 
 function targetOf({ to, before }: RollbackOptions): RollbackTarget {

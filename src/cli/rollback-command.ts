@@ -9,7 +9,10 @@ export function addRollbackCommand(program: Command): void {
     .description(
       'put a job back to what it was before a moment, with what it has written since, and run it from there',
     )
-    .argument('<job>', "the job's module, such as job.ts; a repaired one")
+    .argument(
+      '<job>',
+      "the job's module, such as job.ts, a repaired one; or the id, its beginning, or the name of a job of the service, which is run there again as it was submitted",
+    )
     .argument('[arguments...]', "the job's own settings, after --")
     .requiredOption(
       '--before <time>',
@@ -20,6 +23,7 @@ export function addRollbackCommand(program: Command): void {
     .option('--leave <uid>', 'a sink whose output stays as it is', collect, [])
     .option('--no-start', 'do not run the job afterwards: tidemark run goes on from there')
     .option('-d, --detached', 'hand the job to the service afterwards')
+    .option('--name <name>', "the job's name, instead of that in its code")
     .option('-p, --parallelism <n>', 'subtasks of each operator')
     .option('-n, --allowNonRestoredState', 'drop state that no operator of the job takes')
     .option('-D <key=value>', "a setting by Flink's key", collect, [])

@@ -2,7 +2,7 @@ import pc from 'picocolors';
 import type { RollbackPlan, SinkPart } from '../cluster/rollback/plan-rollback.ts';
 import { timeOf } from './dlq-letters.ts';
 import { EXIT } from './exit-codes.ts';
-import { readAll } from './read-settings.ts';
+import { jobToRollBack, runAgain, type JobToRollBack } from './job-to-roll-back.ts';
 import type { RunArguments } from './run-arguments.ts';
 import { tableOf } from './table.ts';
 import { onTerminal, type Terminal } from './terminal.ts';
@@ -20,26 +20,38 @@ export interface RollbackJobOptions extends RunArguments {
 /**
  * `tidemark rollback`: finds the checkpoint, the snapshots of tables and the positions in sources that belong
  * together, takes back what came later, and runs the job from there. It may be repeated at any point.
+ *
+ * @param given The job's module; or the id, the beginning of the id, or the name of a job of the service, which is
+ * run there again as it was submitted.
  */
 export async function rollbackJobCommand(
-  file: string,
+  given: string,
   rest: readonly string[],
   options: RollbackJobOptions,
 ): Promise<number> {
-  const code = await onTerminal(options, (terminal) => rollBack(terminal, file, rest, options));
+  let job: JobToRollBack | undefined;
+  const code = await onTerminal(options, async (terminal) => {
+    job = await jobToRollBack(given, rest, options);
+    if (options.detached === true && options.start && options.dryRun !== true) {
+      const { serviceForJobs } = await import('./run-detached.ts');
+      // Found out before anything is taken back.
+      await serviceForJobs();
+    }
+    return rollBack(terminal, job, options);
+  });
   if (code !== EXIT.done || options.dryRun === true || !options.start) return code;
+  if (job?.submission !== undefined) return runAgain(job.submission, options);
   if (options.detached === true) {
     const { runDetachedCommand } = await import('./run-detached.ts');
-    return runDetachedCommand(file, rest, options);
+    return runDetachedCommand(given, rest, options);
   }
   const { runCommand } = await import('./run.ts');
-  return runCommand(file, rest, options);
+  return runCommand(given, rest, options);
 }
 
 async function rollBack(
   terminal: Terminal,
-  file: string,
-  rest: readonly string[],
+  { graph, store, openStore }: JobToRollBack,
   options: RollbackJobOptions,
 ): Promise<number> {
   const { defaultWorld: world, thisProcess: owner } = await import('../cluster/run-job.ts');
@@ -47,7 +59,6 @@ async function rollBack(
   const { leadJob, performRollback } = await import('../cluster/rollback/perform-rollback.ts');
   const { cancelForRollback } = await import('./cancel-for-rollback.ts');
   const beforeMs = timeOf('--before', options.before, world.clock.wallMs()) ?? 0;
-  const { graph, store, openStore } = await loadJob(file, rest, options);
   const given = { store, openStore, world, graph, beforeMs, leave: options.leave };
   const plan = await planRollback(given);
   const dryRun = options.dryRun === true;
@@ -65,24 +76,6 @@ async function rollBack(
   const how = canceled ? 'The job was cancelled and is' : 'The job is';
   terminal.say(`${how} back at checkpoint ${plan.to.checkpointId}.`);
   return EXIT.done;
-}
-
-/** The job's graph and where its checkpoints are. */
-async function loadJob(file: string, rest: readonly string[], options: RunArguments) {
-  const { flink, variables } = await readAll(options);
-  const { loadJobModule } = await import('./load-job-module.ts');
-  const { parseJobSettings, settingsPrefix } = await import('../settings/job-settings.ts');
-  const { job } = await loadJobModule(file);
-  const own = parseJobSettings(job.settingsSchema as never, settingsPrefix(job.name), {
-    args: rest,
-    env: variables,
-  });
-  const { graph, config } = job.build(own, flink);
-  const { absolute, checkpointUrl, storeOpenerOf } = await import('./open-snapshot.ts');
-  const place = { flink: config, folder: process.cwd() };
-  const openStore = await storeOpenerOf(config);
-  const open = (url: string) => openStore(absolute(url, place.folder));
-  return { graph, store: open(checkpointUrl(place)), openStore: open };
 }
 
 function tell(terminal: Terminal, plan: RollbackPlan, dryRun: boolean): void {

@@ -22,8 +22,7 @@ export function runDetachedCommand(
     const { jobUrl } = await import('./load-job-module.ts');
     const { flink } = await readAll(options);
     const module = await jobUrl(file);
-    const client = await RestClient.ofThisUser();
-    if (client === undefined) throw noServiceForJobs();
+    const client = await serviceForJobs();
     const { jobId, jobName, startMessages } = await client.post<Submitted>('/tidemark/jobs', {
       module,
       folder: process.cwd(),
@@ -41,4 +40,11 @@ export function runDetachedCommand(
     terminal.answer({ jobId, jobName, startMessages });
     return EXIT.done;
   });
+}
+
+/** @throws {EngineError} `CLI-029` (`unavailable`) if none runs. */
+export async function serviceForJobs(): Promise<RestClient> {
+  const client = await RestClient.ofThisUser();
+  if (client === undefined) throw noServiceForJobs();
+  return client;
 }

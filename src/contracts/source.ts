@@ -20,6 +20,8 @@ export interface Source<T, Split = unknown, Enum = unknown> {
   /** For the plan and for people: `files`, `generator`, `kafka`. */
   readonly kind: string;
   readonly boundedness: 'bounded' | 'unbounded';
+  /** Of a way back for dead letters: what it reads, as their place says it. */
+  readonly replaysFrom?: string;
   readonly splits: Serializer<Split>;
   readonly enumeratorState: Serializer<Enum>;
   /** A stable identity; the split's progress (offset, row) is not part of it. */

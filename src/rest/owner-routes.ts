@@ -5,7 +5,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { StartFrom } from '../cluster/start-from.ts';
 import { SETTING_NAMES, type FlinkSettings } from '../settings/flink-settings.ts';
-import { Body } from './parameters.ts';
+import { Body, jobOf, type Parameters } from './parameters.ts';
 import { badRequestError, tokenError } from './rest-error.ts';
 import type { RouteContext } from './route-context.ts';
 
@@ -17,6 +17,11 @@ export function isOwner(authorization: string | undefined, token: string): boole
 }
 
 export function addOwnerRoutes({ app, cluster }: RouteContext, token: string): void {
+  app.get('/tidemark/jobs/:jobid/submission', async (request) => {
+    if (!isOwner(request.headers.authorization, token)) throw tokenError();
+    const { jobName, storageUrl, submission } = jobOf(cluster, request.params as Parameters);
+    return { jobName, storageUrl, ...submission };
+  });
   app.post('/tidemark/jobs', async (request, reply) => {
     if (!isOwner(request.headers.authorization, token)) throw tokenError();
     const body = new Body(request.body);

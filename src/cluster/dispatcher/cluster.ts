@@ -94,6 +94,10 @@ export interface JobView {
   readonly plan: ExecutionPlan;
   readonly planHash: string;
   readonly config: FlinkSettings;
+  /** As it was submitted, without secrets. */
+  readonly submission: JobSubmission;
+  /** Of its checkpoints. */
+  readonly storageUrl: string;
   readonly coordinator: CoordinatorSettings;
   readonly restarts: number;
   /** Where was looked for something to restore when it began, and what was chosen; for people. */

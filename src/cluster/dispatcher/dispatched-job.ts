@@ -7,7 +7,14 @@ import type { FlinkSettings } from '../../settings/flink-settings.ts';
 import type { RestoreProgress } from '../../common/restore-progress.ts';
 import type { JobEvent, JobResult, JobStatus } from '../job-events.ts';
 import type { RunningJob } from '../lead-job.ts';
-import type { JobFailure, JobView, SubtaskView, TaskManagerView } from './cluster.ts';
+import type {
+  JobFailure,
+  JobSubmission,
+  JobView,
+  SubtaskView,
+  TaskManagerView,
+} from './cluster.ts';
+import { withoutSecrets } from './job-record.ts';
 
 /** Flink's `web.exception-history-size`. */
 const FAILURES_KEPT_MAX = 16;
@@ -64,12 +71,14 @@ export class JobDiary {
 export class DispatchedJob implements JobView {
   readonly #running: RunningJob;
   readonly #diary: JobDiary;
+  readonly submission: JobSubmission;
   #endMs: number | undefined;
   #result: JobResult | undefined;
 
-  constructor(running: RunningJob, diary: JobDiary) {
+  constructor(running: RunningJob, diary: JobDiary, submission: JobSubmission) {
     this.#running = running;
     this.#diary = diary;
+    this.submission = withoutSecrets(submission);
   }
 
   get jobId(): string {

@@ -321,7 +321,7 @@ export class Dispatcher implements Cluster {
         keepCheckpoints: (end) => end === 'failed' && this.#isReserved(submissionId),
       });
       this.#sides.set(submissionId, { submissionId, submission: record.submission, bundle });
-      return this.#started(submissionId, running, diary);
+      return this.#started(record, running, diary);
     } catch (error) {
       this.#release(submissionId);
       throw error;
@@ -352,8 +352,12 @@ export class Dispatcher implements Cluster {
     }
   }
 
-  #started(submissionId: string, running: RunningJob, diary: JobDiary): DispatchedJob {
-    const job = new DispatchedJob(running, diary);
+  #started(
+    { submissionId, submission }: JobRecord,
+    running: RunningJob,
+    diary: JobDiary,
+  ): DispatchedJob {
+    const job = new DispatchedJob(running, diary, submission);
     this.#running.set(submissionId, job);
     this.#ended = this.#ended.filter(({ jobId }) => jobId !== job.jobId);
     const over = running.done.then((result) => this.#over(submissionId, job, result));

@@ -13,52 +13,53 @@
 import type { FileSystem } from '../../common/file-system.ts';
 import { randomHex } from '../../common/random.ts';
 import type { World } from '../../contracts/source.ts';
-import { DEAD_LETTER_VERSION, type DeadLetter } from '../../contracts/dead-letter.ts';
+import type { DeadLetter } from '../../contracts/dead-letter.ts';
+import { LetterIds } from '../../contracts/letter-ids.ts';
+import { type LetterPlace, parseLetter } from '../../contracts/letter-place.ts';
 import { DurableFolders } from './durable-folders.ts';
-import { fileError, notADeadLetter } from './errors.ts';
+import { fileError } from './errors.ts';
 import { absolutePath } from './find-files.ts';
-import { readFinished } from './read-finished.ts';
+import { finishedFiles } from './read-finished.ts';
 import { folderOf } from './sink-layout.ts';
 
 const REPLAY = 'replay';
 
-/** All letters that a file sink has committed to a folder, oldest first. @throws {EngineError} `DLQ-004` */
-export async function readLetters(fs: FileSystem, place: string): Promise<DeadLetter[]> {
-  const letters: DeadLetter[] = [];
-  for (const { path, text } of await readFinished(fs, place))
-    letters.push(...lettersIn(text, path));
-  return letters.sort((a, b) => (a.failedAt < b.failedAt ? -1 : a.failedAt > b.failedAt ? 1 : 0));
+/** Of a way back from a folder: a path may be written in more than one way, so it is not compared. */
+export const REPLAYS_FROM_FILES = 'files';
+
+/** Letters of files as a place for commands; a file is in memory at a time. */
+export function letterFolder(world: Pick<World, 'fs' | 'random'>, place: string): LetterPlace {
+  const { fs } = world;
+  const known = new Map<string, Replays>();
+  return {
+    name: place,
+    replaysFrom: REPLAYS_FROM_FILES,
+    async *letters() {
+      for await (const { path, text } of finishedFiles(fs, place)) yield* lettersIn(text, path);
+    },
+    replayed: () => replayedIds(fs, place),
+    replay: async (letters) => {
+      const written: DeadLetter[] = [];
+      for (const operator of new Set(letters.map((letter) => letter.operator))) {
+        const own = letters.filter((letter) => letter.operator === operator);
+        const before = known.get(operator) ?? { ids: new LetterIds(), highest: 0 };
+        known.set(operator, before);
+        written.push(...(await writeReplay(world, { place, operator, known: before }, own)));
+      }
+      return { letters: written, to: `${absolutePath(place)}/${REPLAY}` };
+    },
+    close: () => Promise.resolve(),
+  };
 }
 
 /** @throws {EngineError} `DLQ-004` (`corrupt`) for a line that is none. */
-export function lettersIn(text: string, path: string): DeadLetter[] {
-  return text
-    .split('\n')
-    .flatMap((line, index) => (line === '' ? [] : letterOf(line, path, index + 1)));
-}
-
-export function letterOf(line: string, path: string, row: number): DeadLetter {
-  let value: unknown;
-  try {
-    value = JSON.parse(line);
-  } catch (cause) {
-    throw notADeadLetter(path, row, 'it is no JSON', cause);
+function* lettersIn(text: string, path: string): Iterable<DeadLetter> {
+  for (let start = 0, row = 1; start < text.length; row += 1) {
+    const end = text.indexOf('\n', start);
+    const line = text.slice(start, end < 0 ? text.length : end);
+    if (line !== '') yield parseLetter(line, path, row);
+    start = end < 0 ? text.length : end + 1;
   }
-  return checkLetter(value, path, row);
-}
-
-const TEXTS = ['id', 'job', 'operator', 'failedAt', 'errorName', 'errorMessage', 'record'] as const;
-
-/** @throws {EngineError} `DLQ-004` (`corrupt`) if it is none, or of a later version. */
-export function checkLetter(value: unknown, path: string, row: number): DeadLetter {
-  const letter = Object(value) as Partial<Record<keyof DeadLetter, unknown>>;
-  for (const field of TEXTS) {
-    if (typeof letter[field] !== 'string') throw notADeadLetter(path, row, `it has no ${field}`);
-  }
-  if (!(Number(letter.version) <= DEAD_LETTER_VERSION)) {
-    throw notADeadLetter(path, row, `its version is ${String(letter.version)}`);
-  }
-  return value as DeadLetter;
 }
 
 /** The folder from which an operator's letters are read again. */
@@ -66,21 +67,26 @@ export function replayFolder(place: string, operator: string): string {
   return `${absolutePath(place)}/${REPLAY}/${encodeURIComponent(operator)}`;
 }
 
+/** What replay files of an operator were read already. */
+interface Replays {
+  readonly ids: LetterIds;
+  highest: number;
+}
+
 /** The ids of all letters that are in replay files of a place. */
-export async function replayedIds(fs: FileSystem, place: string): Promise<Set<string>> {
-  const ids = new Set<string>();
+async function replayedIds(fs: FileSystem, place: string): Promise<LetterIds> {
+  const ids = new LetterIds();
   const root = `${absolutePath(place)}/${REPLAY}`;
   for (const { name, kind } of await fs.list(root)) {
-    if (kind !== 'folder') continue;
-    for (const id of (await replaysOf(fs, `${root}/${name}`)).ids) ids.add(id);
+    if (kind === 'folder') await readOn(fs, `${root}/${name}`, { ids, highest: 0 });
   }
   return ids;
 }
 
-export interface ReplayWritten {
-  /** Undefined: there was nothing left to do. */
-  readonly path: string | undefined;
-  readonly letters: readonly DeadLetter[];
+interface ReplayTarget {
+  readonly place: string;
+  readonly operator: string;
+  readonly known: Replays;
 }
 
 /**
@@ -88,41 +94,38 @@ export interface ReplayWritten {
  *
  * @throws {EngineError} `FIL-002` to `FIL-005`.
  */
-export async function writeReplay(
+async function writeReplay(
   { fs, random }: Pick<World, 'fs' | 'random'>,
-  place: string,
+  { place, operator, known }: ReplayTarget,
   letters: readonly DeadLetter[],
-): Promise<ReplayWritten> {
-  const operator = letters[0]?.operator;
-  if (operator === undefined) return { path: undefined, letters: [] };
+): Promise<readonly DeadLetter[]> {
   const folder = replayFolder(place, operator);
   try {
     await new DurableFolders(fs, absolutePath(place)).make(folder);
     const temporary = `${folder}/.${randomHex(random, 16)}`;
     for (;;) {
-      const { ids, highest } = await replaysOf(fs, folder);
-      const left = letters.filter(({ id }) => !ids.has(id));
-      if (left.length === 0) return { path: undefined, letters: [] };
-      const path = `${folder}/${nameOf(highest + 1)}`;
-      if (await createWhole(fs, { temporary, path }, left)) return { path, letters: left };
+      await readOn(fs, folder, known);
+      const left = letters.filter(({ id }) => !known.ids.has(id));
+      if (left.length === 0) return [];
+      const path = `${folder}/${nameOf(known.highest + 1)}`;
+      if (await createWhole(fs, { temporary, path }, left)) return left;
     }
   } catch (cause) {
     throw fileError('write a replay', folder, cause);
   }
 }
 
-async function replaysOf(fs: FileSystem, folder: string) {
-  const ids = new Set<string>();
-  let highest = 0;
+/** Reads the files that have come since: a number is taken only after the one before it. */
+async function readOn(fs: FileSystem, folder: string, known: Replays): Promise<void> {
+  const before = known.highest;
   for (const { name, kind } of await fs.list(folder)) {
-    const number = /^replay-(\d+)\.jsonl$/.exec(name)?.[1];
-    if (kind !== 'file' || number === undefined) continue;
+    const number = Number(/^replay-(\d+)\.jsonl$/.exec(name)?.[1] ?? 0);
+    if (kind !== 'file' || number <= before) continue;
     const path = `${folder}/${name}`;
     const text = Buffer.from(await fs.readFile(path)).toString();
-    for (const { id } of lettersIn(text, path)) ids.add(id);
-    highest = Math.max(highest, Number(number));
+    for (const { id } of lettersIn(text, path)) known.ids.add(id);
+    known.highest = Math.max(known.highest, number);
   }
-  return { ids, highest };
 }
 
 function nameOf(number: number): string {

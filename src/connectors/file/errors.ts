@@ -118,14 +118,6 @@ function printable(value: unknown): string {
   return typeof value === 'number' ? String(value) : JSON.stringify(value);
 }
 
-export function notADeadLetter(path: string, row: number, why: string, cause?: unknown) {
-  return new EngineError('DLQ-004', 'corrupt', 'this is not a dead letter', {
-    details: { path, row, why },
-    hint: 'Name the folder to which env.deadLetters() is written, and nothing else.',
-    ...(cause === undefined ? {} : { cause }),
-  });
-}
-
 /** A fork whose settings name the output of the original. */
 export function sharedFolder(uid: string, path: string) {
   return new EngineError(

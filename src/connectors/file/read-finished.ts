@@ -9,17 +9,21 @@ export interface FinishedFile {
   readonly text: string;
 }
 
-/** What a file sink has committed so far, by the files' names; empty if it has not begun. */
-export async function readFinished(fs: FileSystem, path: string): Promise<FinishedFile[]> {
-  const files = await findFiles(fs, absolutePath(path), true);
-  const finished: FinishedFile[] = [];
-  for (const file of files) {
+/** What a file sink has committed so far, one file after another; empty if it has not begun. */
+export async function* finishedFiles(fs: FileSystem, path: string): AsyncIterable<FinishedFile> {
+  for (const file of await findFiles(fs, absolutePath(path), true)) {
     if (!file.slice(file.lastIndexOf('/') + 1).startsWith(FINISHED_PREFIX)) continue;
     const bytes = await fs.readFile(file);
     const plain = file.endsWith('.gz') ? gunzip(bytes, file) : bytes;
-    finished.push({ path: file, text: Buffer.from(plain).toString() });
+    yield { path: file, text: Buffer.from(plain).toString() };
   }
-  return finished;
+}
+
+/** What a file sink has committed so far, by the files' names; empty if it has not begun. */
+export async function readFinished(fs: FileSystem, path: string): Promise<FinishedFile[]> {
+  const files: FinishedFile[] = [];
+  for await (const file of finishedFiles(fs, path)) files.push(file);
+  return files;
 }
 
 /** The values of all committed JSON lines. */

@@ -1,7 +1,8 @@
 import type { Source } from '../../contracts/source.ts';
 import type { InferOutput, StandardSchema } from '../../serde/standard-schema.ts';
 import { fromTypedJson } from '../../serde/typed-json.ts';
-import { checkLetter, replayFolder } from './dead-letter-files.ts';
+import { checkLetter } from '../../contracts/letter-place.ts';
+import { REPLAYS_FROM_FILES, replayFolder } from './dead-letter-files.ts';
 import { asyncSchema, invalidRow } from './errors.ts';
 import { FileRecords } from './file-records.ts';
 import { readFiles, type WatchOptions } from './file-source.ts';
@@ -56,7 +57,7 @@ export function replayedLetters<S extends StandardSchema>(
     (where) => new FileRecords({ ...where, format: { format: 'json-lines' } }),
     letterHandler(schema),
   );
-  return { ...source, kind: 'dead-letters' };
+  return { ...source, kind: 'dead-letters', replaysFrom: REPLAYS_FROM_FILES };
 }
 
 function letterHandler<S extends StandardSchema>(schema: S): RowHandler<InferOutput<S>> {

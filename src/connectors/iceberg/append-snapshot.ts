@@ -42,7 +42,7 @@ export function appendCheckpoint(
     const found = await whereItIs(table, stamp, pending);
     if (found !== 'absent') return { kind: 'nothing', result: found };
     await checkPending(table, pending, name);
-    return attempt(target, table, stamp, pending);
+    return appendAttempt(target, table, stamp, pending);
   });
 }
 
@@ -77,7 +77,8 @@ async function holds(
   return pending.every(({ location }) => listed.has(location));
 }
 
-async function attempt(
+/** One try of it, whatever the table says about the stamp. */
+export async function appendAttempt(
   target: CommitTarget,
   table: LoadedTable,
   stamp: JobStamp,

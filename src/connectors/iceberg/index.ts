@@ -17,6 +17,11 @@ export {
 } from './columns.ts';
 export { deadLetterColumns } from './dead-letter-columns.ts';
 export {
+  icebergReplayedLetters,
+  type IcebergReplayedLettersOptions,
+} from './letters/replayed-letters.ts';
+export type { LetterFilesState, LetterSplit } from './letters/letter-split.ts';
+export {
   bucket,
   day,
   hour,

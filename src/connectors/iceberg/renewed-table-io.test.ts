@@ -26,6 +26,7 @@ function filesWith({ number, fails }: Keys, used: number[]): TableIo {
   return {
     root: 's3://lake/t',
     read: () => operate(new Uint8Array()),
+    readPart: () => operate(new Uint8Array()),
     exists: () => operate(true),
     create: () => operate('done' as const),
     replace: () => operate(undefined),
@@ -97,6 +98,7 @@ test('keys that are good are used on while the catalog is away', async () => {
 
 test.each([
   ['a read', (io: TableIo) => io.read('x'), refusedKeys],
+  ['a read of a part', (io: TableIo) => io.readPart('x', 0, 1), refusedKeys],
   ['a write', (io: TableIo) => io.create('x', new Uint8Array()), refusedWrite(refusedKeys)],
   ['a deletion', (io: TableIo) => io.delete(['x']), refusedWrite(refusedKeys)],
 ] as const)('%s that certainly did nothing is made again with new keys', async (_, act, fails) => {

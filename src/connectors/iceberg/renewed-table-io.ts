@@ -46,6 +46,10 @@ export class RenewedTableIo implements TableIo {
     return this.#run((io) => io.read(location));
   }
 
+  readPart(location: string, offset: number, length: number): Promise<Uint8Array | undefined> {
+    return this.#run((io) => io.readPart(location, offset, length));
+  }
+
   exists(location: string): Promise<boolean> {
     return this.#run((io) => io.exists(location));
   }

@@ -20,6 +20,8 @@ export interface TableIo {
   readonly root: string;
   /** Undefined if it is not there. */
   read(location: string): Promise<Uint8Array | undefined>;
+  /** Some bytes of it. Undefined if it is not there. */
+  readPart(location: string, offset: number, length: number): Promise<Uint8Array | undefined>;
   exists(location: string): Promise<boolean>;
   /**
    * Writes a file that is not there: of several writers one is told `done`. When it throws, the file may
@@ -49,9 +51,16 @@ export abstract class BlobTableIo implements TableIo {
     return (await this.store.read(this.pathOf(location)))?.bytes;
   }
 
+  async readPart(
+    location: string,
+    offset: number,
+    length: number,
+  ): Promise<Uint8Array | undefined> {
+    return (await this.store.read(this.pathOf(location), { offset, length }))?.bytes;
+  }
+
   async exists(location: string): Promise<boolean> {
-    const found = await this.store.read(this.pathOf(location), { offset: 0, length: 1 });
-    return found !== undefined;
+    return (await this.readPart(location, 0, 1)) !== undefined;
   }
 
   async create(location: string, bytes: Bytes): Promise<'done' | 'taken'> {

@@ -11,3 +11,8 @@ export { kafkaSink } from './sink/kafka-sink.ts';
 export type { KafkaCompression, KafkaDelivery, KafkaSinkOptions } from './sink/sink-options.ts';
 export type { KafkaBytes, KafkaHeaders } from './sink/record-batch-builder.ts';
 export type { OpenTransaction, WrittenRange } from './sink/open-transaction.ts';
+export { deadLetterTopic, type DeadLetterTopicOptions } from './letters/dead-letter-topic.ts';
+export {
+  kafkaReplayedLetters,
+  type KafkaReplayedLettersOptions,
+} from './letters/replayed-letters.ts';

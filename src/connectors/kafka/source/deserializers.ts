@@ -21,11 +21,18 @@ class UnfitValue extends Error {
  * ```
  */
 export function fromJson<S extends StandardSchema>(schema: S): KafkaDeserializer<InferOutput<S>> {
-  const validate = schema['~standard'].validate;
+  const check = checked(schema);
   return (record) => {
     const text = record.valueText();
-    if (text === null) return undefined;
-    const result = validate(JSON.parse(text));
+    return text === null ? undefined : check(JSON.parse(text));
+  };
+}
+
+/** What a schema makes of a value; throws what is wrong with it. */
+export function checked<S extends StandardSchema>(schema: S): (value: unknown) => InferOutput<S> {
+  const validate = schema['~standard'].validate;
+  return (value) => {
+    const result = validate(value);
     if (result instanceof Promise) throw asyncSchema();
     if (result.issues !== undefined) throw new UnfitValue(result.issues.map(issueText).join('; '));
     return result.value;

@@ -121,7 +121,8 @@ export class KafkaEnumerator implements SplitEnumerator<KafkaEnumeratorState> {
 
   /** At the start each topic that was named must be there. */
   async #topicsAtStart(): Promise<TopicView[]> {
-    const { topics } = this.#settings;
+    const { topics, topicsMayBeAbsent = false } = this.#settings;
+    if (topicsMayBeAbsent) return this.#topics();
     const backoff = this.#client.backoff(TOPIC_WAIT_MS);
     for (;;) {
       const found = await this.#topics();

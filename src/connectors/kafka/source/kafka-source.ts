@@ -9,8 +9,13 @@ import {
   kafkaSplits,
   splitIdOf,
 } from './kafka-split.ts';
-import { RecordHandler } from './record-handler.ts';
-import { checkSourceOptions, type KafkaSourceOptions } from './source-options.ts';
+import type { KafkaDeserializer } from './deserializers.ts';
+import { type OnInvalidRecord, RecordHandler } from './record-handler.ts';
+import {
+  checkSourceOptions,
+  type KafkaSourceOptions,
+  type KafkaSourceSettings,
+} from './source-options.ts';
 
 /**
  * Reads topics of Kafka, each partition in order and each record once for the job's state, whatever fails.
@@ -36,8 +41,16 @@ import { checkSourceOptions, type KafkaSourceOptions } from './source-options.ts
 export function kafkaSource<T, B = never>(
   options: KafkaSourceOptions<T, B>,
 ): Source<T | B, KafkaSplit, KafkaEnumeratorState> {
-  const settings = checkSourceOptions(options);
   const { deserializer, onInvalid = 'fail' } = options;
+  return sourceOf<T | B>(checkSourceOptions(options), deserializer, onInvalid);
+}
+
+/** The same of options that are checked already. */
+export function sourceOf<T>(
+  settings: KafkaSourceSettings,
+  deserializer: KafkaDeserializer<T>,
+  onInvalid: OnInvalidRecord<T>,
+): Source<T, KafkaSplit, KafkaEnumeratorState> {
   const clientOf = ({ world, uid }: Pick<ReaderContext, 'world' | 'uid'>, who: string) =>
     new KafkaClient({ access: settings.access, world, clientId: `tidemark-${uid}-${who}` });
   return {
@@ -49,11 +62,11 @@ export function kafkaSource<T, B = never>(
     enumerator: (context, from) =>
       new KafkaEnumerator(context, settings, clientOf(context, 'enumerator'), from),
     reader: (context) =>
-      new KafkaSourceReader<T | B>({
+      new KafkaSourceReader<T>({
         context,
         settings,
         client: clientOf(context, String(context.subtask)),
-        records: new RecordHandler<T | B>(deserializer, onInvalid),
+        records: new RecordHandler<T>(deserializer, onInvalid),
       }),
   };
 }

@@ -82,6 +82,8 @@ const SOURCE_PROPERTIES = {
 export interface KafkaSourceSettings {
   readonly access: BrokerAccess;
   readonly topics: readonly string[] | RegExp;
+  /** Topics that are not there are waited for, also at the start. Default: they fail it. */
+  readonly topicsMayBeAbsent?: boolean;
   readonly groupId: string | undefined;
   readonly startFrom: StartFrom;
   readonly bounded: StopAt | undefined;
