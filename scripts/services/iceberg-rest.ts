@@ -21,11 +21,9 @@ export interface IcebergRest extends Service {
   tell(told: Told): void;
 }
 
-export interface Told {
-  readonly config?: Readonly<Record<string, string>>;
-  readonly table?: Readonly<Record<string, string>>;
-  readonly credential?: Readonly<Record<string, string>>;
-}
+export type Told = Readonly<
+  Partial<Record<'config' | 'table' | 'credential', Readonly<Record<string, string>>>>
+>;
 
 export interface IcebergRestOptions {
   /** Goes on from what it holds. */
@@ -49,9 +47,8 @@ export async function startIcebergRest({
   const listening = port ?? (await freePort());
   const telling = path.join(folder, 'told.properties');
   const tell = (told: Told): void => {
-    const kinds: [string, object][] = Object.entries(told);
-    const lines = kinds.flatMap(([kind, of]) =>
-      Object.entries(of).map(([name, value]) => `${kind}.${name}=${String(value)}\n`),
+    const lines = Object.entries(told).flatMap(([kind, of]) =>
+      Object.entries(of).map(([name, value]) => `${kind}.${name}=${value}\n`),
     );
     // The catalog reads it at any time.
     fs.writeFileSync(`${telling}.new`, lines.join(''));
