@@ -1,6 +1,6 @@
-import { ProtocolError } from '@platformatic/kafka';
 import type { DeadLetter } from '../../../contracts/dead-letter.ts';
 import { recordTooLarge } from '../sink/errors.ts';
+import { refusal } from '../client/fault.ts';
 import type { KafkaClient } from '../client/kafka-client.ts';
 import { partitionOfText } from '../sink/murmur2.ts';
 import { produce } from '../sink/produce-request.ts';
@@ -89,7 +89,7 @@ export class LetterTransaction {
         const request = { transactionalId, batches: [batch], timeoutMs: REQUEST_MS };
         const error = (await produce(connection, request)).get(batch)?.error;
         if (error === 'MESSAGE_TOO_LARGE') throw recordTooLarge(topic, bytes.length, BATCH_BYTES);
-        if (!WRITTEN.has(error)) throw new ProtocolError(error ?? 'UNKNOWN_SERVER_ERROR');
+        if (!WRITTEN.has(error)) throw refusal(error ?? 'UNKNOWN_SERVER_ERROR');
       },
     });
   }

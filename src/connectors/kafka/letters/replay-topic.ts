@@ -7,13 +7,13 @@
  * what is not there in one transaction, which fails if a third command has taken the id since. A command that
  * dies leaves a transaction that the next one, or its timeout, aborts.
  */
-import { createTopicsV7, ProtocolError } from '@platformatic/kafka';
 import { sleep } from '../../../common/clock.ts';
 import type { DeadLetter } from '../../../contracts/dead-letter.ts';
 import { LetterIds } from '../../../contracts/letter-ids.ts';
 import type { World } from '../../../contracts/source.ts';
-import { apiErrorOf } from '../client/fault.ts';
+import { apiErrorOf, refusal } from '../client/fault.ts';
 import type { KafkaClient } from '../client/kafka-client.ts';
+import { library } from '../client/library.ts';
 import { takeTransactionalId } from '../sink/transaction-requests.ts';
 import { anotherReplay, replaysGone } from './errors.ts';
 import { LetterTransaction } from './letter-transaction.ts';
@@ -120,7 +120,8 @@ export class ReplayTopic {
       .call({
         to: { kind: 'any' },
         doing: 'make the topic of replays',
-        send: (connection) => createTopicsV7.api.async(connection, [wanted], REQUEST_MS, false),
+        send: (connection) =>
+          library().createTopicsV7.api.async(connection, [wanted], REQUEST_MS, false),
       })
       .catch((error: unknown) => {
         if (apiErrorOf(error) !== 'TOPIC_ALREADY_EXISTS') throw error;
@@ -132,7 +133,7 @@ export class ReplayTopic {
         const [view] = await client.metadata([topic]);
         const isReady = view?.error === undefined && view?.partitions.every((p) => p.leaderId >= 0);
         if (isReady === true && view !== undefined) return view.partitions.length;
-        throw new ProtocolError(view?.error ?? 'LEADER_NOT_AVAILABLE');
+        throw refusal(view?.error ?? 'LEADER_NOT_AVAILABLE');
       },
     });
   }
