@@ -12,6 +12,7 @@
  *
  * With `HEALTH_FEED=health.` what is written to the tables goes to the topics `health.vitals`,
  * `health.vitals_hourly` and `health.dlq` as well, exactly once for those who read committed records.
+ * They have the time of their reading: `retention.ms` of these topics must be longer than that is ago.
  */
 import {
   aggregate,
