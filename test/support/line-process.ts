@@ -41,7 +41,10 @@ export class LineProcess {
 
   ask(line: string): Promise<string> {
     return new Promise((resolve, reject) => {
-      if (this.#isOver) return reject(this.#ended());
+      if (this.#isOver) {
+        reject(this.#ended());
+        return;
+      }
       this.#waiting.push({ resolve, reject });
       this.#child.stdin?.write(`${line}\n`);
     });
