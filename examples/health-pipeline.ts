@@ -9,6 +9,10 @@
  *
  *   HEALTH_SOURCE=kafka HEALTH_BROKERS=kafka:9092 HEALTH_CATALOG=http://catalog:8181 \
  *     npx tidemark run examples/health-pipeline.ts
+ *
+ * With `HEALTH_FEED=health.` what is written to the tables goes to the topics `health.vitals`,
+ * `health.vitals_hourly` and `health.dlq` as well, exactly once for those who read committed records.
+ * They have the time of their reading: `retention.ms` of these topics must be longer than that is ago.
  */
 import {
   aggregate,
@@ -39,7 +43,7 @@ import {
   rest,
   t,
 } from 'tidemark/iceberg';
-import { fromJson, type KafkaDeserializer, kafkaSource } from 'tidemark/kafka';
+import { fromJson, type KafkaDeserializer, kafkaSink, kafkaSource } from 'tidemark/kafka';
 import { z } from 'zod';
 
 const HealthSettings = z.object({
@@ -55,6 +59,10 @@ const HealthSettings = z.object({
     .string()
     .default('health.cgm,health.bike')
     .describe('topics of the monitor and of the bicycle, as JSON'),
+  feed: z
+    .string()
+    .optional()
+    .describe('what the names of topics begin with that get vitals, vitals_hourly and dlq as well'),
   group: z.string().default('health-pipeline').describe('consumer group that is told the offsets'),
   end: z
     .enum(['never', 'latest'])
@@ -300,26 +308,34 @@ export default defineJob('health-pipeline', { settings: HealthSettings }, (env, 
       out.emit(reading);
     });
 
-  valid
-    .map('to-vital', ({ deviceId, metric, value, at }) => ({
-      deviceId,
-      metric,
-      value,
-      unit: METRICS[metric]?.unit,
-      ts: iso(at),
-    }))
-    .sinkTo('vitals', output('vitals', VITALS, [day('ts')]));
-  valid
+  const vitals = valid.map('to-vital', ({ deviceId, metric, value, at }) => ({
+    deviceId,
+    metric,
+    value,
+    unit: METRICS[metric]?.unit,
+    ts: iso(at),
+  }));
+  const letters = valid
     .sideOutput(rejected)
     .map('to-letter', ({ reason, source, row, deviceId, metric, text, at }) => ({
       reason,
       source,
       row,
       record: { deviceId, metric, value: text, unit: METRICS[metric]?.unit, ts: iso(at) },
-    }))
-    .sinkTo('dlq', output('dlq', DLQ));
-  valid
+    }));
+  const hourly = valid
     .keyBy((r) => [r.deviceId, r.metric] as const)
-    .window('hourly', tumbling(hours(1)), summary)
-    .sinkTo('vitals_hourly', output('vitals_hourly', VITALS_HOURLY));
+    .window('hourly', tumbling(hours(1)), summary);
+
+  vitals.sinkTo('vitals', output('vitals', VITALS, [day('ts')]));
+  letters.sinkTo('dlq', output('dlq', DLQ));
+  hourly.sinkTo('vitals_hourly', output('vitals_hourly', VITALS_HOURLY));
+
+  const { feed, brokers } = settings;
+  if (feed === undefined) return;
+  const topic = (name: string): Sink<unknown> =>
+    kafkaSink({ brokers, topic: `${feed}${name}`, delivery: 'exactly-once' });
+  vitals.sinkTo('vitals-feed', topic('vitals'));
+  letters.sinkTo('dlq-feed', topic('dlq'));
+  hourly.sinkTo('vitals_hourly-feed', topic('vitals_hourly'));
 });

@@ -7,7 +7,7 @@ import type { S3Service } from './s3.ts';
 import { cached, freePort, runStep, type Service, startService } from './service.ts';
 
 const SOURCES = fileURLToPath(new URL('iceberg-rest/', import.meta.url));
-const PROGRAMS = ['RestMain.java', 'ReadTable.java'];
+const PROGRAMS = ['RestMain.java', 'ReadTable.java', 'WatchTables.java'];
 
 export interface IcebergRest extends Service {
   /** `http://127.0.0.1:…` */
@@ -116,6 +116,12 @@ export function readWithJava(args: readonly string[]): string[][] {
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => line.split('\t'));
+}
+
+/** A program for `LineProcess` that looks at tables again and again: see `WatchTables.java`. */
+export function watchTables(uri: string): readonly [command: string, ...args: string[]] {
+  const program = 'org.apache.iceberg.rest.WatchTables';
+  return ['java', '-Xmx1g', '-XX:+UseSerialGC', '-cp', icebergClassPath(), program, uri];
 }
 
 /** Fetches about 100 MB from Maven the first time. */

@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { createTopic, electPreferredLeaders, isServing } from './kafka-requests.ts';
 import { cached, freePort, runStep, type Service, startService } from './service.ts';
 
@@ -242,6 +243,13 @@ function format(folder: string, layout: Layout, version: string): void {
   const fresh = fs.mkdtempSync(`${logs}.`);
   fs.cpSync(template, fresh, { recursive: true });
   fs.renameSync(fresh, logs);
+}
+
+/** A program for `LineProcess`, Kafka's own consumer: see `ReadCommitted.java`. */
+export function readCommitted(bootstrap: string): readonly [command: string, ...args: string[]] {
+  const program = fileURLToPath(new URL('kafka/ReadCommitted.java', import.meta.url));
+  const flags = ['-Xmx512m', '-XX:+UseSerialGC', '-Dorg.slf4j.simpleLogger.defaultLogLevel=error'];
+  return ['java', ...flags, '-cp', `${kafkaJars(KAFKA_VERSION)}/*`, program, bootstrap];
 }
 
 /** A folder with the broker and everything it needs. */

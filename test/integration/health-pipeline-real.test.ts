@@ -30,6 +30,7 @@ import { ICEBERG_PACKAGES, pythonWith, run } from '../support/python.ts';
 import { removeFolder } from '../support/remove-folder.ts';
 import {
   type NodeProcess,
+  type Run,
   REPOSITORY,
   runReference,
   settings,
@@ -45,6 +46,7 @@ const KILLS = Number(process.env['KILLS'] ?? 6);
 /** Rows per second of each topic: after all kills a part of the longer one must be left. */
 const RATE = Math.floor(3_000 / KILLS);
 const BATCH = 500;
+const SAID_MAX = 4_000;
 const TEST_MS = 580_000;
 
 const seed = Number(process.env['SEED'] ?? randomInt(systemRandom, 2 ** 31));
@@ -147,7 +149,7 @@ it(
       const running: NodeProcess = job;
       const goal = running.count('checkpoint-completed') + 1 + randomInt(random, 4);
       const hasCome = await running.until(() => running.count('checkpoint-completed') >= goal);
-      expect(hasCome, `${what}: ended before`).toBe(true);
+      if (!hasCome) throw new TypeError(`${what}: ended before\n${endOf(await running.ended)}`);
       if (victim === 'broker') {
         await kafka.kill();
         kafka = await startKafka({ folder: `${root}/broker` });
@@ -186,6 +188,10 @@ it(
   },
   TEST_MS,
 );
+
+function endOf({ code, signal, stdout, stderr }: Run): string {
+  return `code ${code} ${signal}\n${stdout.slice(-SAID_MAX)}\n${stderr.slice(-SAID_MAX)}`;
+}
 
 function javaCount(name: string): number {
   const lines = readWithJava(['rest', catalog.uri, `health.${name}`]);

@@ -6,6 +6,7 @@ either prints the expected ledger or compares an output folder with what it comp
     python3 health_pipeline.py ledger DATA              the counts, as one JSON line
     python3 health_pipeline.py check DATA OUT           OUT holds exactly the expected lines
     python3 health_pipeline.py check DATA OUT --subset  OUT holds no line twice and none that is not expected
+    python3 health_pipeline.py tables DATA OUT          writes the expected lines: OUT/NAME.jsonl
 
 Only finished files count: names that start with a dot, and what lies in such folders, do not.
 Needs nothing but the standard library.
@@ -66,12 +67,11 @@ def iso(at):
     return at.strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
-def compute(data):
-    vitals, hourly, dlq = [], {}, []
+def judged(data):
+    """Each expected record with its table, one by one, those of the hours last."""
+    hourly = {}
     seen = set()
-    read = 0
     for device, metric, text, at, source, row_number in readings(data):
-        read += 1
         value = number(text)
         low, high = RANGES[metric]
         if not math.isfinite(value):
@@ -85,11 +85,11 @@ def compute(data):
         record = {"deviceId": device, "metric": metric, "unit": UNITS[metric], "ts": iso(at)}
         if reason is not None:
             record["value"] = text
-            dlq.append({"reason": reason, "source": source, "row": row_number, "record": record})
+            yield "dlq", {"reason": reason, "source": source, "row": row_number, "record": record}
             continue
         seen.add((device, metric, at))
         record["value"] = value
-        vitals.append(record)
+        yield "vitals", record
         start = at.replace(minute=0, second=0)
         window = hourly.setdefault((device, metric, start), [0, math.inf, -math.inf, 0])
         window[0] += 1
@@ -97,8 +97,8 @@ def compute(data):
         window[2] = max(window[2], value)
         # The sensors give three decimals at the most: whole thousandths are exact in any order.
         window[3] += round(value * 1000)
-    windows = [
-        {
+    for (device, metric, start), (count, low, high, total) in hourly.items():
+        yield "vitals_hourly", {
             "deviceId": device,
             "metric": metric,
             "windowStart": iso(start),
@@ -108,9 +108,27 @@ def compute(data):
             "max": high,
             "mean": total / (count * 1000),
         }
-        for (device, metric, start), (count, low, high, total) in hourly.items()
-    ]
-    return read, {"vitals": vitals, "vitals_hourly": windows, "dlq": dlq}
+
+
+TABLES = ("vitals", "vitals_hourly", "dlq")
+
+
+def compute(data):
+    tables = {name: [] for name in TABLES}
+    for name, record in judged(data):
+        tables[name].append(record)
+    # Every reading is either a vital or a dead letter.
+    return len(tables["vitals"]) + len(tables["dlq"]), tables
+
+
+def write_tables(data, out):
+    """Line by line: a large input need not be in memory."""
+    os.makedirs(out, exist_ok=True)
+    files = {name: open(os.path.join(out, f"{name}.jsonl"), "w") for name in TABLES}
+    for name, record in judged(data):
+        files[name].write(json.dumps(record) + "\n")
+    for file in files.values():
+        file.close()
 
 
 def canonical(record):
@@ -183,6 +201,9 @@ def main(arguments):
         return 0
     if len(arguments) >= 3 and arguments[0] == "check":
         return check(arguments[1], arguments[2], "--subset" in arguments[3:])
+    if len(arguments) >= 3 and arguments[0] == "tables":
+        write_tables(arguments[1], arguments[2])
+        return 0
     print(__doc__, file=sys.stderr)
     return 2
 
