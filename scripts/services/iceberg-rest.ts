@@ -49,8 +49,8 @@ export async function startIcebergRest({
   const listening = port ?? (await freePort());
   const telling = path.join(folder, 'told.properties');
   const tell = (told: Told): void => {
-    const lines = Object.entries(told).flatMap(([kind, of]) =>
-      Object.entries(of ?? {}).map(([name, value]) => `${kind}.${name}=${String(value)}\n`),
+    const lines = (['config', 'table', 'credential'] as const).flatMap((kind) =>
+      Object.entries(told[kind] ?? {}).map(([name, value]) => `${kind}.${name}=${value}\n`),
     );
     // The catalog reads it at any time.
     fs.writeFileSync(`${telling}.new`, lines.join(''));

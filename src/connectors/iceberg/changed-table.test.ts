@@ -26,7 +26,7 @@ const reference = { catalog: hadoop({ warehouse: WAREHOUSE }), table: TABLE };
 
 async function numbers(world: World): Promise<number[]> {
   const rows = (await rowsOf(world, WAREHOUSE, TABLE)) as { n: number }[];
-  return rows.map(({ n }) => Number(n)).sort((a, b) => a - b);
+  return rows.map(({ n }) => n).sort((a, b) => a - b);
 }
 
 /** A new current schema with these fields. */

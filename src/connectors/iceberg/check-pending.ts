@@ -104,5 +104,5 @@ function innerOf(type: IcebergType): StructField | undefined {
 
 function nullCountsOf(counts: unknown): ReadonlyMap<number, bigint> {
   const pairs = (counts ?? []) as readonly { readonly key: number; readonly value: bigint }[];
-  return new Map(pairs.map(({ key, value }) => [key, BigInt(value)]));
+  return new Map(pairs.map(({ key, value }) => [key, value]));
 }
