@@ -63,7 +63,7 @@ beforeAll(async () => {
   root = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), 'tidemark-million-')));
   const python = pythonWith(ICEBERG_PACKAGES);
   kafka = await startKafka({ folder: `${root}/broker` });
-  catalog = await startIcebergRest(`${root}/catalog`);
+  catalog = await startIcebergRest({ folder: `${root}/catalog` });
   for (const sensor of SENSORS) await kafka.createTopic(`health.${sensor}`, { partitions: 1 });
   for (const table of HEALTH_TABLES) {
     await kafka.createTopic(`${FEED}${table}`, {

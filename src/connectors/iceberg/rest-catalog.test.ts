@@ -101,8 +101,9 @@ describe('a commit', () => {
     const base = await loaded();
     const change = { requirements: unchangedSnapshots(base.metadata), updates: [] };
     expect(await connected().commit(name, base, change)).toMatchObject({ kind: 'done' });
-    const [{ path, body } = { path: '', body: '' }] = commits();
-    expect(path).toBe('/v1/p/namespaces/db/tables/t');
+    const [made] = commits();
+    const body = made?.body ?? '';
+    expect(made?.path).toBe('/v1/p/namespaces/db/tables/t');
     expect(body).toContain('{"type":"assert-table-uuid","uuid":"the-uuid"}');
     expect(body).toContain(`{"type":"assert-ref-snapshot-id","ref":"main",${text}}`);
   });
