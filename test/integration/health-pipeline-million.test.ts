@@ -46,7 +46,7 @@ const CHECKPOINTS_MAX = 3;
 const LATER_MS = 400;
 /** How long nothing more may be seen at the end, though not everything was. */
 const STANDSTILL_MS = 120_000;
-const TEST_MS = 300_000 + KILLS * 30_000 + RECORDS / 2;
+const TEST_MS = 600_000 + KILLS * 60_000 + RECORDS;
 const SAID_MAX = 4_000;
 
 const seed = Number(process.env['SEED'] ?? randomInt(systemRandom, 2 ** 31));

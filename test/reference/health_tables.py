@@ -71,23 +71,36 @@ def of_catalog(uri, name):
         table = load_catalog("rest", type="rest", uri=uri).load_table(f"health.{name}")
     except NoSuchTableError:
         return []
-    if table.current_snapshot() is None:
+    snapshot = table.current_snapshot()
+    if snapshot is None:
         return []
     connection = iceberg_rows.connect()
     iceberg_rows.attach(connection, uri)
-    # Each reader sees a snapshot of its own, so the one that looks later may see more.
-    rows = table.scan().to_arrow().to_pylist()
-    later = iceberg_rows.rows_of_duckdb(connection, iceberg_rows.quoted(f"health.{name}"))
+    source = iceberg_rows.quoted(f"health.{name}")
+    rows = table.scan(snapshot_id=snapshot.snapshot_id).to_arrow().to_pylist()
+    pinned = f"{source} AT (VERSION => {snapshot.snapshot_id})"
+    same = iceberg_rows.rows_of_duckdb(connection, pinned)
+    # The table may have grown meanwhile: what is current now may have more, never less.
+    later = iceberg_rows.rows_of_duckdb(connection, source)
     mine = collections.Counter(text(iceberg_rows.plain(row)) for row in rows)
-    theirs = collections.Counter(text(row) for row in later)
-    twice = [row for row, count in theirs.items() if count > 1]
-    if mine - theirs or twice:
-        missing, more = list(mine - theirs), list(theirs - mine)
-        raise SystemExit(
-            f"{name}: DuckDB sees {len(twice)} rows twice {twice[:1]}, {len(missing)} of "
-            f"{len(rows)} not {missing[:1]}, and {len(more)} others {more[:1]}"
-        )
+    problems = [
+        *differences("of one snapshot, DuckDB does not see", mine, counted(same)),
+        *differences("of one snapshot, only DuckDB sees", counted(same), mine),
+        *differences("later DuckDB does not see", mine, counted(later)),
+        *differences("DuckDB sees twice", counted(later), collections.Counter({*counted(later)})),
+    ]
+    if problems:
+        raise SystemExit(f"{name}, {snapshot.snapshot_id}: " + "; ".join(problems))
     return rows
+
+
+def counted(rows):
+    return collections.Counter(map(text, rows))
+
+
+def differences(what, some, others):
+    rows = list((some - others).elements())
+    return [f"{what} {len(rows)} of {sum(some.values())} rows: {rows[:2]}"] if rows else []
 
 
 def text(row):
