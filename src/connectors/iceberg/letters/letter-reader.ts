@@ -130,12 +130,12 @@ export class LetterReader<T> implements SourceReader<T, LetterSplit> {
   async #readAhead(split: LetterSplit): Promise<void> {
     this.#rows ??= (await this.#open(split))[Symbol.asyncIterator]();
     while (this.#ready.length < AHEAD_MAX && !this.#closed) {
-      const { done = false, value } = await this.#rows.next();
-      if (done) {
+      const next = await this.#rows.next();
+      if (next.done === true) {
         this.#isAtEnd = true;
         return;
       }
-      this.#ready.push(value as LetterRow);
+      this.#ready.push(next.value);
     }
   }
 

@@ -93,7 +93,7 @@ export function icebergReplayedLetters<S extends StandardSchema>(
           if (letter.operator !== operator) return undefined;
           const result = validate(fromTypedJson(letter.record));
           if (result instanceof Promise) throw badRecord(file, row, 'the schema is asynchronous');
-          if (result.issues === undefined) return result.value as InferOutput<S>;
+          if (result.issues === undefined) return result.value;
           throw badRecord(file, row, result.issues.map(({ message }) => message).join('; '));
         },
       }),
