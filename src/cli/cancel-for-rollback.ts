@@ -4,6 +4,8 @@ import type { RollbackPlan } from '../cluster/rollback/plan-rollback.ts';
 /** How long a cancelled job may take to be gone. */
 const END_MS_MAX = 60_000;
 const LOOK_MS = 50;
+/** How long a service may take to name a job that it brings back. */
+const BACK_MS_MAX = 10_000;
 /** What the start of a process and the clock may differ by. */
 const CLOCK_MS = 2_000;
 
@@ -43,7 +45,34 @@ export async function cancelForRollback(
 
 /** A job of this user's service, or one that a `tidemark run` of this machine leads. */
 async function find({ record, head }: RollbackPlan): Promise<Running | undefined> {
-  return (await inService(record.jobId)) ?? (await onThisMachine(record, head.owner));
+  const found = await inService(record.jobId);
+  if (found !== undefined) return found;
+  return head.leader === undefined
+    ? onThisMachine(record, head.owner)
+    : ofService(record, head.owner);
+}
+
+/**
+ * A job that a service has led, and that the one of this user does not name now: it may be bringing it back at this
+ * moment. The process that led it runs other jobs, too, so that it is never ended for the sake of this one.
+ */
+async function ofService(record: NameRecord, owner: string): Promise<Running | undefined> {
+  const there = await processOf(record, owner);
+  if (there === undefined) return undefined;
+  const { findService } = await import('../service/service-record.ts');
+  const { dataFolder } = await import('./data-folder.ts');
+  const { sleep, systemClock } = await import('../common/clock.ts');
+  if (findService(dataFolder({}))?.record.pid !== there.pid) {
+    const { jobStillRuns } = await import('../cluster/rollback/rollback-errors.ts');
+    throw jobStillRuns(record.jobName, owner);
+  }
+  const untilMs = systemClock.monotonicMs() + BACK_MS_MAX;
+  while (systemClock.monotonicMs() < untilMs) {
+    const found = await inService(record.jobId);
+    if (found !== undefined) return found;
+    await sleep(systemClock, LOOK_MS);
+  }
+  return undefined;
 }
 
 async function inService(jobId: string): Promise<Running | undefined> {
@@ -62,8 +91,20 @@ async function inService(jobId: string): Promise<Running | undefined> {
   };
 }
 
-/** Of another machine nothing is known: its process can complete and commit nothing once the rollback leads. */
 async function onThisMachine(record: NameRecord, owner: string): Promise<Running | undefined> {
+  const there = await processOf(record, owner);
+  if (there === undefined) return undefined;
+  return {
+    cancel: () => {
+      process.kill(there.pid, 'SIGTERM');
+      return Promise.resolve();
+    },
+    isThere: () => Promise.resolve(there.isThere()),
+  };
+}
+
+/** Of another machine nothing is known: its process can complete and commit nothing once the rollback leads. */
+async function processOf(record: NameRecord, owner: string) {
   // `running` is also said of a job that crashed.
   if (record.state !== 'running') return undefined;
   const { hostname } = await import('node:os');
@@ -74,11 +115,5 @@ async function onThisMachine(record: NameRecord, owner: string): Promise<Running
   if (owner.slice(0, at) !== hostname() || start === undefined) return undefined;
   // The job's process was there when it took the name; whoever came later only has its number.
   if ((startedMs(pid) ?? record.atMs) > record.atMs + CLOCK_MS) return undefined;
-  return {
-    cancel: () => {
-      process.kill(pid, 'SIGTERM');
-      return Promise.resolve();
-    },
-    isThere: () => Promise.resolve(startOf(pid) === start),
-  };
+  return { pid, isThere: () => startOf(pid) === start };
 }

@@ -39,6 +39,12 @@ interface Done {
   readonly to: string;
 }
 
+interface ReplayAnswer {
+  readonly dryRun: boolean;
+  readonly chosen: readonly Chosen[];
+  readonly done: readonly Done[];
+}
+
 /** What is put on its way in one step. */
 const BATCH_LETTERS_MAX = 10_000;
 const BATCH_CHARACTERS_MAX = 16_000_000;
@@ -71,24 +77,29 @@ async function replay(
   if (job !== undefined) await requireWayBack(job, rest, { chosen, place }, options);
   const dryRun = options.dryRun === true;
   const done: Done[] = [];
-  let failure: unknown;
-  if (!dryRun) {
-    const letters = replayable(lettersAt(place, options), replayed, chosen);
-    try {
+  try {
+    if (!dryRun) {
+      const letters = replayable(lettersAt(place, options), replayed, chosen);
       await putOnTheirWay(place, letters, done, terminal);
-    } catch (error) {
-      failure = error;
     }
+  } finally {
+    // Also when a later step failed: what went before it is on its way.
+    tell(terminal, place, { dryRun, chosen, done });
   }
+  return EXIT.done;
+}
+
+function tell(
+  terminal: Terminal,
+  place: LetterPlace,
+  { dryRun, chosen, done }: ReplayAnswer,
+): void {
   terminal.answer({ dryRun, chosen, done });
   say(terminal, chosen, place.name);
   for (const { operator, letters, to } of done) {
     terminal.say(`${countText(letters)} letters of '${operator}' are on their way: ${to}`);
   }
   if (dryRun) terminal.say('Nothing was changed.');
-  // What went before the failure is said all the same: it is on its way.
-  if (failure !== undefined) throw failure;
-  return EXIT.done;
 }
 
 async function choose(

@@ -34,8 +34,9 @@ export async function jobToRollBack(
   rest: readonly string[],
   options: RunArguments,
 ): Promise<JobToRollBack> {
-  const { existsSync } = await import('node:fs');
-  if (existsSync(given)) {
+  const { statSync } = await import('node:fs');
+  // A folder may well have the name of a job.
+  if (statSync(given, { throwIfNoEntry: false })?.isFile() === true) {
     const { flink, variables } = await readAll(options);
     return load({ file: given, rest, flink, variables, folder: process.cwd(), name: options.name });
   }

@@ -45,10 +45,16 @@ export class LetterIds {
 
   #addNumber(prefix: string, number: number): boolean {
     let pages = this.#numbers.get(prefix);
-    if (pages === undefined) this.#numbers.set(prefix, (pages = new Map()));
+    if (pages === undefined) {
+      pages = new Map<number, Uint32Array>();
+      this.#numbers.set(prefix, pages);
+    }
     const index = Math.floor(number / PAGE_BITS);
     let page = pages.get(index);
-    if (page === undefined) pages.set(index, (page = new Uint32Array(PAGE_BITS / 32)));
+    if (page === undefined) {
+      page = new Uint32Array(PAGE_BITS / 32);
+      pages.set(index, page);
+    }
     const bit = number % PAGE_BITS;
     const before = page[bit >>> 5] ?? 0;
     const after = before | (1 << (bit & 31));
