@@ -1,5 +1,6 @@
 import { EngineError } from '../common/errors.ts';
 import type { FileSystem } from '../common/file-system.ts';
+import { nodeFileSystem } from '../common/node-file-system.ts';
 import type { World } from '../contracts/source.ts';
 import type { BlobStore } from '../storage/blob-store.ts';
 import { boundedFileSystem } from '../storage/bounded-file-system.ts';
@@ -59,6 +60,7 @@ export function openStore(url: string, world: World, settings: StoreSettings): B
 }
 
 function filesOf({ fs, clock }: World, { fileAnswerTimeoutMs }: StoreSettings): FileSystem {
-  if (fileAnswerTimeoutMs === undefined) return fs;
+  // Only calls of an operating system may hang. On a simulated disk one that does not come back is a killed process's.
+  if (fileAnswerTimeoutMs === undefined || fs !== nodeFileSystem) return fs;
   return boundedFileSystem(fs, { clock, timeoutMs: fileAnswerTimeoutMs });
 }
