@@ -21,14 +21,21 @@ class UnfitValue extends Error {
  * ```
  */
 export function fromJson<S extends StandardSchema>(schema: S): KafkaDeserializer<InferOutput<S>> {
-  const validate = schema['~standard'].validate;
+  const check = validated(schema);
   return (record) => {
     const text = record.valueText();
-    if (text === null) return undefined;
-    const result = validate(JSON.parse(text));
+    return text === null ? undefined : check(JSON.parse(text));
+  };
+}
+
+/** What the schema makes of a value. The function throws for one that does not fit. */
+export function validated<S extends StandardSchema>(schema: S): (value: unknown) => InferOutput<S> {
+  const { validate } = schema['~standard'];
+  return (value) => {
+    const result = validate(value);
     if (result instanceof Promise) throw asyncSchema();
     if (result.issues !== undefined) throw new UnfitValue(result.issues.map(issueText).join('; '));
-    return result.value;
+    return result.value as InferOutput<S>;
   };
 }
 

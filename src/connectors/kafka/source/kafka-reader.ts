@@ -55,6 +55,8 @@ export class KafkaSourceReader<T> implements SourceReader<T, KafkaSplit> {
 
   poll(out: SourceOutput<T>, limit: number): 'more' | 'later' | 'end' {
     this.#fetcher.check();
+    this.#records.check();
+    if (this.#records.isWaiting) return 'later';
     for (let left = limit; left > 0;) {
       const partition = this.#current ?? this.#nextPartition(out);
       if (partition === undefined) {
@@ -68,7 +70,11 @@ export class KafkaSourceReader<T> implements SourceReader<T, KafkaSplit> {
           break;
         }
         left -= 1;
-        if (!this.#records.handle(cursor, out)) return 'more';
+        if (this.#records.handle(cursor, out)) continue;
+        if (!this.#records.isWaiting) return 'more';
+        cursor.unread();
+        void this.#records.ready().then(() => this.#wakeup.wake());
+        return 'later';
       }
     }
     return 'more';
@@ -133,6 +139,7 @@ export class KafkaSourceReader<T> implements SourceReader<T, KafkaSplit> {
 
   async close(): Promise<void> {
     this.#fetcher.close();
+    this.#records.close();
     await this.#committer?.close();
     await this.#client.close();
   }

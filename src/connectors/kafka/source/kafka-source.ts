@@ -1,6 +1,7 @@
 import type { ReaderContext, Source } from '../../../contracts/source.ts';
 import { KafkaClient } from '../client/kafka-client.ts';
 import { KafkaEnumerator } from './kafka-enumerator.ts';
+import { openFormat } from './kafka-format.ts';
 import { KafkaSourceReader } from './kafka-reader.ts';
 import {
   type KafkaEnumeratorState,
@@ -31,7 +32,8 @@ import { checkSourceOptions, type KafkaSourceOptions } from './source-options.ts
  *
  * Elements have the timestamp of their record, unless the watermark strategy takes another one.
  *
- * @throws {EngineError} `KAF-001`, `KAF-002` at once; `KAF-003` to `KAF-018` when it runs.
+ * @throws {EngineError} `KAF-001`, `KAF-002` at once; `KAF-003` to `KAF-018`, and with Avro
+ * `KAF-030` to `KAF-035`, when it runs.
  */
 export function kafkaSource<T, B = never>(
   options: KafkaSourceOptions<T, B>,
@@ -53,7 +55,7 @@ export function kafkaSource<T, B = never>(
         context,
         settings,
         client: clientOf(context, String(context.subtask)),
-        records: new RecordHandler<T | B>(deserializer, onInvalid),
+        records: new RecordHandler<T | B>(openFormat<T | B>(deserializer, context), onInvalid),
       }),
   };
 }
