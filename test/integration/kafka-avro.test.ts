@@ -113,11 +113,21 @@ function numbers(count: number): number[] {
   return Array.from({ length: count }, (_, n) => n);
 }
 
-async function register(subject: string, schema: object): Promise<number> {
+interface Reference {
+  readonly name: string;
+  readonly subject: string;
+  readonly version: number;
+}
+
+async function register(
+  subject: string,
+  schema: object,
+  references: readonly Reference[] = [],
+): Promise<number> {
   const answer = await fetch(`${registry.url}/subjects/${subject}/versions`, {
     method: 'POST',
     headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
-    body: JSON.stringify({ schema: JSON.stringify(schema) }),
+    body: JSON.stringify({ schema: JSON.stringify(schema), references }),
   });
   const { id } = (await answer.json()) as { id: number };
   return id;
@@ -273,6 +283,18 @@ describe('versions of a schema', () => {
       { offset: 1, reason: expect.stringContaining("does not fit the reader's schema") },
       { a: 3 },
     ]);
+  });
+
+  it('may refer to others', async () => {
+    const topic = await newTopic();
+    await register(`${topic}-part`, V1);
+    const reference = { name: 'P', subject: `${topic}-part`, version: 1 };
+    const whole = { type: 'record', name: 'W', fields: [{ name: 'p', type: 'P' }] };
+    const id = await register(`${topic}-value`, whole, [reference]);
+    const value = Buffer.from([0, 0, 0, 0, 0, 14]);
+    value.writeInt32BE(id, 1);
+    await writeBytes(topic, [value]);
+    expect(await readAll(topic)).toEqual([{ p: { a: 7 } }]);
   });
 
   it('are not registered unless that is asked for', async () => {

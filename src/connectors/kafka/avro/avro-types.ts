@@ -42,8 +42,8 @@ export function avroType(schema: string | object, options: TypeOptions): Type {
 
 /** A schema's text may be the name of a type alone, which is no JSON. */
 function parsed(schema: string | object): Schema {
-  if (typeof schema !== 'string') return schema as Schema;
-  return /^\s*[[{"]/.test(schema) ? (JSON.parse(schema) as Schema) : (schema.trim() as Schema);
+  if (typeof schema !== 'string') return schema;
+  return /^\s*[[{"]/.test(schema) ? (JSON.parse(schema) as Schema) : schema.trim();
 }
 
 function isPlainLong(schema: unknown): boolean {

@@ -67,8 +67,8 @@ export function boundedTypes({ types }: AvroLibrary): SchemaHook {
 
   return (schema, options) => {
     const { type } = schema as { readonly type?: unknown };
-    if (type === 'array') return new BoundedArray(schema as never, options);
-    if (type === 'map') return new BoundedMap(schema as never, options);
+    if (type === 'array') return new BoundedArray(schema, options);
+    if (type === 'map') return new BoundedMap(schema, options);
     return undefined;
   };
 }

@@ -10,7 +10,11 @@ const UUID_BYTES = 16;
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** `undefined` from `_toValue` says that the value is none of this type. */
-export function logicalTypes({ types, Type: AvroType }: AvroLibrary) {
+export function logicalTypes(library: AvroLibrary) {
+  return { ...timeTypes(library), ...exactTypes(library) };
+}
+
+function timeTypes({ types, Type: AvroType }: AvroLibrary) {
   class TimestampMillis extends types.LogicalType {
     protected override _fromValue(ms: number): Date {
       if (Math.abs(ms) > DATE_MS_MAX) throw new RangeError(`${ms} ms are no date`);
@@ -48,6 +52,10 @@ export function logicalTypes({ types, Type: AvroType }: AvroLibrary) {
     }
   }
 
+  return { 'timestamp-millis': TimestampMillis, date: DayDate };
+}
+
+function exactTypes({ types, Type: AvroType }: AvroLibrary) {
   class Decimal extends types.LogicalType {
     readonly #scale: number;
     readonly #precision: number;
@@ -115,7 +123,7 @@ export function logicalTypes({ types, Type: AvroType }: AvroLibrary) {
     }
   }
 
-  return { 'timestamp-millis': TimestampMillis, date: DayDate, decimal: Decimal, uuid: Uuid };
+  return { decimal: Decimal, uuid: Uuid };
 }
 
 function same(value: unknown): unknown {

@@ -35,7 +35,7 @@ export function validated<S extends StandardSchema>(schema: S): (value: unknown)
     const result = validate(value);
     if (result instanceof Promise) throw asyncSchema();
     if (result.issues !== undefined) throw new UnfitValue(result.issues.map(issueText).join('; '));
-    return result.value as InferOutput<S>;
+    return result.value;
   };
 }
 

@@ -56,7 +56,7 @@ export class KafkaSourceReader<T> implements SourceReader<T, KafkaSplit> {
   poll(out: SourceOutput<T>, limit: number): 'more' | 'later' | 'end' {
     this.#fetcher.check();
     this.#records.check();
-    if (this.#records.isWaiting) return 'later';
+    if (this.#records.waits()) return 'later';
     for (let left = limit; left > 0;) {
       const partition = this.#current ?? this.#nextPartition(out);
       if (partition === undefined) {
@@ -71,7 +71,7 @@ export class KafkaSourceReader<T> implements SourceReader<T, KafkaSplit> {
         }
         left -= 1;
         if (this.#records.handle(cursor, out)) continue;
-        if (!this.#records.isWaiting) return 'more';
+        if (!this.#records.waits()) return 'more';
         cursor.unread();
         void this.#records.ready().then(() => this.#wakeup.wake());
         return 'later';

@@ -51,7 +51,7 @@ export class RecordHandler<T> {
   }
 
   /** The last record was not handled, and must be handed in again when `ready` resolves. */
-  get isWaiting(): boolean {
+  waits(): boolean {
     return this.#isWaiting;
   }
 
