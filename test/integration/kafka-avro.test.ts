@@ -215,6 +215,7 @@ describe('with another implementation', () => {
     );
     const read = await readAll(topic);
     expect(read).toEqual(numbers(500).map(orderOf));
+    expect(await readAll(topic, { readerSchema: ORDER })).toEqual(read);
     // Plain data, as state and channels take it.
     expect(Object.getPrototypeOf(read[0])).toBe(Object.prototype);
     const checked = kafkaSource({

@@ -11,8 +11,12 @@ const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
 /** `undefined` from `_toValue` says that the value is none of this type. */
 export function logicalTypes(library: AvroLibrary) {
-  return { ...timeTypes(library), ...exactTypes(library) };
+  // The same classes for all schemas: a reader's decimal must know a writer's.
+  made ??= { ...timeTypes(library), ...exactTypes(library) };
+  return made;
 }
+
+let made: (ReturnType<typeof timeTypes> & ReturnType<typeof exactTypes>) | undefined;
 
 function timeTypes({ types, Type: AvroType }: AvroLibrary) {
   class TimestampMillis extends types.LogicalType {
