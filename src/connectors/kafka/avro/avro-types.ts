@@ -42,7 +42,7 @@ export function avroType(schema: string | object, options: TypeOptions): Type {
 
 /** A schema's text may be the name of a type alone, which is no JSON. */
 function parsed(schema: string | object): Schema {
-  if (typeof schema !== 'string') return schema;
+  if (typeof schema !== 'string') return schema as Schema;
   return /^\s*[[{"]/.test(schema) ? (JSON.parse(schema) as Schema) : schema.trim();
 }
 
