@@ -161,6 +161,17 @@ module.exports = {
       },
     },
     {
+      name: 'avro-loads-late-for-kafka',
+      severity: 'error',
+      comment: 'Kafka without Avro must not pay for its codec: see avro-library.ts.',
+      from: { path: '^src/connectors/kafka/' },
+      to: {
+        path: 'node_modules/avsc',
+        dynamic: false,
+        dependencyTypesNot: ['type-only', 'type-import'],
+      },
+    },
+    {
       name: 'examples-are-users',
       severity: 'error',
       // The elements of a job need a schema, and zod is the library that the guides use.

@@ -30,6 +30,11 @@ const SERVICES: Readonly<Record<string, (folder: string) => Promise<Running>>> =
     const service = await startKafka({ folder });
     return { service, facts: { bootstrap: service.bootstrap } };
   },
+  'schema-registry': async (folder) => {
+    const { startSchemaRegistry } = await import('./services/schema-registry.ts');
+    const service = await startSchemaRegistry(folder);
+    return { service, facts: { url: service.url } };
+  },
   'iceberg-rest': async (folder) => {
     const { startIcebergRest } = await import('./services/iceberg-rest.ts');
     const service = await startIcebergRest({ folder });

@@ -2,6 +2,12 @@
 export { kafkaSource } from './source/kafka-source.ts';
 export type { KafkaSourceOptions } from './source/source-options.ts';
 export { fromBytes, fromJson, fromString, type KafkaDeserializer } from './source/deserializers.ts';
+export { fromAvro, type FromAvroOptions } from './avro/from-avro.ts';
+export { toAvro, type ToAvroOptions } from './avro/to-avro.ts';
+export type { AvroLongs } from './avro/avro-types.ts';
+export type { RegistryOptions, RegistryTls } from './avro/registry-access.ts';
+export type { KafkaFormat, LATER, OpenKafkaFormat } from './source/kafka-format.ts';
+export type { KafkaValueFormat, OpenValueFormat, WriteValue } from './sink/value-format.ts';
 export type { KafkaHeader, KafkaRecord } from './source/kafka-record.ts';
 export type { InvalidKafkaRecord, OnInvalidRecord } from './source/record-handler.ts';
 export type { Isolation, OffsetsByPartition, StartFrom, StopAt } from './source/offsets.ts';

@@ -3,7 +3,7 @@ import type { Source } from '../../../contracts/source.ts';
 import type { InferOutput, StandardSchema } from '../../../serde/standard-schema.ts';
 import { fromTypedJson } from '../../../serde/typed-json.ts';
 import type { KafkaProperties } from '../client/properties.ts';
-import { checked, type KafkaDeserializer } from '../source/deserializers.ts';
+import { type KafkaDeserializer, validated } from '../source/deserializers.ts';
 import { sourceOf } from '../source/kafka-source.ts';
 import type { KafkaEnumeratorState, KafkaSplit } from '../source/kafka-split.ts';
 import { checkSourceOptions } from '../source/source-options.ts';
@@ -54,7 +54,7 @@ const WATCH_MS = 1_000;
  * ```
  *
  * @param schema Of the records. One that does not fit any more fails the job.
- * @throws {EngineError} `KAF-001`, `KAF-002` at once; when it runs: `DLQ-004`, `DLQ-005`, `KAF-003` to `KAF-018`.
+ * @throws {EngineError} `KAF-001`, `KAF-002` at once; when it runs: `DLQ-004`, `DLQ-005`, `KAF-003` to `KAF-020`.
  */
 export function kafkaReplayedLetters<S extends StandardSchema>(
   schema: S,
@@ -79,7 +79,7 @@ function recordsOf<S extends StandardSchema>(
   schema: S,
   operator: string,
 ): KafkaDeserializer<InferOutput<S>> {
-  const check = checked(schema);
+  const check = validated(schema);
   return (record) => {
     const text = record.valueText();
     if (text === null) return undefined;

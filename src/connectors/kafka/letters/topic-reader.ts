@@ -7,7 +7,9 @@ import type { TopicView } from '../client/cluster-view.ts';
 import { noSuchTopic, requestFailed } from '../client/errors.ts';
 import { isRetriable } from '../client/fault.ts';
 import { KafkaClient } from '../client/kafka-client.ts';
+import { openFormat } from '../source/kafka-format.ts';
 import { KafkaSourceReader } from '../source/kafka-reader.ts';
+import type { KafkaRecord } from '../source/kafka-record.ts';
 import type { KafkaSplit } from '../source/kafka-split.ts';
 import { OffsetFinder } from '../source/offsets.ts';
 import { RecordHandler } from '../source/record-handler.ts';
@@ -72,6 +74,15 @@ export class TopicReader {
     yield* this.#read(count, (partition) => this.#positions.get(partition) ?? 'earliest');
   }
 
+  #parts(record: KafkaRecord): TopicRecord {
+    return {
+      partition: record.partition,
+      offset: record.offset,
+      key: record.keyText(),
+      value: this.#options.keysOnly === true ? '' : record.valueText(),
+    };
+  }
+
   async *#read(
     count: number,
     from: (partition: number) => number | 'earliest',
@@ -86,12 +97,7 @@ export class TopicReader {
       // The reader closes its own.
       client: new KafkaClient({ access: settings.access, world, clientId: 'tidemark-dlq-reader' }),
       records: new RecordHandler<TopicRecord>(
-        (record) => ({
-          partition: record.partition,
-          offset: record.offset,
-          key: record.keyText(),
-          value: this.#options.keysOnly === true ? '' : record.valueText(),
-        }),
+        openFormat<TopicRecord>((record) => this.#parts(record), { world }),
         'fail',
       ),
     });

@@ -21,7 +21,8 @@ import { type OpenTransaction, openTransactions } from './open-transaction.ts';
  * `isolation.level=read_committed`. Others see them at once, and also those of attempts that failed.
  *
  * @throws {EngineError} `KAF-001`, `KAF-002` and `KAF-050` for an option; before the job starts: `KAF-057` to
- * `KAF-059`; when it runs: `KAF-003` to `KAF-010`, `KAF-051` to `KAF-056`.
+ * `KAF-059`; when it runs: `KAF-003` to `KAF-010`, `KAF-051` to `KAF-056`, and
+ * with Avro `KAF-030` to `KAF-036`.
  */
 export function kafkaSink<T>(options: KafkaSinkOptions<T>): Sink<T, OpenTransaction> {
   const plan = planKafkaSink(options);

@@ -9,6 +9,7 @@ import type { ProducerTransaction } from './producer-transaction.ts';
 import type { KafkaBytes, KafkaHeaders } from './record-batch-builder.ts';
 import { badSinkOption, cannotEncode } from './errors.ts';
 import { SinkTopic } from './sink-topic.ts';
+import type { OpenValueFormat } from './value-format.ts';
 import { fenceTransactionalId } from './transaction-requests.ts';
 import { scopeOf, transactionalIdOf } from './transactional-id.ts';
 
@@ -30,6 +31,8 @@ export class KafkaWriter<T> implements SinkWriter<T, OpenTransaction> {
   readonly #context: WriterContext;
   readonly #client: KafkaClient;
   readonly #producer: KafkaProducer;
+  readonly #format: OpenValueFormat<T> | undefined;
+  readonly #valueOf: ((record: T) => KafkaBytes) | undefined;
   readonly #topics = new Map<string, SinkTopic>();
   /** Of a sink with one topic. */
   #topic: SinkTopic | undefined;
@@ -43,6 +46,9 @@ export class KafkaWriter<T> implements SinkWriter<T, OpenTransaction> {
     this.#context = context;
     const { world, uid, writerId, subtask } = context;
     this.#client = new KafkaClient({ access: plan.access, world, clientId: `${uid}-${subtask}` });
+    const { value } = plan;
+    if (typeof value === 'function') this.#valueOf = value;
+    else this.#format = value?.open({ world });
     const scope = scopeOf(plan.transactionalIdPrefix, uid);
     const isTransactional = plan.delivery === 'exactly-once';
     this.#producer = new KafkaProducer({
@@ -88,6 +94,7 @@ export class KafkaWriter<T> implements SinkWriter<T, OpenTransaction> {
   async close(): Promise<void> {
     const open = [...this.#flushing, this.#producer.current];
     this.#producer.close();
+    this.#format?.close();
     await Promise.allSettled(open.map((transaction) => this.#abort(transaction)));
     await this.#client.close();
   }
@@ -106,8 +113,9 @@ export class KafkaWriter<T> implements SinkWriter<T, OpenTransaction> {
     let value: KafkaBytes;
     let headers: KafkaHeaders | undefined;
     if (keyOf !== undefined) key = this.#bytes('key', keyOf(record));
-    if (this.#plan.value === undefined) value = this.#json(record);
-    else value = this.#bytes('value', this.#plan.value(record));
+    if (topic.writeValue !== undefined) value = topic.writeValue(record as never);
+    else if (this.#valueOf === undefined) value = this.#json(record);
+    else value = this.#bytes('value', this.#valueOf(record));
     if (headersOf !== undefined) headers = this.#checkHeaders(headersOf(record));
     const lane =
       partitioner === undefined
@@ -167,6 +175,7 @@ export class KafkaWriter<T> implements SinkWriter<T, OpenTransaction> {
     );
     const { clock } = this.#context.world;
     const partitions = await this.#partitionsOf(name);
+    topic.writeValue = await this.#format?.writerFor(name);
     topic.setPartitions(partitions, clock.monotonicMs());
     this.#topics.set(name, topic);
     return topic;

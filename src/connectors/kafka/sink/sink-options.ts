@@ -3,6 +3,7 @@ import { CONNECTION_PROPERTIES } from '../client/connection-properties.ts';
 import { library } from '../client/library.ts';
 import { count, type KafkaProperties, oneOf, readProperties } from '../client/properties.ts';
 import type { BatchCompression, KafkaBytes, KafkaHeaders } from './record-batch-builder.ts';
+import type { KafkaValueFormat } from './value-format.ts';
 import { badSinkOption } from './errors.ts';
 
 /**
@@ -21,8 +22,8 @@ export interface KafkaSinkOptions<T> {
   readonly topic: string | ((record: T) => string);
   /** Records of one key go to one partition, the same as with Kafka's Java producer. Default: none. */
   readonly key?: (record: T) => KafkaBytes;
-  /** `null` deletes the key in a compacted topic. Default: the record as JSON. */
-  readonly value?: (record: T) => KafkaBytes;
+  /** A function, or a format such as `toAvro`. `null` deletes the key in a compacted topic. Default: the record as JSON. */
+  readonly value?: ((record: T) => KafkaBytes) | KafkaValueFormat<T>;
   readonly headers?: (record: T) => KafkaHeaders | undefined;
   /** Instead of Kafka's choice by key. */
   readonly partitioner?: (record: T, key: KafkaBytes, partitions: number) => number;

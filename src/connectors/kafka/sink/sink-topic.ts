@@ -12,6 +12,8 @@ export class SinkTopic {
   readonly #lanes: Lane[] = [];
   /** Takes records without a key until its batch is closed: few full batches are better than many. */
   #sticky: Lane | undefined;
+  /** With a format: makes the bytes of a record. */
+  writeValue: ((record: never) => Uint8Array | null) | undefined;
   /** When its partitions were counted. */
   countedMs = 0;
 

@@ -21,16 +21,16 @@ class UnfitValue extends Error {
  * ```
  */
 export function fromJson<S extends StandardSchema>(schema: S): KafkaDeserializer<InferOutput<S>> {
-  const check = checked(schema);
+  const check = validated(schema);
   return (record) => {
     const text = record.valueText();
     return text === null ? undefined : check(JSON.parse(text));
   };
 }
 
-/** What a schema makes of a value; throws what is wrong with it. */
-export function checked<S extends StandardSchema>(schema: S): (value: unknown) => InferOutput<S> {
-  const validate = schema['~standard'].validate;
+/** What the schema makes of a value. The function throws for one that does not fit. */
+export function validated<S extends StandardSchema>(schema: S): (value: unknown) => InferOutput<S> {
+  const { validate } = schema['~standard'];
   return (value) => {
     const result = validate(value);
     if (result instanceof Promise) throw asyncSchema();

@@ -57,6 +57,8 @@ export class KafkaSourceReader<T> implements SourceReader<T, KafkaSplit> {
 
   poll(out: SourceOutput<T>, limit: number): 'more' | 'later' | 'end' {
     this.#fetcher.check();
+    this.#records.check();
+    if (this.#records.waits()) return 'later';
     for (let left = limit; left > 0;) {
       const partition = this.#current ?? this.#nextPartition(out);
       if (partition === undefined) {
@@ -70,7 +72,11 @@ export class KafkaSourceReader<T> implements SourceReader<T, KafkaSplit> {
           break;
         }
         left -= 1;
-        if (!this.#records.handle(cursor, out)) return 'more';
+        if (this.#records.handle(cursor, out)) continue;
+        if (!this.#records.waits()) return 'more';
+        cursor.unread();
+        void this.#records.ready().then(() => this.#wakeup.wake());
+        return 'later';
       }
     }
     return 'more';
@@ -136,6 +142,7 @@ export class KafkaSourceReader<T> implements SourceReader<T, KafkaSplit> {
 
   async close(): Promise<void> {
     this.#fetcher.close();
+    this.#records.close();
     await this.#committer?.close();
     await this.#client.close();
   }

@@ -1,6 +1,7 @@
 import type { ReaderContext, Source } from '../../../contracts/source.ts';
 import { KafkaClient } from '../client/kafka-client.ts';
 import { KafkaEnumerator } from './kafka-enumerator.ts';
+import { type KafkaFormat, openFormat } from './kafka-format.ts';
 import { KafkaSourceReader } from './kafka-reader.ts';
 import {
   type KafkaEnumeratorState,
@@ -36,7 +37,8 @@ import {
  *
  * Elements have the timestamp of their record, unless the watermark strategy takes another one.
  *
- * @throws {EngineError} `KAF-001`, `KAF-002` at once; `KAF-003` to `KAF-020` when it runs.
+ * @throws {EngineError} `KAF-001`, `KAF-002` at once; `KAF-003` to `KAF-020`, and with Avro
+ * `KAF-030` to `KAF-035`, when it runs.
  */
 export function kafkaSource<T, B = never>(
   options: KafkaSourceOptions<T, B>,
@@ -48,7 +50,7 @@ export function kafkaSource<T, B = never>(
 /** The same of options that are checked already. */
 export function sourceOf<T>(
   settings: KafkaSourceSettings,
-  deserializer: KafkaDeserializer<T>,
+  deserializer: KafkaDeserializer<T> | KafkaFormat<T>,
   onInvalid: OnInvalidRecord<T>,
 ): Source<T, KafkaSplit, KafkaEnumeratorState> {
   const clientOf = ({ world, uid }: Pick<ReaderContext, 'world' | 'uid'>, who: string) =>
@@ -66,7 +68,7 @@ export function sourceOf<T>(
         context,
         settings,
         client: clientOf(context, String(context.subtask)),
-        records: new RecordHandler<T>(deserializer, onInvalid),
+        records: new RecordHandler<T>(openFormat<T>(deserializer, context), onInvalid),
       }),
   };
 }

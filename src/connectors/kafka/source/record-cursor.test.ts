@@ -69,6 +69,24 @@ describe('the epoch', () => {
 });
 
 describe('the position', () => {
+  it('goes back before a record that was not handled', () => {
+    const records = [0, 1, 2].map((offsetDelta) => ({
+      offsetDelta,
+      value: Buffer.from(`v${offsetDelta}`),
+    }));
+    const cursor = cursorAt(10);
+    cursor.open({ bytes: batchOf({ baseOffset: 10, records }), aborted: [], fetchOffset: 10 });
+    for (const value of ['v0', 'v1', 'v2']) {
+      expect(cursor.next()).toBe(true);
+      cursor.unread();
+      expect(cursor.position).toBe(10 + Number(value.slice(1)));
+      expect(cursor.next()).toBe(true);
+      expect(cursor.valueText()).toBe(value);
+    }
+    expect(cursor.next()).toBe(false);
+    expect(cursor.position).toBe(13);
+  });
+
   it('is behind each record that was handed out, and behind the batch at its end', () => {
     const records = [0, 3].map((offsetDelta) => ({ offsetDelta, value: Buffer.from('v') }));
     // Compaction has left a hole, and has removed the last record.

@@ -82,6 +82,7 @@ export class RecordCursor implements KafkaRecord {
   #valueAt = 0;
   #valueBytes = NULL;
   #recordEnd = 0;
+  #recordAt = 0;
 
   constructor(split: Start, options: CursorOptions) {
     this.topic = split.topic;
@@ -144,6 +145,13 @@ export class RecordCursor implements KafkaRecord {
       if (this.#lastOffset >= this.position) this.position = this.#lastOffset + 1;
       if (!this.#openBatch()) return false;
     }
+  }
+
+  /** The record that `next` moved to was not handled: the next call moves to it again. */
+  unread(): void {
+    this.#at = this.#recordAt;
+    this.#recordsLeft += 1;
+    this.position = this.offset;
   }
 
   get key(): Buffer | null {
@@ -259,6 +267,7 @@ export class RecordCursor implements KafkaRecord {
   #readRecord(): void {
     const bytes = this.#bytes;
     let at = this.#at;
+    this.#recordAt = at;
     let shift = 0;
     let raw = 0;
     let byte = bytes[at++]!;

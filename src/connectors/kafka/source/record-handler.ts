@@ -1,7 +1,7 @@
 import { EngineError } from '../../../common/errors.ts';
 import type { SourceOutput } from '../../../contracts/source.ts';
-import type { KafkaDeserializer } from './deserializers.ts';
 import { invalidRecord } from './errors.ts';
+import { LATER, type OpenKafkaFormat } from './kafka-format.ts';
 import type { KafkaHeader } from './kafka-record.ts';
 import type { RecordCursor } from './record-cursor.ts';
 
@@ -23,25 +23,57 @@ export type OnInvalidRecord<B> = 'fail' | 'skip' | ((record: InvalidKafkaRecord)
 
 /** Emits the cursor's record. Returns false when reading should stop for now. */
 export class RecordHandler<T> {
-  readonly #deserialize: KafkaDeserializer<T>;
+  readonly #format: OpenKafkaFormat<T>;
   readonly #onInvalid: OnInvalidRecord<T>;
   /** Records that were skipped or handed on as they are. */
   errors = 0;
+  #isWaiting = false;
+  #failure: { readonly error: unknown } | undefined;
 
-  constructor(deserialize: KafkaDeserializer<T>, onInvalid: OnInvalidRecord<T>) {
-    this.#deserialize = deserialize;
+  constructor(format: OpenKafkaFormat<T>, onInvalid: OnInvalidRecord<T>) {
+    this.#format = format;
     this.#onInvalid = onInvalid;
   }
 
   handle(record: RecordCursor, out: SourceOutput<T>): boolean {
-    let value: T | undefined;
+    let value: T | undefined | typeof LATER;
     try {
-      value = this.#deserialize(record);
+      value = this.#format.deserialize(record);
     } catch (error) {
       return this.#invalid(record, error, out);
     }
     if (value === undefined) return true;
+    if (value === LATER) {
+      this.#isWaiting = true;
+      return false;
+    }
     return out.emit(value, record.splitId, timeOf(record));
+  }
+
+  /** The last record was not handled, and must be handed in again when `ready` resolves. */
+  waits(): boolean {
+    return this.#isWaiting;
+  }
+
+  /** Throws what kept the format from getting ready, if something has. */
+  check(): void {
+    if (this.#failure === undefined) return;
+    const { error } = this.#failure;
+    throw error instanceof Error ? error : new TypeError(String(error));
+  }
+
+  /** Never rejects: see `check`. */
+  async ready(): Promise<void> {
+    try {
+      await this.#format.ready();
+      this.#isWaiting = false;
+    } catch (error) {
+      this.#failure = { error };
+    }
+  }
+
+  close(): void {
+    this.#format.close();
   }
 
   #invalid(record: RecordCursor, cause: unknown, out: SourceOutput<T>): boolean {

@@ -3,6 +3,7 @@ import { BrokerAccess } from '../client/broker-access.ts';
 import { CONNECTION_PROPERTIES } from '../client/connection-properties.ts';
 import { count, flag, type KafkaProperties, readProperties } from '../client/properties.ts';
 import type { KafkaDeserializer } from './deserializers.ts';
+import type { KafkaFormat } from './kafka-format.ts';
 import type { Isolation, StartFrom, StopAt } from './offsets.ts';
 import type { OnInvalidRecord } from './record-handler.ts';
 
@@ -13,7 +14,7 @@ export interface KafkaSourceOptions<T, B = never> {
   readonly topics?: readonly string[] | string;
   readonly topicPattern?: RegExp;
   /** Makes the stream's elements of records. */
-  readonly deserializer: KafkaDeserializer<T>;
+  readonly deserializer: KafkaDeserializer<T> | KafkaFormat<T>;
   /**
    * What to do with a record that cannot be read: `fail` the job, `skip` it, or make a value of it, for
    * instance for a dead letter queue. Default: `fail`.
