@@ -42,7 +42,7 @@ const ROWS = { vitals: 116_479, vitals_hourly: 8_855, dlq: 1_256 };
 /** Each topic, and the file whose rows are in it. */
 const TOPICS = { 'health.cgm': 'CGM.csv.gz', 'health.bike': 'cycling.csv.gz' };
 const VICTIMS = ['TaskManager', 'JobManager', 'broker'] as const;
-const KILLS = Number(process.env['KILLS'] ?? 6);
+const KILLS = Number(process.env['KILLS'] ?? 3);
 /** Rows per second of each topic: after all kills a part of the longer one must be left. */
 const RATE = Math.floor(3_000 / KILLS);
 const BATCH = 500;
