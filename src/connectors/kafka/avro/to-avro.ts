@@ -26,7 +26,7 @@ const BUFFER_BYTES_MAX = 64 * 1024 * 1024;
  * sink opens, or when a record goes to a topic for the first time.
  *
  * ```ts
- * const value = toAvro<Order>({ registry: 'http://registry:8081', schema: orderSchema });
+ * const value = toAvro({ registry: 'http://registry:8081', subject: 'orders-value' });
  * ```
  *
  * @throws {EngineError} `KAF-001` at once; `KAF-010` and `KAF-030` to `KAF-036` when it runs.
