@@ -52,6 +52,17 @@ describe('the highest version', () => {
     }),
   );
 
+  test('is found without a hint when the first ones are deleted', () =>
+    inSimulation(async (world) => {
+      await threeCheckpoints(world);
+      for (const gone of ['v1.metadata.json', 'v2.metadata.json', 'version-hint.text'])
+        await world.fs.remove(`${FOLDER}/${gone}`);
+      expect((await loaded(world)).version).toBe('4');
+      await committer(world).commit(await written(world, 4, [4]));
+      expect((await loaded(world)).version).toBe('5');
+      expect(await rowsOf(world, WAREHOUSE, TABLE)).toHaveLength(4);
+    }));
+
   test('is never written over', () =>
     inSimulation(async (world) => {
       await threeCheckpoints(world);
