@@ -39,6 +39,7 @@ const LONGEST = [
   'operating',
   'coordinator-thread',
   'standby',
+  'health-pipeline-million',
   'health-pipeline-real',
   's3-documented-commands',
   's3-standby',
