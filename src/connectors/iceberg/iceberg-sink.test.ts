@@ -17,7 +17,7 @@ import {
   type CommitFault,
 } from '../../../test/support/iceberg-world.ts';
 import type { World } from '../../contracts/source.ts';
-import { day, hadoop, icebergSchema, icebergSink, t } from './index.ts';
+import { day, hadoop, identity, icebergSchema, icebergSink, t } from './index.ts';
 import { stampOf } from './job-stamp.ts';
 import { listSnapshots, rollBackTable, snapshotOfCheckpoint } from './table-operations.ts';
 import { ancestry, currentSnapshot } from './table-metadata.ts';
@@ -126,6 +126,21 @@ describe('a checkpoint', () => {
       expect(await sink.commit(all)).toEqual(['done', 'done']);
       expect(await numbers(world)).toEqual([1, 2]);
       expect(await orphansOf(world, WAREHOUSE, TABLE)).toEqual([]);
+    }));
+
+  test('whose answers are lost each time is kept, and the error says that it may be there', () =>
+    inSimulation(async (world) => {
+      const catalog = flakyCatalog(['late', 'conflict', 'conflict']);
+      const sink = committer(world, { catalog, commitAttemptsMax: 3 });
+      const pending = await written(world, 1, [1]);
+      // The late one is made by the request behind it, and found by the next look.
+      expect(await sink.commit(pending)).toEqual(['done']);
+      const lost = flakyCatalog(['lost-request', 'conflict']);
+      const other = committer(world, { catalog: lost, commitAttemptsMax: 2 });
+      const next = await written(world, 2, [2]);
+      await expect(other.commit(next)).rejects.toThrow(code('ICE-008'));
+      expect(await other.commit(next)).toEqual(['done']);
+      expect(await numbers(world)).toEqual([1, 2]);
     }));
 
   test('before one that cannot be committed is told, and that one is kept', () =>
@@ -299,6 +314,27 @@ describe('what is refused', () => {
       expect(await writer.prepareCommit(1, 'checkpoint')).toEqual([]);
     }));
 });
+
+test('a new table has the partition fields in the order told, with ids from 1000 on', () =>
+  inSimulation(async (world) => {
+    const sink = icebergSink({
+      catalog: hadoop({ warehouse: WAREHOUSE }),
+      table: TABLE,
+      schema: icebergSchema({ at: t.timestamptz(), name: t.string() }),
+      toRow: (name: string) => ({ at: new Date(0), name }),
+      partitionBy: [day('at'), identity('name')],
+    });
+    const writer = sink.writer({ world, uid: 'u', subtask: 0, parallelism: 1, writerId: 'w' });
+    await writer.open?.();
+    await writer.close();
+    const { metadata } = await loaded(world);
+    const fields = metadata['partition-specs'][0]?.fields ?? [];
+    expect(fields.map((field) => [field.transform, field['field-id']])).toEqual([
+      ['day', 1000],
+      ['identity', 1001],
+    ]);
+    expect(metadata['last-partition-id']).toBe(1001);
+  }));
 
 test('stamps of others are left alone', () => {
   const snapshot = { 'snapshot-id': 1, 'timestamp-ms': 1, summary: { 'flink.job-id': 'x' } };
