@@ -1,5 +1,5 @@
 /** What Avro's logical types are in JavaScript. Those that are not here stay what they are made of. */
-import type { Schema, Type } from 'avsc';
+import type { Schema, Type, types as avro } from 'avsc';
 import type { AvroLibrary } from './avro-library.ts';
 import { decimalBytes, decimalText, unscaledOf } from './decimal.ts';
 
@@ -9,14 +9,16 @@ const DATE_MS_MAX = 8.64e15;
 const UUID_BYTES = 16;
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
+type LogicalTypes = Record<string, new (schema: Schema, options?: unknown) => avro.LogicalType>;
+
 /** `undefined` from `_toValue` says that the value is none of this type. */
-export function logicalTypes(library: AvroLibrary) {
+export function logicalTypes(library: AvroLibrary): LogicalTypes {
   // The same classes for all schemas: a reader's decimal must know a writer's.
   made ??= { ...timeTypes(library), ...exactTypes(library) };
   return made;
 }
 
-let made: (ReturnType<typeof timeTypes> & ReturnType<typeof exactTypes>) | undefined;
+let made: LogicalTypes | undefined;
 
 function timeTypes({ types, Type: AvroType }: AvroLibrary) {
   class TimestampMillis extends types.LogicalType {

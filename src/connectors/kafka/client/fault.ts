@@ -2,6 +2,7 @@
  * What went wrong with a request, whichever of the library's many error classes tells it.
  */
 import type { ProtocolError } from '@platformatic/kafka';
+import { EngineError } from '../../../common/errors.ts';
 import { library, libraryIfLoaded } from './library.ts';
 
 export interface Fault {
@@ -65,7 +66,10 @@ export function faultOf(error: unknown): Fault {
   if (codes.includes('PLT_KFK_AUTHENTICATION')) {
     return { kind: 'authentication', apiError: undefined, retriable: false, reason };
   }
-  const isNetwork = codes.some((code) => code === 'PLT_KFK_NETWORK' || /^E[A-Z]+$/.test(code));
+  // What is wrong here, such as a file that is missing, no broker will mend.
+  const isOwn = error instanceof EngineError && error.kind === 'invalid';
+  const isNetwork =
+    !isOwn && codes.some((code) => code === 'PLT_KFK_NETWORK' || /^E[A-Z]+$/.test(code));
   return {
     kind: isNetwork ? 'network' : 'unknown',
     apiError: undefined,
