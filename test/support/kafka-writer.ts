@@ -18,7 +18,11 @@ import {
 } from '@platformatic/kafka';
 import { sleep, systemClock } from '../../src/common/clock.ts';
 import { apiErrorOf } from '../../src/connectors/kafka/client/fault.ts';
+import { loadLibrary } from '../../src/connectors/kafka/client/library.ts';
 import { Leaders } from './kafka-leaders.ts';
+
+// `apiErrorOf` tells errors apart once the engine has the library, which it loads late.
+await loadLibrary();
 
 export interface Written {
   readonly topic: string;

@@ -26,6 +26,8 @@ export function letterTopic(options: LetterTopicOptions, world: World): LetterPl
   const settings = checkSourceOptions({
     ...options,
     topics: [topic, replays],
+    // Without an end, that of a split would not count.
+    bounded: 'latest',
     onOffsetOutOfRange: 'earliest',
   });
   const client = new KafkaClient({ access: settings.access, world, clientId: 'tidemark-dlq' });
