@@ -3,6 +3,7 @@
  * knows the commands' names and options; what a command needs is loaded when it runs.
  */
 import { Argument, Command, CommanderError, Option } from 'commander';
+import { unansweredCalls } from '../common/unanswered-calls.ts';
 import { addClientCommands } from './client-commands.ts';
 import { completionScript, SHELLS, type Shell } from './completion.ts';
 import { EXIT } from './exit-codes.ts';
@@ -154,5 +155,4 @@ try {
   process.exitCode = error.exitCode === 0 ? EXIT.done : EXIT.refused;
 }
 // All has been said. Node would wait for calls of the operating system that may never come back.
-const { unansweredCalls } = await import('../storage/bounded-file-system.ts');
 if (unansweredCalls() > 0) process.kill(process.pid, 'SIGKILL');

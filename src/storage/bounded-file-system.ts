@@ -1,12 +1,6 @@
 import type { Clock } from '../common/clock.ts';
 import type { FileReader, FileSystem, FileWriter } from '../common/file-system.ts';
-
-let unanswered = 0;
-
-/** Calls of this thread that were given up and have not come back: Node does not end before they do. */
-export function unansweredCalls(): number {
-  return unanswered;
-}
+import { giveUpCall } from '../common/unanswered-calls.ts';
 
 /** A disk that carries less carries no checkpoints. */
 const LEAST_BYTES_PER_MS = 256;
@@ -134,15 +128,14 @@ function within<T>(
 ): Promise<T> {
   return new Promise((resolve, reject) => {
     const allowedMs = timeoutMs + bytes / LEAST_BYTES_PER_MS;
-    let isGivenUp = false;
+    let cameBack: (() => void) | undefined;
     const cancel = clock.after(allowedMs, () => {
-      isGivenUp = true;
-      unanswered += 1;
+      cameBack = giveUpCall();
       reject(new FileTimeout(`no answer within ${Math.round(allowedMs)} ms`));
     });
     const settle = (): void => {
       cancel();
-      if (isGivenUp) unanswered -= 1;
+      cameBack?.();
     };
     void call().then(resolve, reject).finally(settle);
   });
