@@ -129,7 +129,7 @@ export class RunWithKills {
         break;
       case 'task-manager':
         if (event.status === 'registered') this.#taskManagers.set(event.id, event);
-        if (event.status === 'lost') this.#taskManagers.delete(event.id);
+        if (event.status === 'lost') this.#lost(event.id);
         break;
       case 'checkpoint-completed':
         this.#checkpoints += 1;
@@ -141,6 +141,16 @@ export class RunWithKills {
     }
     const victim = this.#isTimeToKill() ? this.#victim() : undefined;
     if (victim !== undefined) this.#kill(victim, nowMs);
+  }
+
+  /** A spare that stood by has taken the place of one that worked, which no event tells. */
+  #lost(id: string): void {
+    const lost = this.#taskManagers.get(id);
+    this.#taskManagers.delete(id);
+    if (lost === undefined || lost.spare) return;
+    const [next, spare] = [...this.#taskManagers].find(([, one]) => one.spare) ?? [];
+    if (next !== undefined && spare !== undefined)
+      this.#taskManagers.set(next, { ...spare, spare: false });
   }
 
   /** An attempt: all counts begin anew. */

@@ -68,13 +68,17 @@ async function watch(out: string, isOver: () => boolean): Promise<number> {
 }
 
 it.each([
-  ['TaskManagers', ['--kills', '3', '--rate', '6000']],
-  ['the whole job', ['--victim', 'job', '--kills', '3', '--rate', '9000', '-p', '3']],
+  ['TaskManagers', ['--kills', '3', '--rate', '4000']],
+  ['the whole job', ['--victim', 'job', '--kills', '3', '--rate', '5000', '-p', '3']],
 ])('are right after kills of %s', async (_, args) => {
   const out = `${root}/out`;
   const start = new NodeProcess([
     ...[`${REPOSITORY}/scripts/start.ts`, '--out', out, '--json', ...args],
-    ...settings({ 'execution.checkpointing.interval': '300ms' }),
+    ...settings({
+      'execution.checkpointing.interval': '300ms',
+      'restart-strategy.type': 'fixed-delay',
+      'restart-strategy.fixed-delay.delay': '0',
+    }),
   ]);
   let isOver = false;
   const ended = start.ended.finally(() => (isOver = true));

@@ -91,7 +91,7 @@ describe('npm start', () => {
 
     // The folder is ours by now, and is cleared.
     const killed = await start(
-      ...['--victim', 'job', '--kills', '2', '--rate', '15000', '-p', '3', '--out', out, '--json'],
+      ...['--victim', 'job', '--kills', '2', '--rate', '8000', '-p', '3', '--out', out, '--json'],
       ...settings({ 'execution.checkpointing.interval': '100ms' }),
     ).ended;
     expect(killed, killed.stderr).toMatchObject({ code: 0 });
