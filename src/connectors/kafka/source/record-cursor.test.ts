@@ -246,4 +246,10 @@ describe('damaged bytes', () => {
     const torn = batchOf({ baseOffset: 3, records: record, attributes: 1 });
     expect(() => read(cursorAt(3), torn)).toThrow(/KAF-012.*decompressed/);
   });
+
+  it('that unpack to more than they may are refused', () => {
+    const records = [{ offsetDelta: 0, value: Buffer.alloc(1_000_000) }];
+    const bytes = batchOf({ baseOffset: 0, records, attributes: 1, compress: gzipSync });
+    expect(() => read(cursorAt(0), bytes)).toThrow(/KAF-020/);
+  });
 });
