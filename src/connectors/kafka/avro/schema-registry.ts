@@ -4,6 +4,7 @@
  */
 import type { World } from '../../../contracts/source.ts';
 import { Backoff } from '../client/backoff.ts';
+import { TLS_CODES } from '../client/fault.ts';
 import {
   registryRefuses,
   registryRefusesCredentials,
@@ -45,8 +46,6 @@ const MESSAGE_CHARACTERS_MAX = 300;
 const PASSING = new Set([408, 425, 429, 500, 502, 503, 504]);
 /** The registry's own words for "there is no such …", other than an address that is wrong. */
 const NOT_THERE = new Set([40401, 40402, 40403]);
-const TLS_CODES =
-  /^(ERR_TLS|ERR_SSL|ERR_OSSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA|EPROTO)/;
 
 export class SchemaRegistry {
   readonly #access: RegistryAccess;

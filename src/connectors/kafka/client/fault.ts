@@ -15,7 +15,8 @@ export interface Fault {
   readonly reason: string;
 }
 
-const TLS_CODES =
+/** Codes of Node and OpenSSL that say that TLS, and not the network, has failed. */
+export const TLS_CODES =
   /^(ERR_TLS|ERR_SSL|ERR_OSSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO_|HOSTNAME_MISMATCH|INVALID_CA|EPROTO)/;
 
 /**
