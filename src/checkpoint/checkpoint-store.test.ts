@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { fc } from '../../test/support/property.ts';
 import {
   JOB_ID,
   leadershipOptions,
@@ -33,8 +33,6 @@ import { readSnapshot } from './metadata.ts';
 // drawn interleavings; drawn lost requests and answers.
 // Replay one failure: SEED=<printed seed> npx vitest run checkpoint-store
 
-const SEED = process.env['SEED'];
-const seeded = SEED === undefined ? {} : { seed: Number(SEED) };
 const CHECKPOINTS = 5;
 
 function disk(): MemoryBlobStore {
@@ -124,7 +122,7 @@ describe('two leaders', () => {
         expect(ids).toEqual([...new Set(ids)].sort((a, b) => a - b));
         await verifyRetained(store);
       }),
-      { numRuns: 100, ...seeded },
+      { numRuns: 100 },
     );
   });
 
@@ -264,7 +262,7 @@ describe('a store that cannot take the change of HEAD', () => {
         await leader.store.create('x', new Uint8Array(1)).catch(() => undefined);
         expect(await completeIn(store)).toEqual(known);
       }),
-      { numRuns: 300, ...seeded },
+      { numRuns: 300 },
     );
   });
 
@@ -300,7 +298,7 @@ it('knows its own success by the nonce when answers are lost', async () => {
       }
       expect(flaky.head.checkpoints.map(({ checkpointId }) => checkpointId)).toEqual([1]);
     }),
-    { numRuns: 200, ...seeded },
+    { numRuns: 200 },
   );
 });
 

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { fc } from '../../test/support/property.ts';
 import { CoordinatorHarness, tasksOf, VERTICES } from '../../test/support/coordinator-harness.ts';
 import type { CommitResult } from '../contracts/sink.ts';
 import type { SerializedCommittable } from '../contracts/snapshots.ts';
@@ -19,8 +19,6 @@ import type {
 // somebody wants something, or the tasks fail. A model beside it knows what HEAD really names, what
 // writers have handed over and what committers have done. After each turn all promises are checked.
 // Replay one failure: SEED=<printed seed> npx vitest run coordinator-walk
-
-const SEED = process.env['SEED'];
 
 const settingsArbitrary = fc.record({
   intervalMs: fc.constantFrom(0, 500, 1000),
@@ -49,7 +47,7 @@ it('keeps its promises on every walk', () => {
         walk.finish();
       },
     ),
-    { numRuns: 300, ...(SEED === undefined ? {} : { seed: Number(SEED) }) },
+    { numRuns: 300 },
   );
 });
 
@@ -430,7 +428,7 @@ it('fails the job exactly at the first failure that is not tolerable', () => {
         if (failed) consecutive = 0;
       }
     }),
-    { numRuns: 200, ...(SEED === undefined ? {} : { seed: Number(SEED) }) },
+    { numRuns: 200 },
   );
 });
 

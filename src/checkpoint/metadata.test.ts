@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { fc } from '../../test/support/property.ts';
 import { FULL_METADATA, FULL_SAVEPOINT } from '../../test/support/full-metadata.ts';
 import { encodeFramed } from './framed-json.ts';
 import { decodeMetadata, encodeMetadata } from './metadata.ts';

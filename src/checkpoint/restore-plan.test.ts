@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { fc } from '../../test/support/property.ts';
 import { FULL_METADATA } from '../../test/support/full-metadata.ts';
 import { keyGroupRangeOf } from '../common/key-groups.ts';
 import type { OperatorSnapshot } from '../contracts/snapshots.ts';

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { fc } from '../../test/support/property.ts';
 import { EngineError } from '../common/errors.ts';
 import { endOf, isTerminal, stepJobLife, type JobLife, type JobLifeEvent } from './job-life.ts';
 import type { RestartStrategy } from './restart-strategy.ts';

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { fc } from '../../test/support/property.ts';
 import { crc32, crc32Combine } from './crc32.ts';
 
 const bytes = new TextEncoder().encode('123456789');

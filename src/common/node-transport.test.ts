@@ -7,8 +7,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { connect as connectSocket, createServer, type AddressInfo, type Socket } from 'node:net';
-import fc from 'fast-check';
 import { describe, expect, it, onTestFinished, vi } from 'vitest';
+import { fc } from '../../test/support/property.ts';
 import { FrameSplitter, GOODBYE } from './frame-splitter.ts';
 import { QUEUE_BYTES_MAX } from './node-connection.ts';
 import { greetPeer } from './node-handshake.ts';

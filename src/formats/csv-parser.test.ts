@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import fc from 'fast-check';
+import { fc } from '../../test/support/property.ts';
 import { type CsvOptions, CsvParser, type CsvRecord } from './csv-parser.ts';
 import { parseAll } from './parse-all.ts';
 

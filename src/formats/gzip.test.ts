@@ -1,8 +1,8 @@
 // Goal: undamaged gzip comes out whole, and every cut or changed bit is found.
 // Method: files of one and more members, by Node's zlib; each prefix and each bit flip.
 import { gunzipSync, gzipSync } from 'node:zlib';
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { fc } from '../../test/support/property.ts';
 import { Gunzip, gunzip, Gzip } from './gzip.ts';
 
 const TEXT = Array.from({ length: 2_000 }, (_, row) => `${row},${(row * 7919) % 1009}\n`).join('');

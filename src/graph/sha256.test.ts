@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { fc } from '../../test/support/property.ts';
 import { sha256Hex } from './sha256.ts';
 
 it('hashes as the standard says', () => {

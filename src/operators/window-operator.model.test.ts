@@ -6,8 +6,8 @@
  * Replay: fast-check prints the seed and path of a failure; pass them to `fc.assert` as
  * `{ seed, path }`.
  */
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { fc } from '../../test/support/property.ts';
 import type {
   Trigger,
   WindowAssigner,

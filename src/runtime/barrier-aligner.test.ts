@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { fc } from '../../test/support/property.ts';
 import type { CheckpointBarrier } from '../contracts/snapshots.ts';
 import { BarrierAligner, PENDING_BARRIERS_MAX, type AlignmentAction } from './barrier-aligner.ts';
 

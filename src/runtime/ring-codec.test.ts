@@ -5,8 +5,8 @@
  * Replay: fast-check prints the seed and the path of a failure.
  */
 import { isDeepStrictEqual } from 'node:util';
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { fc } from '../../test/support/property.ts';
 import type { EngineError } from '../common/errors.ts';
 import { isBatch } from './channel.ts';
 import {

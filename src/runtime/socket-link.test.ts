@@ -4,8 +4,8 @@
  * Method: two links over a connection in memory; or one link, and raw messages from the other side.
  * Replay: fast-check prints the seed and the path of a failure.
  */
-import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
+import { fc } from '../../test/support/property.ts';
 import { MemoryConnections } from '../../test/support/memory-connections.ts';
 import type { Connection } from '../common/transport.ts';
 import type { CheckpointBarrier } from '../contracts/snapshots.ts';

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { fc } from '../../test/support/property.ts';
 import { keysEqual } from '../common/key-hash.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
 import {

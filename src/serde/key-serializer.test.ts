@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { fc } from '../../test/support/property.ts';
 import { keyHash, keysEqual } from '../common/key-hash.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
 import { compareKeyBytes, decodeKey, encodeKey, keySerializer } from './key-serializer.ts';

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
-import fc from 'fast-check';
 import { Packr } from 'msgpackr';
 import { describe, expect, it } from 'vitest';
+import { fc } from '../../test/support/property.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
 import { ANY_DEPTH_MAX } from './misfit.ts';
 import { readAny, writeAny } from './msgpack.ts';

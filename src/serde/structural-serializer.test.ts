@@ -1,7 +1,7 @@
 import { inspect, isDeepStrictEqual } from 'node:util';
 import { runInNewContext } from 'node:vm';
-import fc from 'fast-check';
 import { describe, expect, expectTypeOf, it } from 'vitest';
+import { fc } from '../../test/support/property.ts';
 import { ByteReader, ByteWriter } from './bytes.ts';
 import type { Serializer } from './serializer.ts';
 import { serializerOf } from './structural-serializer.ts';

@@ -1,9 +1,10 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { fc } from '../../test/support/property.ts';
 import { typedValue } from '../../test/support/type-schema-arbitrary.ts';
 import {
   canonicalJson,
   normalizeSchema,
+  nullable,
   objectOf,
   sameSchema,
   withoutDefaults,
@@ -19,6 +20,16 @@ const list = (name: string): TypeSchema => ({
   name,
   of: union({ kind: 'null' }, objectOf({ next: { kind: 'ref', name } })),
 });
+/** Recursive types in each other, the first one outermost. */
+const nested = (...names: string[]): TypeSchema =>
+  names.reduceRight<TypeSchema>(
+    (leaf, name) => ({
+      kind: 'recursive',
+      name,
+      of: objectOf({ leaf, next: nullable({ kind: 'ref', name }) }),
+    }),
+    text,
+  );
 
 it('is JSON in its canonical form, and stays what it is', () => {
   fc.assert(
@@ -49,6 +60,7 @@ describe('mean the same', () => {
     ['the literal null', oneOf(null), { kind: 'null' }],
     ['no literal', oneOf(), union()],
     ['the name of a recursive type', list('a'), list('b')],
+    ['names that hide those of the types around', nested('a', 'a', 'a'), nested('a', 'b', 'c')],
     ['a recursive type that never means itself', { kind: 'recursive', name: 'a', of: text }, text],
     [
       'a default',

@@ -79,7 +79,7 @@ type EnumSchema = Extract<TypeSchema, { kind: 'enum' }>;
  * types named by their depth. Fields keep their declared order and defaults.
  */
 export function normalizeSchema(schema: TypeSchema): TypeSchema {
-  return normalize(schema, new Map());
+  return normalize(schema, { depth: 0, names: new Map() });
 }
 
 /** One text per meaning of bytes: what `describe` stores, what hashes are made of. */
@@ -192,24 +192,32 @@ function tupleOf(
   };
 }
 
-/** @param names Of the recursive types around, by the names that the schema gave them. */
-function normalize(schema: TypeSchema, names: ReadonlyMap<string, string>): TypeSchema {
-  const rename = (child: TypeSchema) => normalize(child, names);
+/** The recursive types around a schema. */
+interface Around {
+  /** How many there are: a name may hide another. */
+  readonly depth: number;
+  /** Their normal names, by those that the schema gave them. */
+  readonly names: ReadonlyMap<string, string>;
+}
+
+function normalize(schema: TypeSchema, around: Around): TypeSchema {
+  const rename = (child: TypeSchema) => normalize(child, around);
   switch (schema.kind) {
     case 'enum':
       return normalizeEnum(schema);
     case 'union':
       return normalizeUnion({ kind: 'union', of: schema.of.map(rename) });
     case 'ref':
-      return { kind: 'ref', name: names.get(schema.name) ?? schema.name };
+      return { kind: 'ref', name: around.names.get(schema.name) ?? schema.name };
     case 'recursive': {
-      const name = `r${names.size}`;
       // One that nobody means is no binder, and must not count in the names of those inside.
       if (!refersTo(schema.of, schema.name)) return rename(schema.of);
+      const name = `r${around.depth}`;
+      const names = new Map([...around.names, [schema.name, name]]);
       return {
         kind: 'recursive',
         name,
-        of: normalize(schema.of, new Map([...names, [schema.name, name]])),
+        of: normalize(schema.of, { depth: around.depth + 1, names }),
       };
     }
     default:

@@ -6,8 +6,8 @@
  * Replay: fast-check prints the seed and path of a failure; pass them to `fc.assert` as
  * `{ seed, path }`.
  */
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { fc } from '../../test/support/property.ts';
 import { MODEL_CHANGES } from './keyed-state-content.ts';
 import { KeyedStateModel, MODEL_NAMESPACES, type ModelTuning } from './keyed-state-model.ts';
 

@@ -3,8 +3,8 @@
  * Method: long random runs against a Map, with few hash bits so that rows collide.
  * Replay: fast-check prints the seed and path of a failure.
  */
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { fc } from '../../test/support/property.ts';
 import { keyHash } from '../common/key-hash.ts';
 import { encodeKey } from '../serde/key-serializer.ts';
 import { KeyContext } from './key-context.ts';

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { fc } from '../../test/support/property.ts';
 import { keyHash } from '../common/key-hash.ts';
 import { compareNamespaces, compareKeys } from './canonical-order.ts';
 import { KeyContext } from './key-context.ts';

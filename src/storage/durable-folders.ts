@@ -35,17 +35,18 @@ export class DurableFolders {
     }
   }
 
-  /** Makes the name `target` durable, and those of all folders above it. */
+  /** Makes the name `target` durable, or that there is none; and the names of all folders above it. */
   async makeDurable(target: string): Promise<void> {
     const fresh: (readonly [folder: string, fileId: string])[] = [];
     let folder = parentOf(target);
     await this.syncIfThere(folder);
     while (folder !== this.#root) {
       const stat = await this.#fs.stat(folder);
-      // Somebody deleted the blob meanwhile, and its folder.
-      if (stat === undefined) return;
-      if (this.#fileIds.get(folder) === stat.fileId) break;
-      fresh.push([folder, stat.fileId]);
+      if (stat !== undefined) {
+        if (this.#fileIds.get(folder) === stat.fileId) break;
+        fresh.push([folder, stat.fileId]);
+      }
+      // A folder that is gone was not the last of its name for sure: what is durable above it decides.
       folder = parentOf(folder);
       await this.syncIfThere(folder);
     }

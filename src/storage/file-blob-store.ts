@@ -129,7 +129,8 @@ export class FileBlobStore implements BlobStore {
     for (const parent of parents) {
       const path = parent.slice(this.#root.length + 1);
       await this.#guarded({ operation: 'delete', path }, async () => {
-        await this.#folders.syncIfThere(parent);
+        // The folder may be another one by now, which is not durable; what was deleted lay in the one before.
+        await this.#folders.makeDurable(`${parent}/-`);
         await this.#folders.prune(parent);
       });
     }

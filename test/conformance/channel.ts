@@ -5,8 +5,8 @@
  * compared with a plain list.
  * Replay: fast-check prints the seed and the path of a failure.
  */
-import fc from 'fast-check';
 import { describe, expect, it, vi } from 'vitest';
+import { fc } from '../support/property.ts';
 import type { CheckpointBarrier } from '../../src/contracts/snapshots.ts';
 import {
   BATCH_RECORDS_MAX,

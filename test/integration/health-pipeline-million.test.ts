@@ -19,13 +19,14 @@ import { type IcebergRest, startIcebergRest } from '../../scripts/services/icebe
 import { type Kafka, startKafka } from '../../scripts/services/kafka.ts';
 import { SERVICE_SETUP_MS } from '../../scripts/services/service.ts';
 import { sleep, systemClock } from '../../src/common/clock.ts';
-import { type Random, randomInt, systemRandom } from '../../src/common/random.ts';
+import { type Random, randomInt } from '../../src/common/random.ts';
 import { seededRandom } from '../../src/testing/simulation/seeded-random.ts';
 import { HEALTH_TABLES, HealthLooks, type SeenOf } from '../support/health-looks.ts';
 import { HealthReadings, SENSORS } from '../support/health-readings.ts';
 import { endOf } from '../support/kafka-records.ts';
 import { KafkaWriter } from '../support/kafka-writer.ts';
 import { ICEBERG_PACKAGES, pythonWith } from '../support/python.ts';
+import { seed } from '../support/seed.ts';
 import {
   type NodeProcess,
   REPOSITORY,
@@ -48,8 +49,6 @@ const LATER_MS = 400;
 const STANDSTILL_MS = 120_000;
 const TEST_MS = 600_000 + KILLS * 60_000 + RECORDS;
 const SAID_MAX = 4_000;
-
-const seed = Number(process.env['SEED'] ?? randomInt(systemRandom, 2 ** 31));
 
 let root: string;
 let kafka: Kafka;

@@ -21,13 +21,14 @@ import {
 import { type Kafka, startKafka } from '../../scripts/services/kafka.ts';
 import { SERVICE_SETUP_MS } from '../../scripts/services/service.ts';
 import { systemClock } from '../../src/common/clock.ts';
-import { randomInt, systemRandom } from '../../src/common/random.ts';
+import { randomInt } from '../../src/common/random.ts';
 import { CsvParser } from '../../src/formats/csv-parser.ts';
 import { parseAll } from '../../src/formats/parse-all.ts';
 import { seededRandom } from '../../src/testing/simulation/seeded-random.ts';
 import { KafkaWriter } from '../support/kafka-writer.ts';
 import { ICEBERG_PACKAGES, pythonWith, run } from '../support/python.ts';
 import { removeFolder } from '../support/remove-folder.ts';
+import { seed } from '../support/seed.ts';
 import {
   type NodeProcess,
   type Run,
@@ -48,8 +49,6 @@ const RATE = Math.floor(3_000 / KILLS);
 const BATCH = 500;
 const SAID_MAX = 4_000;
 const TEST_MS = 580_000;
-
-const seed = Number(process.env['SEED'] ?? randomInt(systemRandom, 2 ** 31));
 
 let root: string;
 let python: string;

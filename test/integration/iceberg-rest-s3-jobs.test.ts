@@ -19,7 +19,7 @@ import {
 } from '../../scripts/services/iceberg-rest.ts';
 import { makeBucket, startS3, type S3Service } from '../../scripts/services/s3.ts';
 import { SERVICE_SETUP_MS } from '../../scripts/services/service.ts';
-import { randomInt, systemRandom } from '../../src/common/random.ts';
+import { randomInt } from '../../src/common/random.ts';
 import { seededRandom } from '../../src/testing/simulation/seeded-random.ts';
 import {
   startCatalogProxy,
@@ -28,6 +28,7 @@ import {
 } from '../support/catalog-proxy.ts';
 import { ICEBERG_PACKAGES, pythonWith, run } from '../support/python.ts';
 import { removeFolder } from '../support/remove-folder.ts';
+import { seed } from '../support/seed.ts';
 import {
   runTidemark,
   settings,
@@ -41,8 +42,6 @@ const COUNT = 6_000;
 const RATE = 200;
 const FAULTS: readonly CatalogFault[] = ['answer', 'request', '504 behind', '503 before'];
 const TEST_MS = 300_000;
-
-const seed = Number(process.env['SEED'] ?? randomInt(systemRandom, 2 ** 31));
 
 let python: string;
 let root: string;
@@ -119,7 +118,8 @@ function expectTable(table: string, ids: readonly number[], sinks: readonly stri
   for (const sink of sinks) {
     const own = marks.filter(({ uid }) => uid === sink).map(({ checkpoint }) => checkpoint);
     expect(own, what).toEqual([...new Set(own)].sort((a, b) => a - b));
-    expect(own.length, what).toBeGreaterThan(KILLS);
+    // How many is not said: a checkpoint that no row came before has none.
+    expect(own.length, what).toBeGreaterThan(1);
   }
 }
 

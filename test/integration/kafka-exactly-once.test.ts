@@ -14,12 +14,13 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type Kafka, startKafka } from '../../scripts/services/kafka.ts';
 import { SERVICE_SETUP_MS } from '../../scripts/services/service.ts';
 import { sleep, systemClock } from '../../src/common/clock.ts';
-import { type Random, randomInt, systemRandom } from '../../src/common/random.ts';
+import { type Random, randomInt } from '../../src/common/random.ts';
 import { seededRandom } from '../../src/testing/simulation/seeded-random.ts';
 import { drawnMoment, KafkaCounts } from '../support/kafka-counts.ts';
 import { endOf } from '../support/kafka-records.ts';
 import { KafkaProxy } from '../support/kafka-proxy.ts';
 import { removeFolder } from '../support/remove-folder.ts';
+import { seed } from '../support/seed.ts';
 import type { NodeProcess } from '../support/tidemark-process.ts';
 
 const RECORDS_PER_LIFE = 5_000;
@@ -31,8 +32,6 @@ const SETTLE_MS = 60_000;
 /** Less than the timeout of transactions. */
 const MARKERS_MS = 30_000;
 const TEST_MS = 300_000;
-
-const seed = Number(process.env['SEED'] ?? randomInt(systemRandom, 2 ** 31));
 
 let folder: string;
 let kafka: Kafka;

@@ -14,12 +14,12 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
 import { type Kafka, startKafka } from '../../scripts/services/kafka.ts';
 import { SERVICE_SETUP_MS } from '../../scripts/services/service.ts';
 import { sleep, systemClock } from '../../src/common/clock.ts';
-import { randomInt, systemRandom } from '../../src/common/random.ts';
 import { canonicalJson } from '../../src/graph/canonical-json.ts';
 import { FinishedLines } from '../support/finished-lines.ts';
 import { KafkaWriter } from '../support/kafka-writer.ts';
 import { killAgainAndAgain } from '../support/kill-loop.ts';
 import { removeFolder } from '../support/remove-folder.ts';
+import { seed } from '../support/seed.ts';
 import { type NodeProcess, settings, startTidemark } from '../support/tidemark-process.ts';
 
 const PARTITIONS = 3;
@@ -33,8 +33,6 @@ const BROKER_RATE = 1_500;
 const KILLS = 10;
 const TEST_MS = 240_000;
 const TOPIC = 'copied';
-
-const seed = Number(process.env['SEED'] ?? randomInt(systemRandom, 2 ** 31));
 
 let folder: string;
 let root: string;

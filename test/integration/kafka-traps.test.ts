@@ -45,8 +45,6 @@ import {
   writeAll,
 } from '../support/kafka-sink-under-test.ts';
 
-const CONCURRENT = 'CONCURRENT_TRANSACTIONS';
-
 let folder: string;
 let kafka: Kafka;
 let connection: Connection;
@@ -104,6 +102,18 @@ const version5 = createAPI<[OpenTransaction, boolean], number>(
 
 const endV5: EndTransaction = (of, how) => version5.async(connection, of, how === 'commit');
 
+/** Repeated as long as the coordinator is still busy with what the same transaction was told before. */
+async function asked<T>(request: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await request();
+    } catch (error) {
+      if (apiErrorOf(error) !== 'CONCURRENT_TRANSACTIONS') throw error;
+      await sleep(systemClock, 20);
+    }
+  }
+}
+
 /** Kafka's name of why it was refused; undefined: it was done. */
 async function refusal(
   end: EndTransaction,
@@ -111,16 +121,13 @@ async function refusal(
   how: 'commit' | 'abort',
 ): Promise<string | undefined> {
   if (of === undefined) throw new TypeError('nothing was prepared');
-  for (;;) {
-    try {
-      await end(of, how);
-      return undefined;
-    } catch (error) {
-      const name = apiErrorOf(error);
-      if (name === undefined) throw error;
-      if (name !== CONCURRENT) return name;
-      await sleep(systemClock, 20);
-    }
+  try {
+    await asked(() => end(of, how));
+    return undefined;
+  } catch (error) {
+    const name = apiErrorOf(error);
+    if (name === undefined) throw error;
+    return name;
   }
 }
 
@@ -235,7 +242,9 @@ describe('an id', () => {
     if (held === undefined) throw new TypeError('nothing was prepared');
     const { transactionalId } = held;
     await job.commit(held);
-    const empty = await initProducerIdV4.api.async(connection, transactionalId, 60_000, -1n, -1);
+    const empty = await asked(() =>
+      initProducerIdV4.api.async(connection, transactionalId, 60_000, -1n, -1),
+    );
     expect(await refusal(endV4, { ...held, ...empty }, 'commit')).toBe('INVALID_TXN_STATE');
     await writer.close();
   });

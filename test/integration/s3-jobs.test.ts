@@ -14,10 +14,10 @@ import { SERVICE_SETUP_MS } from '../../scripts/services/service.ts';
 import { listSnapshots } from '../../src/checkpoint/snapshot-list.ts';
 import { openStore } from '../../src/cluster/open-store.ts';
 import { defaultWorld } from '../../src/cluster/run-job.ts';
-import { randomInt, systemRandom } from '../../src/common/random.ts';
 import { FinishedLines } from '../support/finished-lines.ts';
 import { killAgainAndAgain } from '../support/kill-loop.ts';
 import { removeFolder } from '../support/remove-folder.ts';
+import { seed } from '../support/seed.ts';
 import { childrenOf } from '../support/service-cluster.ts';
 import { S3Proxy } from '../support/s3-proxy.ts';
 import { s3SettingsFor } from '../support/s3-settings.ts';
@@ -316,7 +316,7 @@ it(
   'a job that is killed again and again goes on from its checkpoints',
   async () => {
     const restored = await killAgainAndAgain({
-      seed: Number(process.env['SEED'] ?? randomInt(systemRandom, 2 ** 31)),
+      seed,
       kills: 8,
       recordsMax: 150,
       checkpointsMax: 3,

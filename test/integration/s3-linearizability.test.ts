@@ -26,6 +26,7 @@ import { seededRandom } from '../../src/testing/index.ts';
 import { BlobStoreHistory, type WatchedStore } from '../simulation/blob-store-history.ts';
 import { S3Proxy, type Fault } from '../support/s3-proxy.ts';
 import { s3SettingsFor } from '../support/s3-settings.ts';
+import { seedText as seed } from '../support/seed.ts';
 
 const BUCKET = 'linear';
 const ROUNDS = 40;
@@ -44,7 +45,6 @@ const FAULTS: readonly Fault[] = [
 ];
 /** Of all requests. */
 const RATES = [0.15, 0.35, 0.8];
-const seed = process.env['SEED'] ?? String(randomInt(systemRandom, 2 ** 31));
 
 let folder = '';
 let server: S3Service;

@@ -13,10 +13,11 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { randomInt, systemRandom, type Random } from '../../src/common/random.ts';
+import { randomInt, type Random } from '../../src/common/random.ts';
 import { seededRandom } from '../../src/testing/simulation/seeded-random.ts';
 import { FinishedLines, finishedFiles, lineKeys } from '../support/finished-lines.ts';
 import { removeFolder } from '../support/remove-folder.ts';
+import { seed } from '../support/seed.ts';
 import {
   REPOSITORY,
   runReference,
@@ -40,8 +41,6 @@ const RESTORED_MIN = 3;
 const DATA = `${REPOSITORY}/examples/data`;
 const SINKS = ['vitals', 'vitals_hourly', 'dlq'];
 const TEST_MS = 480_000;
-
-const seed = Number(process.env['SEED'] ?? randomInt(systemRandom, 2 ** 31));
 
 let root: string;
 

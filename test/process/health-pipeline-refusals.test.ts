@@ -13,10 +13,11 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { randomInt, systemRandom } from '../../src/common/random.ts';
+import { randomInt } from '../../src/common/random.ts';
 import { seededRandom } from '../../src/testing/simulation/seeded-random.ts';
 import { filesBelow, finishedFiles, finishedLines } from '../support/finished-lines.ts';
 import { removeFolder } from '../support/remove-folder.ts';
+import { seed } from '../support/seed.ts';
 import { REPOSITORY, runTidemark, settings, startTidemark } from '../support/tidemark-process.ts';
 
 const JOBS = 'test/process/jobs';
@@ -24,8 +25,6 @@ const JOBS = 'test/process/jobs';
 const FAILED = 1;
 const REFUSED = 2;
 const HINT = /\n {2}[A-Z][^\n]+/;
-
-const seed = Number(process.env['SEED'] ?? randomInt(systemRandom, 2 ** 31));
 
 let root: string;
 

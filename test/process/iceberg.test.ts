@@ -13,10 +13,11 @@ import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterEach, beforeAll, beforeEach, expect, it } from 'vitest';
-import { randomInt, systemRandom } from '../../src/common/random.ts';
+import { randomInt } from '../../src/common/random.ts';
 import { seededRandom } from '../../src/testing/simulation/seeded-random.ts';
 import { ICEBERG_PACKAGES, PYTHON_SETUP_MS, pythonWith, run } from '../support/python.ts';
 import { removeFolder } from '../support/remove-folder.ts';
+import { seed } from '../support/seed.ts';
 import {
   REPOSITORY,
   runTidemark,
@@ -33,8 +34,6 @@ const CHECKPOINTS_MAX = 4;
 const PARALLELISM_MAX = 3;
 const TEST_MS = 300_000;
 const SCRIPT = `${REPOSITORY}/test/reference/iceberg_rows.py`;
-
-const seed = Number(process.env['SEED'] ?? randomInt(systemRandom, 2 ** 31));
 
 let python: string;
 let root: string;
@@ -165,7 +164,8 @@ it(
     expect(looks.map(({ rows }) => rows)).toEqual(
       looks.map(({ rows }) => rows).sort((a, b) => a - b),
     );
-    expect(new Set(looks.map(({ rows }) => rows)).size).toBeGreaterThan(KILLS / 2);
+    // Not only the empty table and the last one; how many depends on how busy the machine is.
+    expect(new Set(looks.map(({ rows }) => rows)).size).toBeGreaterThan(2);
     const all = { rows: COUNT, ids: COUNT, sum: (COUNT * (COUNT - 1)) / 2 };
     expect(looks.at(-1)).toEqual(all);
 

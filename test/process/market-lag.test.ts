@@ -10,9 +10,9 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { randomInt, systemRandom } from '../../src/common/random.ts';
 import { killAgainAndAgain } from '../support/kill-loop.ts';
 import { removeFolder } from '../support/remove-folder.ts';
+import { seed } from '../support/seed.ts';
 import {
   REPOSITORY,
   runPython,
@@ -27,8 +27,6 @@ const KILLS = 12;
 const RATE = 200;
 const KILLS_MS = 240_000;
 const DATA = `${REPOSITORY}/examples/data/stocks.csv.gz`;
-
-const seed = Number(process.env['SEED'] ?? randomInt(systemRandom, 2 ** 31));
 
 let root: string;
 

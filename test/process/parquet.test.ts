@@ -12,11 +12,11 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { randomInt, systemRandom } from '../../src/common/random.ts';
 import { finishedFiles } from '../support/finished-lines.ts';
 import { killAgainAndAgain } from '../support/kill-loop.ts';
 import { PARQUET_PACKAGES, PYTHON_SETUP_MS, pythonWith } from '../support/python.ts';
 import { removeFolder } from '../support/remove-folder.ts';
+import { seed } from '../support/seed.ts';
 import {
   REPOSITORY,
   runTidemark,
@@ -30,8 +30,6 @@ const COUNT = 20_000;
 /** Rows per second: the kills must be over before all rows are out, also on a slow machine. */
 const RATE = 500;
 const KILLS_MS = 240_000;
-
-const seed = Number(process.env['SEED'] ?? randomInt(systemRandom, 2 ** 31));
 
 let python: string;
 let root: string;

@@ -10,12 +10,11 @@
  * Replay: SEED=<seed> npm run simulate -- --cluster
  */
 import { describe, expect, it } from 'vitest';
-import { randomHex, systemRandom } from '../../src/common/random.ts';
+import { seedsBeside } from '../support/seed.ts';
 import { randomRun } from './jobs/random-run.ts';
 
 const RUNS = Number(process.env.RUNS ?? 100);
-const FRESH = randomHex(systemRandom, 8);
-const SEEDS = process.env.SEED ? [process.env.SEED] : ['fixed', FRESH];
+const SEEDS = seedsBeside('fixed');
 
 describe.each(SEEDS)('faults of a cluster, SEED=%s', (seed) => {
   it(`ends well in ${RUNS} runs`, async () => {

@@ -21,14 +21,15 @@
  */
 import { describe, expect, it } from 'vitest';
 import { nextTurn, sleep } from '../../src/common/clock.ts';
-import { randomHex, randomInt, systemRandom, type Random } from '../../src/common/random.ts';
+import { randomInt, type Random } from '../../src/common/random.ts';
 import type { Etag } from '../../src/storage/blob-store.ts';
 import { FileBlobStore } from '../../src/storage/file-blob-store.ts';
 import { Simulation, type DiskWrite, type SimulatedProcess } from '../../src/testing/index.ts';
+import { seedsBeside } from '../support/seed.ts';
 import { BlobStoreHistory, type WatchedStore } from './blob-store-history.ts';
 
-const FIXED_SEEDS = ['1', '2'];
-const SEEDS = process.env.SEED ? [process.env.SEED] : [...FIXED_SEEDS, randomHex(systemRandom, 8)];
+/** The last one: a blob is deleted while others remove its folder and make it anew. */
+const SEEDS = seedsBeside('1', '2', '6b43448d');
 
 const ROOT = '/var/lib/store';
 const WRITERS = ['w1', 'w2', 'w3'];

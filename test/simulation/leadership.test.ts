@@ -5,17 +5,16 @@
  * Method: a seed draws two to four of them, and what befalls them: they are frozen, blocked, killed, cut off,
  * slow, and their wall clocks jump; requests and answers are lost, or come late, also after their sender
  * is dead. Who leads submits and ends jobs. The store is watched from its own side. Afterwards all is in
- * peace, and somebody leads. Some seeds are fixed, the others are new in each run.
+ * peace, and somebody leads. One seed is fixed, the other is the commit's.
  *
  * Replay: SEED=<seed> npm run simulate -- --leaders
  */
 import { describe, expect, it } from 'vitest';
-import { randomHex, systemRandom } from '../../src/common/random.ts';
+import { seedsBeside } from '../support/seed.ts';
 import { leadershipRun } from './jobs/leadership-run.ts';
 
 const RUNS = 75;
-const FRESH = randomHex(systemRandom, 8);
-const SEEDS = process.env.SEED ? [process.env.SEED] : ['fixed', FRESH];
+const SEEDS = seedsBeside('fixed');
 
 describe.each(SEEDS)('JobManagers that compete, SEED=%s', (seed) => {
   it(`have one leader in ${RUNS} runs`, async ({ annotate }) => {

@@ -5,17 +5,16 @@
  * Method: a seed draws one of the small jobs and up to six lives for it, each with kills, power
  * failures, a disk that fails, is full or slow, wall clocks that jump, functions that throw, savepoints
  * and stops with a savepoint, from which the next life goes on. The
- * last life is left in peace. Some seeds are fixed, the others are new in each run.
+ * last life is left in peace. One seed is fixed, the other is the commit's.
  *
  * Replay: SEED=<seed> npm run simulate
  */
 import { describe, expect, it } from 'vitest';
-import { randomHex, systemRandom } from '../../src/common/random.ts';
+import { seedsBeside } from '../support/seed.ts';
 import { randomRun } from './jobs/random-run.ts';
 
 const RUNS = 100;
-const FRESH = randomHex(systemRandom, 8);
-const SEEDS = process.env.SEED ? [process.env.SEED] : ['fixed', FRESH];
+const SEEDS = seedsBeside('fixed');
 
 describe.each(SEEDS)('random faults, SEED=%s', (seed) => {
   it(`ends well in ${RUNS} runs`, async () => {

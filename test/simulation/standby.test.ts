@@ -5,17 +5,16 @@
  *
  * Method: two JobManagers with all that they run share a simulated disk. A seed freezes, blocks and kills
  * whoever leads and sets its clock; in some runs one that was replaced goes on for seconds as if
- * nothing were. Jobs are submitted meanwhile. Some seeds are fixed, the others are new in each run.
+ * nothing were. Jobs are submitted meanwhile. One seed is fixed, the other is the commit's.
  *
  * Replay: SEED=<seed> npm run simulate -- --standby
  */
 import { describe, expect, it } from 'vitest';
-import { randomHex, systemRandom } from '../../src/common/random.ts';
+import { seedsBeside } from '../support/seed.ts';
 import { standbyRun } from './jobs/standby-run.ts';
 
 const RUNS = 40;
-const FRESH = randomHex(systemRandom, 8);
-const SEEDS = process.env.SEED ? [process.env.SEED] : ['fixed', FRESH];
+const SEEDS = seedsBeside('fixed');
 
 describe.each(SEEDS)('a standby, SEED=%s', (seed) => {
   it(`goes on with the jobs in ${RUNS} runs`, async ({ annotate }) => {

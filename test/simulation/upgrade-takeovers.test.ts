@@ -11,11 +11,12 @@
  */
 import { describe, expect, it } from 'vitest';
 import { sleep } from '../../src/common/clock.ts';
-import { randomHex, randomInt, systemRandom } from '../../src/common/random.ts';
+import { randomInt } from '../../src/common/random.ts';
 import { seededRandom } from '../../src/testing/index.ts';
+import { seedsBeside } from '../support/seed.ts';
 import { Machine, requireRight, type Version } from './jobs/upgrade-machine.ts';
 
-const SEEDS = process.env.SEED ? [process.env.SEED] : ['1', randomHex(systemRandom, 8)];
+const SEEDS = seedsBeside('1');
 const LOOK_MS = 0.2;
 const FROZEN_MS_MAX = 400;
 /** Of the write points one in so many. */

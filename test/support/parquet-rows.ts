@@ -1,6 +1,6 @@
 /** Parquet files in memory, and drawn rows with their schemas, for tests. */
-import fc from 'fast-check';
 import type { AsyncBuffer } from 'hyparquet';
+import { fc } from './property.ts';
 import type { ParquetCompression } from '../../src/formats/parquet/codecs.ts';
 import { parquetColumns, type AskedTypes } from '../../src/formats/parquet/parquet-columns.ts';
 import { ParquetEncoder, parquetRow } from '../../src/formats/parquet/parquet-encoder.ts';

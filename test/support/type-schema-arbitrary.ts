@@ -1,5 +1,5 @@
 /** Drawn schemas with drawn values, for property tests. */
-import fc from 'fast-check';
+import { fc } from './property.ts';
 import type { FieldSchema, TypeSchema } from '../../src/serde/type-schema.ts';
 
 export interface TypedValue {

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { fc } from '../../../test/support/property.ts';
 import { ColumnStats } from './column-stats.ts';
 import { type Datum, decimalBytes, primitiveOf, type Primitive } from './iceberg-type.ts';
 import { compareDatum, lowerBound, singleValueBytes, upperBound } from './single-value.ts';

@@ -5,8 +5,8 @@
  * Replay: fast-check prints seed and path.
  */
 import zlib from 'node:zlib';
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { fc } from '../../../test/support/property.ts';
 import { bufferOf, decode, drawnRows, encode } from '../../../test/support/parquet-rows.ts';
 import type { TypeSchema } from '../../serde/type-schema.ts';
 import { objectOf } from '../../serde/type-schema.ts';

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { fc } from '../../../test/support/property.ts';
 import { decodeReplaceable, encodeReplaceable, mayBeReplaceable } from './replaceable-object.ts';
 
 const NONCE = '0123456789abcdef0123456789abcdef';

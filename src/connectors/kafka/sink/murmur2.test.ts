@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { fc } from '../../../../test/support/property.ts';
 import { murmur2, partitionOfKey, partitionOfText } from './murmur2.ts';
 
 describe('murmur2', () => {

@@ -1,6 +1,6 @@
 import { compressionsAlgorithms, Reader, readRecordsBatches } from '@platformatic/kafka';
-import fc from 'fast-check';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { fc } from '../../../../test/support/property.ts';
 import { loadLibrary } from '../client/library.ts';
 import {
   type BatchStamp,
