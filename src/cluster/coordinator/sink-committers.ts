@@ -32,44 +32,58 @@ export class SinkCommitters {
   }
 
   /**
-   * Commits, in order of checkpoints, and says what became of each.
+   * Commits, each sink in the order of checkpoints, and says what became of each. Sinks do not wait for each other,
+   * but the answer is there when all have theirs: a committer is never called a second time meanwhile.
    *
    * @throws {EngineError} `JOB-003` (`invalid`) for committables of a sink that this job does not have,
-   * `JOB-004` if the sink has a committer and no serializer for them.
+   * `JOB-004` if the sink has a committer and no serializer for them; nothing is committed then. What the first
+   * committer threw that did.
    */
   async commit(committables: readonly SerializedCommittable[]): Promise<CommitResult[]> {
-    const results = new Array<CommitResult>(committables.length).fill('retry');
-    for (const uid of new Set(committables.map((one) => one.uid))) {
+    const batches = [...new Set(committables.map(({ uid }) => uid))].map((uid) => {
       const indexes = committables.flatMap((one, index) => (one.uid === uid ? [index] : []));
-      const entry = this.#committers.get(uid);
-      if (entry === undefined) {
-        throw new EngineError(
-          'JOB-003',
-          'invalid',
-          'the checkpoint holds output of a sink that this job does not have',
-          {
-            details: { uid, committables: indexes.length },
-            hint: 'Put the old sink back under this uid; or, to drop its output, give the new one another uid and pass --allowNonRestoredState.',
-          },
-        );
-      }
-      const stamped = indexes.map((index) => decode(entry.sink, committables[index]));
-      const answers = await entry.committer.commit(stamped);
+      const { sink, committer } = this.#entryOf(uid, indexes.length);
+      return { indexes, committer, stamped: indexes.map((at) => decode(sink, committables[at])) };
+    });
+    const results = new Array<CommitResult>(committables.length).fill('retry');
+    const done = batches.map(async ({ indexes, committer, stamped }) => {
+      const answers = await committer.commit(stamped);
       indexes.forEach((index, position) => {
         results[index] = answers[position] ?? 'retry';
       });
-    }
+    });
+    await allOf(done);
     return results;
   }
 
   /** Of these sinks: others may have writers that are at work. */
   async abortLeftovers(uids: readonly string[]): Promise<void> {
-    for (const uid of uids) await this.#committers.get(uid)?.committer.abortLeftovers?.();
+    await allOf(uids.map(async (uid) => this.#committers.get(uid)?.committer.abortLeftovers?.()));
   }
 
   async close(): Promise<void> {
-    for (const { committer } of this.#committers.values()) await committer.close?.();
+    await allOf([...this.#committers.values()].map(async ({ committer }) => committer.close?.()));
   }
+
+  #entryOf(uid: string, count: number): { sink: Sink<unknown>; committer: Committer<unknown> } {
+    const entry = this.#committers.get(uid);
+    if (entry !== undefined) return entry;
+    throw new EngineError(
+      'JOB-003',
+      'invalid',
+      'the checkpoint holds output of a sink that this job does not have',
+      {
+        details: { uid, committables: count },
+        hint: 'Put the old sink back under this uid; or, to drop its output, give the new one another uid and pass --allowNonRestoredState.',
+      },
+    );
+  }
+}
+
+/** Waits for all, whatever becomes of some; then throws what the first of them threw. */
+async function allOf(works: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(works)).find(({ status }) => status === 'rejected');
+  if (failed?.status === 'rejected') throw failed.reason;
 }
 
 /** The sinks of a job by uid. */
