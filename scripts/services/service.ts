@@ -4,6 +4,7 @@
  * outside the repository.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import fs from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
@@ -16,6 +17,11 @@ const READY_MAX_MS = 120_000;
 const STOP_MAX_MS = 30_000;
 const LOOK_MS = 50;
 const LOG_TAIL_CHARACTERS = 4_000;
+/** Up to 32,000: Linux gives connections those from 32,768 on, others begin above. */
+const PORTS = { first: 12_000, each: 2_500, workers: 8 };
+
+/** Ports that this process has handed out. */
+const given = new Set<number>();
 
 /** A server that runs. */
 export interface Service {
@@ -82,16 +88,28 @@ export function runStep(
   throw new TypeError(`${command} ${args.join(' ')} failed: ${said}`);
 }
 
-/** A port of loopback that nobody listens on. Another process may take it before you do: try again then. */
+/**
+ * A port of loopback that nobody listens on, and that stays the server's own while it is down: it is none of those
+ * that systems give to connections, so that no client is given it meanwhile, be it one that calls the server until
+ * it is back and reaches itself. Test files that run side by side draw from different ones.
+ */
 export async function freePort(): Promise<number> {
+  const worker = Number(process.env['VITEST_POOL_ID'] ?? 0) % PORTS.workers;
+  for (let left = PORTS.each; left > 0; left--) {
+    const port = PORTS.first + worker * PORTS.each + randomInt(PORTS.each);
+    if (given.has(port) || !(await isFree(port))) continue;
+    given.add(port);
+    return port;
+  }
+  throw new TypeError('no port is free');
+}
+
+function isFree(port: number): Promise<boolean> {
   const server = net.createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(0, '127.0.0.1', resolve);
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
   });
-  const address = server.address();
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  if (address === null || typeof address === 'string') throw new TypeError('no port');
-  return address.port;
 }
 
 /** Starts a server and waits until it is ready. Its output is appended to `<folder>/log`. */

@@ -1,5 +1,5 @@
 /**
- * One subtask of a vertex: its gate, its chain of operators, their state and its mailbox. See
+ * One subtask of a vertex: its input, its chain of operators, their state and its mailbox. See
  * `task-state.ts` for its life.
  *
  * Always holds: everything happens in `step` or in mail that `step` runs, one thing at a time; so
@@ -10,16 +10,14 @@ import { assert } from '../common/assert.ts';
 import type { CheckpointBarrier } from '../contracts/snapshots.ts';
 import type { KeyedStateBackend } from '../state/keyed-state-backend.ts';
 import { sumOfRestores } from '../common/restore-progress.ts';
-import { BarrierAligner, type AlignmentAction } from './barrier-aligner.ts';
 import { BlockedTime } from './blocked-time.ts';
 import { Chain } from './chain.ts';
-import { isBatch, type RecordBatch, type Wake } from './channel.ts';
+import type { Wake } from './channel.ts';
 import { checkedValue } from './check-mode.ts';
-import type { Control } from './element.ts';
-import { channelBroken, overtaken, userCodeError } from './errors.ts';
+import { overtaken, userCodeError } from './errors.ts';
 import type { TaskGateway, TaskId } from './gateways.ts';
-import { InputGate, type GateChannel } from './input-gate.ts';
 import type { FlowControl, OperatorEvent } from './operator.ts';
+import { TaskInput, channelsOf } from './task-input.ts';
 import {
   closeOperators,
   makeOperators,
@@ -31,7 +29,6 @@ import { readBy, type TaskMetrics } from './task-metrics.ts';
 import type { TaskOptions } from './task-options.ts';
 import { TaskSnapshots } from './task-snapshots.ts';
 import { isTerminal, nextTaskState, type TaskEvent, type TaskState } from './task-state.ts';
-import { WatermarkValve } from './watermark-valve.ts';
 
 /** Elements that a source is asked for at a time. */
 const SOURCE_ELEMENTS_PER_POLL = 256;
@@ -51,27 +48,17 @@ const STEPS_PER_SLICE = 8;
 /** `idle`: nothing to do before the next wake; `done`: the task has ended, whichever way. */
 export type StepResult = 'progress' | 'idle' | 'done';
 
-/** A batch of which a part has been taken. */
-interface OpenBatch {
-  readonly batch: RecordBatch;
-  readonly channel: number;
-  next: number;
-}
-
 export class Task implements TaskGateway {
   readonly id: TaskId;
   readonly #options: TaskOptions;
   readonly #flow: FlowControl = { stop: false };
-  readonly #gate: InputGate;
-  readonly #aligner: BarrierAligner;
+  readonly #input: TaskInput;
   #state: TaskState = { kind: 'created' };
   #mailbox: (() => void)[] = [];
   #operators: readonly TaskOperator[] = [];
   #backends: readonly KeyedStateBackend[] = [];
   #chain: Chain | undefined;
   #snapshots: TaskSnapshots | undefined;
-  #valve: WatermarkValve;
-  #open: OpenBatch | undefined;
   #sourceIsWaiting = false;
   #wake: Wake | undefined;
   #starting: Promise<void> | undefined;
@@ -85,7 +72,6 @@ export class Task implements TaskGateway {
   #stop: number | undefined;
   /** The input was ended on request, and may go on after a restore. */
   #drained = false;
-  #recordsIn = 0;
   #lateDropped = 0;
   /** For how long its steps took, by whoever steps it. Milliseconds. */
   busyMs = 0;
@@ -95,10 +81,21 @@ export class Task implements TaskGateway {
     this.id = options.id;
     this.#options = options;
     this.#outputBlocked = new BlockedTime(options.world.clock);
-    const channels = channelsOf(options);
-    this.#gate = new InputGate({ channels, random: options.random });
-    this.#aligner = new BarrierAligner(channels.length, options.settings.checkpointingMode);
-    this.#valve = new WatermarkValve(channels.length);
+    this.#input = new TaskInput({
+      channels: channelsOf(options),
+      random: options.random,
+      mode: options.settings.checkpointingMode,
+      clock: options.world.clock,
+      snapshot: (barrier, alignmentMs) => {
+        this.#snapshot(barrier, alignmentMs);
+      },
+      giveUp: (checkpointId) => {
+        options.jobMaster.decline(this.id, checkpointId, overtaken(checkpointId));
+      },
+      ended: () => {
+        this.#transition({ kind: 'input-ended' });
+      },
+    });
   }
 
   get state(): TaskState {
@@ -107,7 +104,7 @@ export class Task implements TaskGateway {
 
   metrics(): TaskMetrics {
     return {
-      recordsIn: this.#recordsIn,
+      recordsIn: this.#input.recordsIn,
       ...readBy(this.#operators[0]),
       recordsOut: this.#chain?.recordsWritten() ?? 0,
       lateDropped: this.#lateDropped,
@@ -212,7 +209,7 @@ export class Task implements TaskGateway {
 
   notifyCheckpointAborted(checkpointId: number): void {
     this.#mail(() => {
-      this.#perform(this.#aligner.aborted(checkpointId));
+      this.#input.aborted(checkpointId);
       this.#snapshots?.aborted(checkpointId);
       if (this.#stop === checkpointId) this.#goOn();
     });
@@ -312,13 +309,20 @@ export class Task implements TaskGateway {
     });
     this.#transition({ kind: 'restored' });
     const wake = () => this.#wake?.();
-    this.#gate.onReadable(wake);
     for (const { writers } of this.#options.outputs) {
       for (const writer of writers) writer.onWritable(wake);
     }
     const watermarks = this.#operators.map(({ restoredWatermarkMs }) => restoredWatermarkMs);
-    this.#valve = new WatermarkValve(this.#gate.channels.length, watermarks[0]);
     chain.restoreWatermarks(watermarks);
+    this.#input.begin(
+      {
+        chain,
+        backends: this.#backends,
+        head: this.#operators[0]?.keyed,
+        restoredWatermarkMs: watermarks[0],
+      },
+      wake,
+    );
     jobMaster.taskRunning(id);
   }
 
@@ -366,98 +370,11 @@ export class Task implements TaskGateway {
 
   /** Takes one thing on; false if there is nothing. */
   #advance(): boolean {
-    if (this.#open !== undefined) return this.#continueBatch(this.#open);
-    if (this.#state.kind === 'ending') return this.#endNext(this.#state.next);
-    if (this.#state.kind === 'running' && this.#gate.channels.length === 0) return this.#poll();
-    return this.#takeElement();
-  }
-
-  #takeElement(): boolean {
-    const channel = this.#gate.next();
-    if (channel < 0) {
-      const broken = this.#gate.broken();
-      if (broken >= 0) {
-        const { name = '' } = this.#gate.channels[broken] ?? {};
-        throw channelBroken(name, this.#gate.brokenBy(broken));
-      }
-      return false;
+    if (!this.#input.isOpen) {
+      if (this.#state.kind === 'ending') return this.#endNext(this.#state.next);
+      if (this.#state.kind === 'running' && this.#input.channels === 0) return this.#poll();
     }
-    const element = this.#gate.peek(channel);
-    if (!isBatch(element)) {
-      this.#gate.release(channel);
-      this.#control(channel, element);
-      return true;
-    }
-    if (this.#isLoading && !this.#isReady(element)) return false;
-    this.#recordsIn += element.size;
-    for (const keyed of this.#backends) keyed.beginBatch();
-    this.#operators[0]?.keyed?.prefetch(element.hashes, 0, element.size);
-    return this.#continueBatch({ batch: element, channel, next: 0 });
-  }
-
-  /** Whether the restored state of a batch's keys is there, be it not loaded yet. */
-  #isReady(batch: RecordBatch): boolean {
-    const head = this.#operators[0]?.keyed;
-    return head === undefined || head.ready(batch.hashes, 0, batch.size);
-  }
-
-  #continueBatch(open: OpenBatch): boolean {
-    const { batch, channel } = open;
-    const input = this.#gate.channels[channel]?.input ?? 0;
-    const next = this.#runningChain().runBatch(input, batch, open.next);
-    if (next < batch.size) {
-      open.next = next;
-      this.#open = open;
-    } else {
-      this.#open = undefined;
-      this.#gate.release(channel);
-    }
-    return true;
-  }
-
-  #control(channel: number, control: Control): void {
-    switch (control.kind) {
-      case 'watermark': {
-        const watermarkMs = this.#valve.watermark(channel, control.watermarkMs);
-        if (watermarkMs !== undefined) this.#runningChain().watermark(watermarkMs);
-        return;
-      }
-      case 'status': {
-        const watermarkMs = this.#valve.status(channel, control.idle);
-        if (watermarkMs !== undefined) this.#runningChain().watermark(watermarkMs);
-        this.#runningChain().idle(this.#valve.isIdle());
-        return;
-      }
-      case 'barrier': {
-        const nowMs = this.#options.world.clock.monotonicMs();
-        this.#perform(this.#aligner.barrier(channel, control.barrier, nowMs));
-        return;
-      }
-      case 'end-of-data':
-        if (this.#gate.end(channel)) this.#transition({ kind: 'input-ended' });
-    }
-  }
-
-  #perform(actions: readonly AlignmentAction[]): void {
-    for (const action of actions) {
-      switch (action.kind) {
-        case 'block':
-          this.#gate.block(action.channel);
-          break;
-        case 'unblock':
-          this.#gate.unblockAll();
-          break;
-        case 'complete':
-          this.#snapshot(action.barrier, action.alignmentMs);
-          break;
-        case 'give-up':
-          this.#options.jobMaster.decline(
-            this.id,
-            action.checkpointId,
-            overtaken(action.checkpointId),
-          );
-      }
-    }
+    return this.#input.take(this.#isLoading);
   }
 
   /** The barrier goes on first, so that what is behind can start with it. */
@@ -476,7 +393,7 @@ export class Task implements TaskGateway {
     if (this.#state.kind !== 'ended-input') return false;
     if (stop !== 'drain') return true;
     // Sources that had ended before are not read again; what is behind a drained one is to go on.
-    return this.#gate.channels.length === 0 && !this.#drained;
+    return this.#input.channels === 0 && !this.#drained;
   }
 
   /** The job does not stop. */
@@ -571,9 +488,8 @@ export class Task implements TaskGateway {
     await this.#starting;
     this.#snapshots?.close();
     const failure = await closeOperators(this.#operators);
-    this.#gate.close();
+    this.#input.close();
     for (const { writers } of this.#options.outputs) for (const writer of writers) writer.close();
-    this.#open = undefined;
     return failure;
   }
 
@@ -581,16 +497,4 @@ export class Task implements TaskGateway {
     assert(this.#chain !== undefined, 'a task has no chain before it is open');
     return this.#chain;
   }
-}
-
-function channelsOf({ vertex, inputs }: TaskOptions): GateChannel[] {
-  return vertex.inputs.flatMap((edge) => {
-    const found = inputs.find(({ edgeId }) => edgeId === edge.id);
-    assert(found !== undefined, `no channels for the edge ${edge.id}`);
-    return found.readers.map((reader, from) => ({
-      input: edge.input,
-      reader,
-      name: `${edge.id} from ${from}`,
-    }));
-  });
 }
