@@ -52,6 +52,8 @@ export class S3BlobStore implements BlobStore {
   readonly #location: S3Location;
   readonly #objects: S3Objects;
   readonly #connection: S3Connection;
+  /** Under way in parts; two may have one key. */
+  readonly #uploads = new Set<{ readonly key: string }>();
   #sweptMs = -Infinity;
 
   /**
@@ -140,8 +142,12 @@ export class S3BlobStore implements BlobStore {
     { object, effect }: { readonly object: NewObject; readonly effect: S3Effect },
   ): Promise<string> {
     if (sizeOf(bytes) > this.#connection.settings.s3PartSizeBytes) {
+      const upload = { key };
+      this.#uploads.add(upload);
       this.#sweep();
-      return uploadInParts(this.#objects, key, bytes, { object, effect });
+      return uploadInParts(this.#objects, key, bytes, { object, effect }).finally(() => {
+        this.#uploads.delete(upload);
+      });
     }
     const condition: Condition = { kind: 'absent' };
     const body = bytes instanceof Uint8Array ? bytes : joinBytes(bytes);
@@ -241,7 +247,8 @@ export class S3BlobStore implements BlobStore {
     const nowMs = this.#connection.monotonicMs();
     if (nowMs < this.#sweptMs + SWEEP_EACH_MS) return;
     this.#sweptMs = nowMs;
-    abortDeadUploads(this.#objects, this.#location.prefix).catch(() => undefined);
+    const isAlive = (key: string) => [...this.#uploads].some((upload) => upload.key === key);
+    abortDeadUploads(this.#objects, this.#location.prefix, isAlive).catch(() => undefined);
   }
 
   #write(operation: string, path: string): Write {

@@ -119,8 +119,16 @@ function abortUpload(objects: S3Objects, { key, uploadId }: Upload): Promise<unk
   });
 }
 
-/** Takes away what processes that died have left of uploads: it costs, and no listing shows it. */
-export async function abortDeadUploads(objects: S3Objects, prefix: string): Promise<void> {
+/**
+ * Takes away what processes that died have left of uploads: it costs, and no listing shows it.
+ *
+ * @param isOurs whether this process uploads to the key right now: a clock that is set right may jump by a day.
+ */
+export async function abortDeadUploads(
+  objects: S3Objects,
+  prefix: string,
+  isOurs: (key: string) => boolean,
+): Promise<void> {
   const { connection, bucket } = objects;
   const bornBeforeMs = connection.wallMs() - DEAD_AFTER_MS;
   let from: { readonly KeyMarker: string; readonly UploadIdMarker: string } | undefined;
@@ -135,6 +143,7 @@ export async function abortDeadUploads(objects: S3Objects, prefix: string): Prom
     });
     for (const { Key: key, UploadId: uploadId, Initiated } of page.Uploads ?? []) {
       if (key === undefined || uploadId === undefined || Initiated === undefined) continue;
+      if (isOurs(key)) continue;
       if (Initiated.getTime() < bornBeforeMs) await abortUpload(objects, { key, uploadId });
     }
     const { IsTruncated, NextKeyMarker = '', NextUploadIdMarker = '' } = page;
