@@ -13,8 +13,6 @@ import { finishedLines } from '../support/finished-lines.ts';
 import { removeFolder } from '../support/remove-folder.ts';
 import { runTidemark, settings, type Run } from '../support/tidemark-process.ts';
 
-const TEST_MS = 60_000;
-
 let root: string;
 
 beforeEach(() => {
@@ -62,18 +60,14 @@ const TROUBLES = [
 ] as const;
 
 describe('once: the job goes on', () => {
-  it.each(TROUBLES)(
-    '%s: %s',
-    async (where, kind, what) => {
-      const { code, stdout, stderr } = await run([
-        ...['--where', where, '--kind', kind, '--once', `${root}/done`],
-      ]);
-      expect(stdout + stderr).toContain(what);
-      expect(code, stderr).toBe(0);
-      expect(counts()).toEqual(EXPECTED);
-    },
-    TEST_MS,
-  );
+  it.each(TROUBLES)('%s: %s', async (where, kind, what) => {
+    const { code, stdout, stderr } = await run([
+      ...['--where', where, '--kind', kind, '--once', `${root}/done`],
+    ]);
+    expect(stdout + stderr).toContain(what);
+    expect(code, stderr).toBe(0);
+    expect(counts()).toEqual(EXPECTED);
+  });
 });
 
 it.each(TROUBLES.filter(([where]) => where === 'enumerator'))(
@@ -83,7 +77,6 @@ it.each(TROUBLES.filter(([where]) => where === 'enumerator'))(
     expect(code).toBe(1);
     expect(stderr).toContain(what);
   },
-  TEST_MS,
 );
 
 describe('a module', () => {

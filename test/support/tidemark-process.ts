@@ -9,6 +9,9 @@ export const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url)).repla
 /** How often a condition that no event tells is looked at. */
 const LOOK_MS = 2;
 
+/** A TaskManager that only gets no time of a busy machine is not taken for frozen: it would be a failure more. */
+const PATIENCE = { FLINK_HEARTBEAT_TIMEOUT_MS: '60000' };
+
 export interface Run {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -38,7 +41,7 @@ export class NodeProcess {
   constructor(args: readonly string[], { cwd = REPOSITORY, env = {} }: NodeOptions = {}) {
     const child = spawn(process.execPath, args, {
       cwd,
-      env: { ...process.env, NO_COLOR: '1', ...env },
+      env: { ...process.env, NO_COLOR: '1', ...PATIENCE, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child = child;
