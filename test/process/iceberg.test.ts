@@ -27,9 +27,9 @@ import {
 } from '../support/tidemark-process.ts';
 
 const KILLS = 10;
-const COUNT = 12_000;
-/** Rows per second: the kills must be over before all rows are out, also on a slow machine. */
-const RATE = 250;
+const COUNT = 40_000;
+/** Rows per second: the kills must be over before all rows are out, also on a machine that is ten times slower. */
+const RATE = 100;
 const CHECKPOINTS_MAX = 4;
 const PARALLELISM_MAX = 3;
 const SCRIPT = `${REPOSITORY}/test/reference/iceberg_rows.py`;
@@ -144,7 +144,7 @@ it(`a table holds whole checkpoints once, through ${KILLS} kills (SEED=${seed})`
   const last = await runTidemark(args(2, 1_000_000));
   expect(last, `SEED=${seed}\n${last.stdout}${last.stderr}`).toMatchObject({ code: 0 });
   const seen = watcher.looks();
-  await expect.poll(() => watcher.looks(), { timeout: 60_000 }).toBeGreaterThan(seen + 1);
+  await expect.poll(() => watcher.looks()).toBeGreaterThan(seen + 1);
   const looks = await watcher.stop();
 
   const snapshots = snapshotsIn(folder);

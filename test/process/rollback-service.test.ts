@@ -17,6 +17,7 @@ import { planRollback } from '../../src/cluster/rollback/plan-rollback.ts';
 import { sleep, systemClock } from '../../src/common/clock.ts';
 import { nodeFileSystem } from '../../src/common/node-file-system.ts';
 import { systemRandom } from '../../src/common/random.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 import {
   REPOSITORY,
   runTidemark,
@@ -39,7 +40,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await run('service', 'stop');
-  fs.rmSync(root, { recursive: true });
+  removeFolder(root);
 });
 
 const env = () => ({ TIDEMARK_HOME: `${root}/home` });
@@ -82,7 +83,8 @@ const engine = () =>
     'execution.checkpointing.dir': `${root}/checkpoints`,
     'execution.checkpointing.interval': '150ms',
     'execution.checkpointing.min-pause': '0',
-    'execution.checkpointing.num-retained': '200',
+    // The one of the moment is to be there still when it is asked for, however long that takes.
+    'execution.checkpointing.num-retained': '10000',
     'restart-strategy.type': 'none',
   });
 
@@ -120,6 +122,12 @@ async function jobs(): Promise<readonly Listed[]> {
     readonly jobs: readonly Listed[];
   };
   return listed;
+}
+
+/** A service that was started again has brought it back. */
+async function untilRunning(): Promise<void> {
+  while (!(await jobs()).some(({ state }) => state === 'RUNNING'))
+    await sleep(systemClock, LOOK_MS);
 }
 
 async function completed(): Promise<number> {
@@ -161,6 +169,7 @@ async function expectRight(): Promise<void> {
     }
   }
   for (const { n, sum } of rows) expect(sum, `row ${n}`).toBe(sums.get(n));
+  await untilRunning();
   const running = (await jobs()).filter(({ state }) => state === 'RUNNING');
   expect(running.map(({ name }) => name)).toEqual(['lake']);
 }
@@ -224,6 +233,7 @@ describe('tidemark rollback of a job of the service', () => {
     expect(without).toMatchObject({ code: 3 });
     expect(without.stderr).toContain('CLI-029');
     await startService();
+    await untilRunning();
     await untilRows(30);
     // A file stands where a folder would have to be made.
     fs.writeFileSync(`${root}/file`, '');
@@ -281,7 +291,7 @@ describe('tidemark rollback of a job of the service', () => {
       }
       // What the service brings back at this moment may be first: then it is asked for once more.
       let again = await rollback(before, '--cancel');
-      for (let tries = 1; tries < 5 && /CHK-013|CHK-003/.test(again.stderr); tries += 1) {
+      for (let tries = 1; tries < 20 && /CHK-013|CHK-003/.test(again.stderr); tries += 1) {
         again = await rollback(before, '--cancel');
       }
       expect(again.code, again.stderr).toBe(0);

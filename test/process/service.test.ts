@@ -17,11 +17,15 @@ import { removeFolder } from '../support/remove-folder.ts';
 import { NodeProcess, REPOSITORY, runTidemark } from '../support/tidemark-process.ts';
 
 const COUNT = 2_000;
+/** Whatever else runs on this machine. */
+const ANY_PORT = { FLINK_REST_PORT: '0' };
 
 interface Job {
   readonly jobId: string;
   readonly jobName: string;
   readonly status: string;
+  /** Once all that is to be told of it is known. */
+  readonly endMs?: number;
   readonly counts: { readonly completed: number };
   readonly failures: readonly { readonly name: string; readonly vertex?: string }[];
   readonly vertices: readonly {
@@ -166,7 +170,8 @@ describe('the service', () => {
     await expect(service.submit('third')).rejects.toThrow(/JOB-034.*nothing/s);
     expect(await service.job('third')).toBeUndefined();
     openGate('first');
-    const first = await service.until('first', ({ status }) => status === 'FINISHED');
+    const first = await service.until('first', ({ endMs }) => endMs !== undefined);
+    expect(first.status).toBe('FINISHED');
     expect(counts('first')).toEqual(EXPECTED);
     const subtasks = first.vertices.flatMap((vertex) => vertex.subtasks);
     expect(subtasks.map(({ status }) => status)).toEqual(subtasks.map(() => 'FINISHED'));
@@ -212,7 +217,7 @@ describe('the service', () => {
     expect(code).toBe(0);
     expect(pids.filter((pid) => startOf(pid) !== undefined)).toEqual([]);
     openGate('first');
-    const env = { FLINK_HA_STORAGE_DIR: path.join(root, 'ha') };
+    const env = { FLINK_HA_STORAGE_DIR: path.join(root, 'ha'), ...ANY_PORT };
     const started = await runTidemark(['service', 'start', '--data', data('a')], { env });
     expect(started.stderr).toBe('');
     while (counts('first').length < COUNT) await sleep(systemClock, 20);
@@ -223,7 +228,7 @@ describe('the service', () => {
 
   it('starts once, says so, and is gone when it is stopped', async () => {
     const run = (command: string) =>
-      runTidemark(['service', command, '--data', data('a'), '--json']);
+      runTidemark(['service', command, '--data', data('a'), '--json'], { env: ANY_PORT });
     expect((await run('status')).code).toBe(3);
     expect((await run('stop')).code).toBe(3);
     const started = await run('start');

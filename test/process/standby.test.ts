@@ -14,6 +14,7 @@ import {
   moreCheckpoints,
   OutputWatch,
   RATE,
+  submitted,
   type Status,
 } from '../support/takeover.ts';
 
@@ -43,7 +44,8 @@ describe('a standby', () => {
   ])(
     'takes over from a leader that is frozen %s, and that one steps down when it goes on',
     async (_, withTasks) => {
-      cluster = new ServiceCluster({ rate: RATE, leaseMs: 8_000 });
+      // The one that takes over must keep it, though it gets little time.
+      cluster = new ServiceCluster({ rate: RATE, leaseMs: 15_000 });
       await freezeLeader(cluster, withTasks);
     },
   );
@@ -61,6 +63,8 @@ describe('a standby', () => {
     expect(first.role).toBe('leading');
     const second = await start('--standby');
     expect(second).toMatchObject({ role: 'standby', folder: `${cluster.data('home')}/standby` });
+    // It is told by the storage, and who started it waits for that a while only.
+    while ((await status()).standbys?.length !== 1) await sleep(systemClock, 20);
     expect(await status()).toMatchObject({
       leader: { pid: first.pid },
       standbys: [{ pid: second.pid }],
@@ -87,7 +91,7 @@ describe('a standby', () => {
     expect(refused.stderr).toContain('JOB-051');
     const second = cluster.start('b');
     await logged(second, 'service-stands-by');
-    await cluster.submit('a');
+    await submitted(cluster, 'a');
     const watch = new OutputWatch(cluster);
     await moreCheckpoints(first);
     expect((await first.kill('SIGTERM')).code).toBe(0);

@@ -21,7 +21,7 @@ import {
 
 const COUNT = 4_000;
 /** Who is only slow must not be taken for dead. */
-const HEARTBEAT_TIMEOUT_MS = 2_000;
+const HEARTBEAT_TIMEOUT_MS = 5_000;
 const QUICK_HEARTBEAT = {
   'heartbeat.timeout': String(HEARTBEAT_TIMEOUT_MS),
   'heartbeat.interval': '200ms',
@@ -176,7 +176,7 @@ it('a JobManager that was frozen itself kills nobody for it', async () => {
   const job = start(2, QUICK_HEARTBEAT);
   await running(job, 0);
   process.kill(job.pid, 'SIGSTOP');
-  await sleep(systemClock, 2 * HEARTBEAT_TIMEOUT_MS);
+  await sleep(systemClock, 1.5 * HEARTBEAT_TIMEOUT_MS);
   process.kill(job.pid, 'SIGCONT');
   openGate();
   const { code, stdout, stderr } = await job.ended;

@@ -37,6 +37,7 @@ export class NodeProcess {
   readonly pid: number;
   readonly #child: ChildProcess;
   #isOver = false;
+  #stdout = '';
 
   constructor(args: readonly string[], { cwd = REPOSITORY, env = {} }: NodeOptions = {}) {
     const child = spawn(process.execPath, args, {
@@ -46,10 +47,9 @@ export class NodeProcess {
     });
     this.#child = child;
     this.pid = child.pid ?? -1;
-    let stdout = '';
     let stderr = '';
     createInterface({ input: child.stdout }).on('line', (line) => {
-      stdout += `${line}\n`;
+      this.#stdout += `${line}\n`;
       const event = eventOf(line);
       if (event !== undefined) this.events.push(event);
     });
@@ -57,9 +57,18 @@ export class NodeProcess {
     this.ended = new Promise((resolve) => {
       child.on('close', (code, signal) => {
         this.#isOver = true;
-        resolve({ code, signal, stdout, stderr });
+        resolve({ code, signal, stdout: this.#stdout, stderr });
       });
     });
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** What it has printed so far, in whole lines. */
+  get stdout(): string {
+    return this.#stdout;
   }
 
   /** Resolves when `holds` does: true; or when the process is over before: false. */
