@@ -58,7 +58,7 @@ export interface LeadJobOptions {
   /** Looks at what surrounds the job, before anything is taken over. Returns warnings. */
   readonly preflight?: (() => Promise<readonly string[]>) | undefined;
   /** Called before anything is taken over. If it throws, nothing is. */
-  readonly admit?: ((jobName: string) => void) | undefined;
+  readonly admit?: ((jobName: string) => Promise<void> | void) | undefined;
   /**
    * Called when the job is this process's to lead, before any of its tasks runs. If it fails, the job
    * does not start.
@@ -111,7 +111,7 @@ export interface RunningJob {
 export async function leadJob(options: LeadJobOptions): Promise<RunningJob> {
   const { config, world, emit, jobName } = options;
   requireBuilt(config);
-  options.admit?.(jobName);
+  await options.admit?.(jobName);
   // The graph is checked before anything is taken over from whoever runs this job now.
   const first = await options.planFor(config.maxParallelism);
   for (const message of (await options.preflight?.()) ?? []) emit({ kind: 'warning', message });

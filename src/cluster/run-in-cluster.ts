@@ -38,7 +38,7 @@ export interface RunInClusterOptions extends JobRequest {
   readonly surroundings?: NodeSurroundings;
   /** See `LeadJobOptions`, as the next ones. */
   readonly leader?: ClusterLeader;
-  readonly admit?: (jobName: string) => void;
+  readonly admit?: (jobName: string) => Promise<void> | void;
   readonly onLed?: (job: JobLed) => Promise<void>;
   readonly keepCheckpoints?: LeadJobOptions['keepCheckpoints'];
 }

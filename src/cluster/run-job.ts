@@ -49,7 +49,7 @@ export interface RunJobOptions {
   readonly keepCheckpoints?: LeadJobOptions['keepCheckpoints'];
   /** See `LeadJobOptions`, as the next ones. */
   readonly leader?: ClusterLeader;
-  readonly admit?: (jobName: string) => void;
+  readonly admit?: (jobName: string) => Promise<void> | void;
   readonly onLed?: (job: JobLed) => Promise<void>;
 }
 

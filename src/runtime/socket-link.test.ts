@@ -24,6 +24,9 @@ import {
   writeUint32,
 } from './socket-messages.ts';
 
+/** For what does not come at all. */
+const WAIT_MS = 60_000;
+
 function linked(seed = 1) {
   const connections = new MemoryConnections(seededRandom(seed));
   const [near, far] = connections.ends;
@@ -176,7 +179,7 @@ describe('a connection that is not there yet', () => {
     arrive(connections.ends[0]);
     await vi.waitFor(() => {
       expect(readAll(reader).length).toBeGreaterThan(0);
-    });
+    }, WAIT_MS);
   });
 
   it('and fails is as a dead peer, which says why', async () => {
@@ -188,7 +191,7 @@ describe('a connection that is not there yet', () => {
     fill(writer);
     await vi.waitFor(() => {
       expect(woken).toHaveBeenCalled();
-    });
+    }, WAIT_MS);
     expect([writer.isBroken(), writer.isWritable()]).toEqual([true, true]);
     expect([reader.isBroken(), reader.brokenBy()]).toEqual([true, why]);
     const late = near.reader(3);
@@ -205,7 +208,7 @@ describe('a connection that is not there yet', () => {
     near.close();
     await vi.waitFor(() => {
       expect(closed).toHaveBeenCalledOnce();
-    });
+    }, WAIT_MS);
   });
 });
 

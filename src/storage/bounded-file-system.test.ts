@@ -3,6 +3,7 @@ import { expect, it } from 'vitest';
 import { spawnSync } from 'node:child_process';
 import os from 'node:os';
 import path from 'node:path';
+import { ManualClock } from '../../test/support/manual-clock.ts';
 import { systemClock } from '../common/clock.ts';
 import type { FileSystem } from '../common/file-system.ts';
 import { nodeFileSystem } from '../common/node-file-system.ts';
@@ -22,14 +23,21 @@ async function inFolder(test: (folder: string) => Promise<void>): Promise<void> 
   }
 }
 
-function storeOn(folder: string, changed: Partial<FileSystem>): FileBlobStore {
-  const bounded = boundedFileSystem({ ...nodeFileSystem, ...changed }, SHORT);
+/** @param hanging What has no answer. Time passes only while it is waited for: a busy disk may be slow. */
+function storeOn(folder: string, hanging?: keyof FileSystem): FileBlobStore {
+  const clock = new ManualClock();
+  const hang = (): Promise<never> => {
+    void clock.advance(SHORT.timeoutMs);
+    return never();
+  };
+  const fileSystem = { ...nodeFileSystem, ...(hanging && { [hanging]: hang }) };
+  const bounded = boundedFileSystem(fileSystem, { ...SHORT, clock });
   return new FileBlobStore(bounded, folder, systemRandom);
 }
 
 it('gives up each kind of call, and the store says which and why', async () => {
   await inFolder(async (folder) => {
-    await storeOn(folder, {}).create('there', Buffer.from('x'));
+    await storeOn(folder).create('there', Buffer.from('x'));
     const problem = { kind: 'unavailable', details: { errno: 'ETIMEDOUT' } };
     const hangs: readonly (readonly [
       keyof FileSystem,
@@ -44,12 +52,12 @@ it('gives up each kind of call, and the store says which and why', async () => {
       ['rename', (store) => store.replaceIf('head', Buffer.from('x'), undefined)],
     ];
     for (const [call, act] of hangs) {
-      await expect(act(storeOn(folder, { [call]: never })), call).rejects.toMatchObject(problem);
+      await expect(act(storeOn(folder, call)), call).rejects.toMatchObject(problem);
     }
     // What may have been done is not said to be undone.
-    const doubtful = storeOn(folder, { link: never }).create('other', Buffer.from('x'));
+    const doubtful = storeOn(folder, 'link').create('other', Buffer.from('x'));
     await expect(doubtful).rejects.toMatchObject({ code: 'STO-001' });
-    const nothing = storeOn(folder, { openWrite: never }).create('other', Buffer.from('x'));
+    const nothing = storeOn(folder, 'openWrite').create('other', Buffer.from('x'));
     await expect(nothing).rejects.toMatchObject({ code: 'STO-006' });
   });
 });

@@ -48,6 +48,17 @@ interface Asked {
   readonly own: string | undefined;
 }
 
+/** What it asks a service for has to come within a second: on a busy machine it may take a few tries. */
+const TRIES_MAX = 20;
+
+async function askForJobs(words: readonly string[]): Promise<Asked> {
+  let asked = await ask(words);
+  for (let tries = 1; asked.values.length === 0 && tries < TRIES_MAX; tries += 1) {
+    asked = await ask(words);
+  }
+  return asked;
+}
+
 async function ask(words: readonly string[], address = service.address): Promise<Asked> {
   const env = { TIDEMARK_SERVICE: address, FLINK_CHECKPOINT_STORAGE: `${root}/sp/checkpoints` };
   const savepoints = { FLINK_SAVEPOINT_DIRECTORY: `${root}/sp`, S3_ENDPOINT: NOBODY };
@@ -81,17 +92,18 @@ describe('what fits is', () => {
     [['stop', '-savepointPath', '/tmp', 'or'], ['orders'], NOTHING],
     [['nonsense', 'more', ''], [], NOTHING],
   ] as const)('of %j', async (words, values, own) => {
-    expect(await ask(words)).toEqual({ values, own });
+    const asked = values.length > 0 ? await askForJobs(words) : await ask(words);
+    expect(asked).toEqual({ values, own });
   });
 
   it('a job: by its name, or its id once that is begun', async () => {
     for (const command of ['savepoint', 'stop', 'cancel', 'checkpoint']) {
-      expect(await ask([command, ''])).toEqual({ values: ['orders'], own: NOTHING });
+      expect(await askForJobs([command, ''])).toEqual({ values: ['orders'], own: NOTHING });
     }
-    expect((await ask(['stop', '--drain', '-p', '/tmp', ''])).values).toEqual(['orders']);
-    expect((await ask(['cancel', '02'])).values).toEqual([ID]);
-    expect((await ask(['status', ''])).values.toSorted()).toEqual(['orders', 'returns']);
-    expect((await ask(['status', 'be'])).values).toEqual([OVER]);
+    expect((await askForJobs(['stop', '--drain', '-p', '/tmp', ''])).values).toEqual(['orders']);
+    expect((await askForJobs(['cancel', '02'])).values).toEqual([ID]);
+    expect((await askForJobs(['status', ''])).values.toSorted()).toEqual(['orders', 'returns']);
+    expect((await askForJobs(['status', 'be'])).values).toEqual([OVER]);
   });
 
   it('no job where no service answers', async () => {

@@ -13,8 +13,6 @@ import { finishedLines } from '../support/finished-lines.ts';
 import { removeFolder } from '../support/remove-folder.ts';
 import { runTidemark, settings, type Run } from '../support/tidemark-process.ts';
 
-const TEST_MS = 60_000;
-
 let root: string;
 
 beforeEach(() => {
@@ -29,9 +27,14 @@ interface Circumstances {
   /** Restarts before the job fails. */
   readonly attempts?: number;
   readonly env?: Readonly<Record<string, string>>;
+  /** Of the trouble: only who loops is waited for. Of a busy machine any thread may seem stuck. */
+  readonly kind?: string;
 }
 
-function run(job: readonly string[], { attempts = 2, env = {} }: Circumstances = {}): Promise<Run> {
+function run(
+  job: readonly string[],
+  { attempts = 10, env = {}, kind }: Circumstances = {},
+): Promise<Run> {
   const engine = settings({
     'execution.checkpointing.dir': `${root}/checkpoints`,
     'execution.checkpointing.interval': '50ms',
@@ -39,7 +42,7 @@ function run(job: readonly string[], { attempts = 2, env = {} }: Circumstances =
     'restart-strategy.type': 'fixed-delay',
     'restart-strategy.fixed-delay.attempts': String(attempts),
     'restart-strategy.fixed-delay.delay': '10ms',
-    'tidemark.task.stuck-timeout': '2s',
+    'tidemark.task.stuck-timeout': kind === 'loop' ? '2s' : '60s',
   });
   const args = ['run', 'test/process/jobs/coordinator-trouble.ts', '-p', '2', ...engine];
   return runTidemark([...args, '--', '--out', `${root}/out`, ...job], { env });
@@ -62,28 +65,24 @@ const TROUBLES = [
 ] as const;
 
 describe('once: the job goes on', () => {
-  it.each(TROUBLES)(
-    '%s: %s',
-    async (where, kind, what) => {
-      const { code, stdout, stderr } = await run([
-        ...['--where', where, '--kind', kind, '--once', `${root}/done`],
-      ]);
-      expect(stdout + stderr).toContain(what);
-      expect(code, stderr).toBe(0);
-      expect(counts()).toEqual(EXPECTED);
-    },
-    TEST_MS,
-  );
+  it.each(TROUBLES)('%s: %s', async (where, kind, what) => {
+    const { code, stdout, stderr } = await run(
+      ['--where', where, '--kind', kind, '--once', `${root}/done`],
+      { kind },
+    );
+    expect(stdout + stderr).toContain(what);
+    expect(code, stderr).toBe(0);
+    expect(counts()).toEqual(EXPECTED);
+  });
 });
 
 it.each(TROUBLES.filter(([where]) => where === 'enumerator'))(
   '%s, each time: %s fails the job with the reason',
   async (where, kind, what) => {
-    const { code, stderr } = await run(['--where', where, '--kind', kind], { attempts: 1 });
+    const { code, stderr } = await run(['--where', where, '--kind', kind], { attempts: 1, kind });
     expect(code).toBe(1);
     expect(stderr).toContain(what);
   },
-  TEST_MS,
 );
 
 describe('a module', () => {

@@ -18,6 +18,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { sleep, systemClock } from '../../src/common/clock.ts';
+import { startOf } from '../../src/service/process-identity.ts';
 import { STORIES, StoryTeller } from '../support/documented-commands.ts';
 import { removeFolder } from '../support/remove-folder.ts';
 import { ShellProcess } from '../support/shell-process.ts';
@@ -60,7 +61,10 @@ async function startService(folder: string): Promise<void> {
 
 async function killService(folder: string): Promise<void> {
   const { stdout } = await service(folder, 'status', '--json');
-  process.kill((JSON.parse(stdout) as { readonly pid: number }).pid, 'SIGKILL');
+  const { pid } = JSON.parse(stdout) as { readonly pid: number };
+  process.kill(pid, 'SIGKILL');
+  // Until it is gone no other one may have its folder.
+  while (startOf(pid) !== undefined) await sleep(systemClock, LOOK_MS);
 }
 
 it.each(STORIES.map((story, at) => [story.title, story, at] as const))(

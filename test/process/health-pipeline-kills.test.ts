@@ -30,17 +30,22 @@ import {
 /** Twenty of each. */
 const VICTIMS = ['TaskManager', 'JobManager', 'everything'] as const;
 const KILLS = 20 * VICTIMS.length;
-/** Rows per second of each file: after all kills a part of the longer one must be left. */
-const RATE = 700;
+/**
+ * Rows per second of each file, of which the longer has 52,281: after all kills a part of it must be left, also on a
+ * machine that is ten times slower.
+ */
+const RATE = 150;
 const REPORTS_MAX = 4;
 const CHECKPOINTS_MAX = 4;
 const PARALLELISM_MAX = 3;
+/** Kills between two looks of the reference: it takes its time, and meanwhile no job may use up its input. */
 const REFERENCE_EVERY = 10;
 /** Different checkpoints that were restored. Many kills come before a new one, more on a slow machine. */
 const RESTORED_MIN = 3;
 const DATA = `${REPOSITORY}/examples/data`;
 const SINKS = ['vitals', 'vitals_hourly', 'dlq'];
-const TEST_MS = 480_000;
+/** Sixty starts and recoveries on a machine that is ten times slower. */
+const TEST_MS = 1_200_000;
 
 let root: string;
 
@@ -196,6 +201,7 @@ it(
     );
 
     const restored = new Set<unknown>();
+    let compared = 0;
     let running: NodeProcess | undefined;
     for (const [index, victim] of shuffled(random).entries()) {
       const parallelism = 1 + randomInt(random, PARALLELISM_MAX);
@@ -208,7 +214,8 @@ it(
       restored.add(running.events.find(({ kind }) => kind === 'starting')?.['restoredCheckpoint']);
       running = survivor;
       for (const each of visible) expect(each.look(), what).toEqual([]);
-      if (index % REFERENCE_EVERY === 0) {
+      if (running === undefined && index >= compared) {
+        compared = index + REFERENCE_EVERY;
         const check = runReference('check', DATA, `${root}/killed`, '--subset');
         expect(check, `${what}: ${check.stderr}`).toMatchObject({ code: 0 });
       }

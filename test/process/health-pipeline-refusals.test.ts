@@ -24,6 +24,8 @@ const JOBS = 'test/process/jobs';
 /** Of `tidemark run`: the job failed; the job was not started. */
 const FAILED = 1;
 const REFUSED = 2;
+/** Each key of the job has come more than once by then, though one source may be behind the other. */
+const RECORDS_MIN = 20_000;
 const HINT = /\n {2}[A-Z][^\n]+/;
 
 let root: string;
@@ -138,6 +140,8 @@ describe('input that cannot be read', () => {
 
 describe('a disk that is full', () => {
   const COUNT = 4_000;
+  /** In a second: a job that is over at its first checkpoint needs no more room than that. */
+  const RATE = 2_000;
   const KEYS = 10;
   /** Runs the command, gives the disk room, and runs it again. */
   const SCRIPT = `
@@ -183,6 +187,7 @@ describe('a disk that is full', () => {
       ...quick(`${place}/checkpoints`),
       ...['-p', '2', ...settings({ 'execution.checkpointing.tolerable-failed-checkpoints': '0' })],
       ...['--', '--out', `${place}/out`, '--count', String(COUNT), '--keys', String(KEYS)],
+      ...['--rate', String(RATE)],
     ];
     const args = ['-rm', 'sh', '-c', SCRIPT, 'sh', place, String(blocks), ...command];
     const env = { ...process.env, NO_COLOR: '1' };
@@ -212,7 +217,10 @@ describe('a damaged checkpoint', () => {
       ...['run', `${JOBS}/totals.ts`, '--json', '-p', '2', ...quick(`${whole}/checkpoints`)],
       ...['--', '--out', `${whole}/out`],
     ]);
-    const isThere = await job.until(() => job.count('checkpoint-completed') >= 5);
+    // Several, and the last of them behind so many records that state has files of its own.
+    await job.until(() => job.recordsRead() > RECORDS_MIN);
+    const goal = Math.max(5, job.count('checkpoint-completed') + 2);
+    const isThere = await job.until(() => job.count('checkpoint-completed') >= goal);
     const { stdout, stderr } = await job.kill('SIGKILL');
     expect(isThere, stdout + stderr).toBe(true);
     needed = neededFiles(`${whole}/checkpoints`);

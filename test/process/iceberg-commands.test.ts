@@ -3,7 +3,11 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { runTidemark, settings } from '../support/tidemark-process.ts';
+import { tableRows } from '../../scripts/start/table-rows.ts';
+import { sleep, systemClock } from '../../src/common/clock.ts';
+import { runTidemark, settings, startTidemark } from '../support/tidemark-process.ts';
+
+const LOOK_MS = 20;
 
 let root: string;
 
@@ -14,11 +18,17 @@ beforeAll(async () => {
     'execution.checkpointing.interval': '100ms',
     'execution.checkpointing.min-pause': '0',
   };
-  const job = ['--', '--warehouse', `${root}/lake`, '--count', '1000', '--rate', '1000'];
-  const made = await runTidemark([
+  const gate = `${root}/gate`;
+  const job = ['--', '--warehouse', `${root}/lake`, '--count', '1000', '--gate', gate];
+  const making = startTidemark([
     ...['run', 'test/process/jobs/iceberg.ts', '--json', ...settings(engine)],
     ...job,
   ]);
+  // However slow checkpoints are, there is a snapshot with some of the rows, and one with all.
+  const hasSome = async () => (await tableRows(`${root}/lake`, 'test.readings')).length > 0;
+  while (!(await hasSome()) && !making.isOver) await sleep(systemClock, LOOK_MS);
+  fs.writeFileSync(gate, '');
+  const made = await making.ended;
   expect(made, made.stdout + made.stderr).toMatchObject({ code: 0 });
 });
 
@@ -48,7 +58,7 @@ it('lists snapshots, rolls back and forth, and tidies up', async () => {
   const [first] = listed;
   const last = listed.at(-1);
   if (first === undefined || last === undefined) expect.unreachable();
-  expect(listed.length).toBeGreaterThan(2);
+  expect(listed.length).toBeGreaterThan(1);
   expect(last).toMatchObject({ totalRows: 1000, isCurrent: true, job: { uid: 'table' } });
 
   const dry = await iceberg('rollback', '--to', first.id, '--dry-run');

@@ -11,11 +11,19 @@ import path from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { sleep, systemClock } from '../../src/common/clock.ts';
 import { isRestored, type RestoreProgress } from '../../src/common/restore-progress.ts';
-import { runTidemark, settings, startTidemark, type Run } from '../support/tidemark-process.ts';
+import { removeFolder } from '../support/remove-folder.ts';
+import {
+  runTidemark,
+  settings,
+  startTidemark,
+  type NodeProcess,
+  type Run,
+} from '../support/tidemark-process.ts';
 
 const KEYS = 150_000;
 const VALUE_BYTES = 500;
 const LOOK_MS = 5;
+const TRIES_MAX = 5;
 /** All keys are written before the job is stopped; some bytes of each are its own. */
 const LEAST_BYTES = KEYS * VALUE_BYTES;
 
@@ -35,7 +43,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await run('service', 'stop');
-  fs.rmSync(root, { recursive: true });
+  removeFolder(root);
 });
 
 function run(...args: readonly string[]): Promise<Run> {
@@ -87,14 +95,25 @@ function correctReads(probe: string): boolean[] {
     .map((line) => line.endsWith(' 1'));
 }
 
-it('events of run --json tell it', async () => {
-  const running = startTidemark(['run', '--json', '-s', savepoint, ...job('second')]);
+/** Runs it until all is restored, a checkpoint is complete, and something of it was read. */
+async function restored(probe: string): Promise<NodeProcess> {
+  const running = startTidemark(['run', '--json', '-s', savepoint, ...job(probe)]);
   const isDone = () =>
     running.count('restored') > 0 &&
     running.count('checkpoint-completed') > 0 &&
-    correctReads('second').length > 0;
+    correctReads(probe).length > 0;
   expect(await running.until(isDone)).toBe(true);
   await running.kill('SIGINT');
+  expect(correctReads(probe)).not.toContain(false);
+  return running;
+}
+
+it('events of run --json tell it', async () => {
+  let running = await restored('second');
+  // A process that got no time meanwhile has seen only the end of it: then once more.
+  for (let tries = 1; running.count('restoring') === 0 && tries < TRIES_MAX; tries += 1) {
+    running = await restored(`second-${tries}`);
+  }
   const kinds = ['restoring', 'restored'];
   const told = running.events.filter(({ kind }) => kinds.includes(kind));
   const last = told.at(-1) as unknown as RestoreProgress;
@@ -104,7 +123,6 @@ it('events of run --json tell it', async () => {
   expect(running.count('restoring')).toBeGreaterThan(0);
   const verified = told.map((event) => Number(event['verifiedBytes']));
   expect(verified).toEqual(verified.toSorted((a, b) => a - b));
-  expect(correctReads('second')).not.toContain(false);
 });
 
 it('the service answers it, and status shows it', async () => {

@@ -16,13 +16,16 @@ import { filesBelow, finishedLines } from '../support/finished-lines.ts';
 import { removeFolder } from '../support/remove-folder.ts';
 import { NodeProcess, REPOSITORY, runTidemark } from '../support/tidemark-process.ts';
 
-const TEST_MS = 120_000;
 const COUNT = 2_000;
+/** Whatever else runs on this machine. */
+const ANY_PORT = { FLINK_REST_PORT: '0' };
 
 interface Job {
   readonly jobId: string;
   readonly jobName: string;
   readonly status: string;
+  /** Once all that is to be told of it is known. */
+  readonly endMs?: number;
   readonly counts: { readonly completed: number };
   readonly failures: readonly { readonly name: string; readonly vertex?: string }[];
   readonly vertices: readonly {
@@ -155,107 +158,90 @@ async function pidsOf(service: Service): Promise<number[]> {
 }
 
 describe('the service', () => {
-  it(
-    'runs jobs side by side, shows what they do, and refuses what cannot run',
-    async () => {
-      const service = await new Service(data('a')).running();
-      await Promise.all([service.submit('first'), service.submit('second')]);
-      await service.until('first', halfway);
-      await service.until('second', halfway);
-      await expect(service.submit('first')).rejects.toThrow('JOB-031');
-      const bad = asked('third');
-      await expect(service.submit('third', { arguments: ['--out', 'out'] })).rejects.toThrow(
-        'SET-',
-      );
-      fs.writeFileSync(new URL(bad.module), "import './nothing.ts';");
-      await expect(service.submit('third')).rejects.toThrow(/JOB-034.*nothing/s);
-      expect(await service.job('third')).toBeUndefined();
-      openGate('first');
-      const first = await service.until('first', ({ status }) => status === 'FINISHED');
-      expect(counts('first')).toEqual(EXPECTED);
-      const subtasks = first.vertices.flatMap((vertex) => vertex.subtasks);
-      expect(subtasks.map(({ status }) => status)).toEqual(subtasks.map(() => 'FINISHED'));
-      expect(subtasks.map(({ recordsIn }) => recordsIn)).toContain(COUNT);
-      const second = await service.job('second');
-      await service.ask(`cancel/${second?.jobId ?? ''}`);
-      await service.until('second', ({ status }) => status === 'CANCELED');
-      // Neither of them is to come back.
-      const store = path.join(root, 'ha', 'default', 'job-store');
-      while (left(store) > 0) await sleep(systemClock, 10);
-    },
-    TEST_MS,
-  );
+  it('runs jobs side by side, shows what they do, and refuses what cannot run', async () => {
+    const service = await new Service(data('a')).running();
+    await Promise.all([service.submit('first'), service.submit('second')]);
+    await service.until('first', halfway);
+    await service.until('second', halfway);
+    await expect(service.submit('first')).rejects.toThrow('JOB-031');
+    const bad = asked('third');
+    await expect(service.submit('third', { arguments: ['--out', 'out'] })).rejects.toThrow('SET-');
+    fs.writeFileSync(new URL(bad.module), "import './nothing.ts';");
+    await expect(service.submit('third')).rejects.toThrow(/JOB-034.*nothing/s);
+    expect(await service.job('third')).toBeUndefined();
+    openGate('first');
+    const first = await service.until('first', ({ endMs }) => endMs !== undefined);
+    expect(first.status).toBe('FINISHED');
+    expect(counts('first')).toEqual(EXPECTED);
+    const subtasks = first.vertices.flatMap((vertex) => vertex.subtasks);
+    expect(subtasks.map(({ status }) => status)).toEqual(subtasks.map(() => 'FINISHED'));
+    expect(subtasks.map(({ recordsIn }) => recordsIn)).toContain(COUNT);
+    const second = await service.job('second');
+    await service.ask(`cancel/${second?.jobId ?? ''}`);
+    await service.until('second', ({ status }) => status === 'CANCELED');
+    // Neither of them is to come back.
+    const store = path.join(root, 'ha', 'default', 'job-store');
+    while (left(store) > 0) await sleep(systemClock, 10);
+  });
 
-  it(
-    'brings all jobs back after kill -9, without their files and on another data folder',
-    async () => {
-      const killed = await new Service(data('a')).running();
-      const before = [await killed.submit('first'), await killed.submit('second')];
-      await killed.until('first', halfway);
-      await killed.until('second', halfway);
-      const pids = await pidsOf(killed);
-      await killed.process.kill('SIGKILL');
-      await untilGone(pids);
-      for (const name of ['first', 'second']) {
-        fs.writeFileSync(path.join(root, name, 'job.ts'), 'not what was submitted');
-        openGate(name);
-      }
-      const next = await new Service(data('b')).running();
-      for (const { jobName, jobId } of before) {
-        const job = await next.until(jobName, ({ status }) => status === 'FINISHED');
-        expect(job.jobId).toBe(jobId);
-        expect(counts(jobName)).toEqual(EXPECTED);
-      }
-      await next.process.kill('SIGTERM');
-      // What has ended does not come back.
-      const last = await new Service(data('a')).running();
-      expect(await last.ask('jobs')).toEqual([]);
-    },
-    TEST_MS,
-  );
+  it('brings all jobs back after kill -9, without their files and on another data folder', async () => {
+    const killed = await new Service(data('a')).running();
+    const before = [await killed.submit('first'), await killed.submit('second')];
+    await killed.until('first', halfway);
+    await killed.until('second', halfway);
+    const pids = await pidsOf(killed);
+    await killed.process.kill('SIGKILL');
+    await untilGone(pids);
+    for (const name of ['first', 'second']) {
+      fs.writeFileSync(path.join(root, name, 'job.ts'), 'not what was submitted');
+      openGate(name);
+    }
+    const next = await new Service(data('b')).running();
+    for (const { jobName, jobId } of before) {
+      const job = await next.until(jobName, ({ status }) => status === 'FINISHED');
+      expect(job.jobId).toBe(jobId);
+      expect(counts(jobName)).toEqual(EXPECTED);
+    }
+    await next.process.kill('SIGTERM');
+    // What has ended does not come back.
+    const last = await new Service(data('a')).running();
+    expect(await last.ask('jobs')).toEqual([]);
+  });
 
-  it(
-    'suspends its jobs when it is stopped, and goes on with them in the background',
-    async () => {
-      const service = await new Service(data('a')).running();
-      await service.submit('first');
-      await service.until('first', halfway);
-      const pids = await pidsOf(service);
-      const { code } = await service.process.kill('SIGTERM');
-      expect(code).toBe(0);
-      expect(pids.filter((pid) => startOf(pid) !== undefined)).toEqual([]);
-      openGate('first');
-      const env = { FLINK_HA_STORAGE_DIR: path.join(root, 'ha') };
-      const started = await runTidemark(['service', 'start', '--data', data('a')], { env });
-      expect(started.stderr).toBe('');
-      while (counts('first').length < COUNT) await sleep(systemClock, 20);
-      expect(counts('first')).toEqual(EXPECTED);
-      const stopped = await runTidemark(['service', 'stop', '--data', data('a')]);
-      expect(stopped.code, stopped.stderr).toBe(0);
-    },
-    TEST_MS,
-  );
+  it('suspends its jobs when it is stopped, and goes on with them in the background', async () => {
+    const service = await new Service(data('a')).running();
+    await service.submit('first');
+    await service.until('first', halfway);
+    const pids = await pidsOf(service);
+    const { code } = await service.process.kill('SIGTERM');
+    expect(code).toBe(0);
+    expect(pids.filter((pid) => startOf(pid) !== undefined)).toEqual([]);
+    openGate('first');
+    const env = { FLINK_HA_STORAGE_DIR: path.join(root, 'ha'), ...ANY_PORT };
+    const started = await runTidemark(['service', 'start', '--data', data('a')], { env });
+    expect(started.stderr).toBe('');
+    while (counts('first').length < COUNT) await sleep(systemClock, 20);
+    expect(counts('first')).toEqual(EXPECTED);
+    const stopped = await runTidemark(['service', 'stop', '--data', data('a')]);
+    expect(stopped.code, stopped.stderr).toBe(0);
+  });
 
-  it(
-    'starts once, says so, and is gone when it is stopped',
-    async () => {
-      const run = (command: string) =>
-        runTidemark(['service', command, '--data', data('a'), '--json']);
-      expect((await run('status')).code).toBe(3);
-      expect((await run('stop')).code).toBe(3);
-      const started = await run('start');
-      expect(started.code, started.stderr).toBe(0);
-      const { pid } = JSON.parse(started.stdout) as { readonly pid: number };
-      const again = await run('start');
-      expect(again.code).toBe(2);
-      expect(again.stderr).toContain('CLI-011');
-      expect(JSON.parse((await run('status')).stdout)).toMatchObject({ pid, state: 'running' });
-      expect(fs.statSync(path.join(data('a'), 'token')).mode & 0o077).toBe(0);
-      expect((await run('stop')).code).toBe(0);
-      await untilGone([pid]);
-      expect((await run('status')).code).toBe(3);
-      expect(fs.readdirSync(data('a')).filter((name) => /^(service|token)/.test(name))).toEqual([]);
-    },
-    TEST_MS,
-  );
+  it('starts once, says so, and is gone when it is stopped', async () => {
+    const run = (command: string) =>
+      runTidemark(['service', command, '--data', data('a'), '--json'], { env: ANY_PORT });
+    expect((await run('status')).code).toBe(3);
+    expect((await run('stop')).code).toBe(3);
+    const started = await run('start');
+    expect(started.code, started.stderr).toBe(0);
+    const { pid } = JSON.parse(started.stdout) as { readonly pid: number };
+    const again = await run('start');
+    expect(again.code).toBe(2);
+    expect(again.stderr).toContain('CLI-011');
+    expect(JSON.parse((await run('status')).stdout)).toMatchObject({ pid, state: 'running' });
+    expect(fs.statSync(path.join(data('a'), 'token')).mode & 0o077).toBe(0);
+    expect((await run('stop')).code).toBe(0);
+    await untilGone([pid]);
+    expect((await run('status')).code).toBe(3);
+    expect(fs.readdirSync(data('a')).filter((name) => /^(service|token)/.test(name))).toEqual([]);
+  });
 });

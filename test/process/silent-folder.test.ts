@@ -53,7 +53,8 @@ it('is given up, with the reason', async () => {
   const head = filesBelow(`${root}/checkpoints`).find(isContentOfHead) ?? '';
   fs.rmSync(head);
   expect(spawnSync('mkfifo', [head]).status).toBe(0);
-  const { code, signal, stdout, stderr } = await start({ 'tidemark.storage.answer-timeout': '2s' })
+  // Long enough for all that does answer.
+  const { code, signal, stdout, stderr } = await start({ 'tidemark.storage.answer-timeout': '10s' })
     .ended;
   expect([code, signal], stdout + stderr).toEqual([null, 'SIGKILL']);
   expect(stdout + stderr).toMatch(/STO-001: .*ETIMEDOUT/);

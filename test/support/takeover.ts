@@ -15,7 +15,7 @@ export interface Status {
 /** Elements in a second, of a job that is watched. */
 export const RATE = 1_000;
 /** More than it can read in the time of a test. */
-const ELEMENTS_MAX = RATE * 240;
+const ELEMENTS_MAX = RATE * 600;
 
 interface Count {
   readonly key: number;

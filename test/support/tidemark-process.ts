@@ -9,6 +9,9 @@ export const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url)).repla
 /** How often a condition that no event tells is looked at. */
 const LOOK_MS = 2;
 
+/** A TaskManager that only gets no time of a busy machine is not taken for frozen: it would be a failure more. */
+const PATIENCE = { FLINK_HEARTBEAT_TIMEOUT_MS: '60000' };
+
 export interface Run {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -34,19 +37,19 @@ export class NodeProcess {
   readonly pid: number;
   readonly #child: ChildProcess;
   #isOver = false;
+  #stdout = '';
 
   constructor(args: readonly string[], { cwd = REPOSITORY, env = {} }: NodeOptions = {}) {
     const child = spawn(process.execPath, args, {
       cwd,
-      env: { ...process.env, NO_COLOR: '1', ...env },
+      env: { ...process.env, NO_COLOR: '1', ...PATIENCE, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child = child;
     this.pid = child.pid ?? -1;
-    let stdout = '';
     let stderr = '';
     createInterface({ input: child.stdout }).on('line', (line) => {
-      stdout += `${line}\n`;
+      this.#stdout += `${line}\n`;
       const event = eventOf(line);
       if (event !== undefined) this.events.push(event);
     });
@@ -54,9 +57,18 @@ export class NodeProcess {
     this.ended = new Promise((resolve) => {
       child.on('close', (code, signal) => {
         this.#isOver = true;
-        resolve({ code, signal, stdout, stderr });
+        resolve({ code, signal, stdout: this.#stdout, stderr });
       });
     });
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** What it has printed so far, in whole lines. */
+  get stdout(): string {
+    return this.#stdout;
   }
 
   /** Resolves when `holds` does: true; or when the process is over before: false. */

@@ -18,7 +18,10 @@ import signal
 import sys
 import time
 
-WAIT_S = 30
+WAIT_S = 250
+# A completion that has no answer in time shows nothing: then the line is typed again, as a person does.
+PATIENCE_S = 10
+CLEAR_LINE = "\x15"
 # Spelled so that the shell's echo of the command does not count as its output.
 READY = "ready-$((40 + 2))"
 SHOWN = "ready-42"
@@ -31,9 +34,9 @@ def main():
         os.execvpe(asked["argv"][0], asked["argv"], {**os.environ, **asked["env"]})
     shown = ""
 
-    def read_until(holds):
+    def read_until(holds, wait_s=WAIT_S):
         nonlocal shown
-        end = time.monotonic() + WAIT_S
+        end = time.monotonic() + wait_s
         while not holds(plain(shown)):
             left = end - time.monotonic()
             if left <= 0:
@@ -59,7 +62,12 @@ def main():
         return 1
     shown = ""
     send(asked["keys"])
-    came = read_until(lambda text: all(each in text for each in asked["until"]))
+    end = time.monotonic() + WAIT_S
+    came = False
+    while not came and time.monotonic() < end:
+        came = read_until(lambda text: all(each in text for each in asked["until"]), PATIENCE_S)
+        if not came:
+            send(CLEAR_LINE + asked["keys"])
     print(plain(shown))
     os.kill(pid, signal.SIGKILL)
     return 0 if came else 1

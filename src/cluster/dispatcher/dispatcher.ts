@@ -10,7 +10,7 @@ import { pinnedError } from '../../checkpoint/snapshot-errors.ts';
 import type { JobEnd } from '../../checkpoint/retention.ts';
 import type { FlinkSettings } from '../../settings/flink-settings.ts';
 import type { BlobStore } from '../../storage/blob-store.ts';
-import type { JobEvent, JobResult } from '../job-events.ts';
+import type { JobEvent, JobResult, JobStatus } from '../job-events.ts';
 import { RUN_IS_OVER } from '../job-store.ts';
 import type { StoreSettings } from '../open-store.ts';
 import type { JobLed, RunningJob } from '../lead-job.ts';
@@ -42,6 +42,8 @@ const RACE_RETRY_MS = 200;
 /** How long and how often it is looked whether a job that is being brought back runs. */
 const BACK_MS_MAX = 10_000;
 const BACK_LOOK_MS = 50;
+/** What a job is when nothing of it runs any more. */
+const OVER: ReadonlySet<JobStatus> = new Set(['FINISHED', 'FAILED', 'CANCELED']);
 /** Jobs that are brought back at a time. */
 const RECOVERIES_MAX = 4;
 
@@ -53,7 +55,7 @@ export interface JobToRun {
   readonly code: Uint8Array;
   readonly bundle: string;
   readonly emit: (event: JobEvent) => void;
-  readonly admit: (jobName: string) => void;
+  readonly admit: (jobName: string) => Promise<void>;
   readonly onLed: (job: JobLed) => Promise<void>;
   /** For whom it is led. */
   readonly leader: ClusterLeader;
@@ -312,7 +314,8 @@ export class Dispatcher implements Cluster {
           diary.event(event);
           this.#options.log({ submissionId, event });
         },
-        admit: (jobName) => {
+        admit: async (jobName) => {
+          await this.#untilReleased(jobName, submissionId);
           requireLeading();
           this.#admit(jobName, submissionId);
         },
@@ -326,6 +329,14 @@ export class Dispatcher implements Cluster {
       this.#release(submissionId);
       throw error;
     }
+  }
+
+  /** Whoever sees that a job is over may have its name at once: what is still to be written down of it is waited for. */
+  async #untilReleased(jobName: string, submissionId: string): Promise<void> {
+    const holder = this.#names.get(jobName);
+    if (holder === undefined || holder === submissionId) return;
+    const job = this.#running.get(holder);
+    if (job === undefined || OVER.has(job.status)) await this.#ends.get(holder);
   }
 
   #admit(jobName: string, submissionId: string): void {

@@ -10,6 +10,7 @@ import {
   type Source,
 } from 'tidemark';
 import { z } from 'zod';
+import { gated } from './trouble.ts';
 
 const KINDS = ['none', 'throw', 'exit', 'loop', 'reject'] as const;
 const Settings = z.object({
@@ -21,6 +22,9 @@ const Settings = z.object({
 });
 type Settings = z.infer<typeof Settings>;
 
+const COUNT = 3_000;
+/** Of commits that have anything to commit. */
+const TROUBLED_COMMIT = 3;
 const Count = z.object({ key: z.number(), count: z.number() });
 const count = valueState('count', z.number());
 
@@ -48,6 +52,9 @@ function makeTrouble({ kind, once }: Settings): void {
   }
 }
 
+/** A file that is made when so many commits are done. */
+const committedFile = (out: string, commits: number): string => `${out}-committed-${commits}`;
+
 /** The sink with trouble at its third commit that has anything to commit. */
 function troubledSink<T, C>(sink: Sink<T, C>, settings: Settings): Sink<T, C> {
   return {
@@ -59,14 +66,26 @@ function troubledSink<T, C>(sink: Sink<T, C>, settings: Settings): Sink<T, C> {
       return {
         commit: (committables) => {
           if (committables.length > 0) commits += 1;
-          if (commits === 3) makeTrouble(settings);
-          return committer.commit(committables);
+          if (commits === TROUBLED_COMMIT) makeTrouble(settings);
+          return committer.commit(committables).then((results) => {
+            if (commits > 0) writeFileSync(committedFile(settings.out, commits), '');
+            return results;
+          });
         },
         abortLeftovers: async () => committer.abortLeftovers?.(),
         close: async () => committer.close?.(),
       };
     },
   };
+}
+
+/** The source in as many parts as there are commits before the trouble and at it: each waits for the commit before. */
+function inParts<S, E>(source: Source<number, S, E>, { out }: Settings): Source<number, S, E> {
+  let parts = source;
+  for (let commits = 1; commits < TROUBLED_COMMIT; commits += 1) {
+    parts = gated(parts, committedFile(out, commits), (COUNT / TROUBLED_COMMIT) * commits);
+  }
+  return parts;
 }
 
 /** The source with trouble at the first request for a split. */
@@ -94,10 +113,13 @@ export default defineJob(
   (env, { settings, flink }) => {
     setupCheckpointAndRecovery(env, flink);
     const { out, where } = settings;
-    const numbers = generate(3_000, (n) => n, { rowsPerSecond: 2_000 });
+    const numbers = generate(COUNT, (n) => n, { rowsPerSecond: 2_000 });
     const sink = fileSink<z.infer<typeof Count>>({ path: out, format: 'json-lines' });
     env
-      .fromSource('numbers', where === 'enumerator' ? troubledSource(numbers, settings) : numbers)
+      .fromSource(
+        'numbers',
+        where === 'enumerator' ? troubledSource(numbers, settings) : inParts(numbers, settings),
+      )
       .keyBy((n) => n % 10)
       .process('count', { count }, Count, (_, { key, state, out: to }) => {
         const next = (state.count.value() ?? 0) + 1;

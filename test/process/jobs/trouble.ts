@@ -54,7 +54,7 @@ function makeTrouble(kind: z.infer<typeof TroubleSettings>['kind']): void {
 }
 
 /** Emits what is below `half`, and the rest once the file is there. Meanwhile barriers come through. */
-function gated<Split, Enum>(
+export function gated<Split, Enum>(
   source: Source<number, Split, Enum>,
   file: string,
   half: number,
