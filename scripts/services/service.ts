@@ -4,6 +4,7 @@
  * outside the repository.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import fs from 'node:fs';
 import net from 'node:net';
 import os from 'node:os';
@@ -12,10 +13,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 /** Long enough to fetch and build any of them on a machine that has nothing. */
 export const SERVICE_SETUP_MS = 1_500_000;
-const READY_MAX_MS = 120_000;
+const READY_MAX_MS = 300_000;
 const STOP_MAX_MS = 30_000;
 const LOOK_MS = 50;
 const LOG_TAIL_CHARACTERS = 4_000;
+/** Below those that systems give to whoever asks for any, so that nobody gets one of these by chance. */
+const PORTS = { from: 15_000, below: 32_000 };
+const PORT_TRIES_MAX = 100;
 
 /** A server that runs. */
 export interface Service {
@@ -82,16 +86,25 @@ export function runStep(
   throw new TypeError(`${command} ${args.join(' ')} failed: ${said}`);
 }
 
-/** A port of loopback that nobody listens on. Another process may take it before you do: try again then. */
+/**
+ * A port of loopback that nobody listens on, also for a server that is killed and comes back. Another process that calls
+ * this may draw the same: try again then.
+ */
 export async function freePort(): Promise<number> {
-  const server = net.createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject).listen(0, '127.0.0.1', resolve);
-  });
-  const address = server.address();
-  await new Promise<void>((resolve) => server.close(() => resolve()));
-  if (address === null || typeof address === 'string') throw new TypeError('no port');
-  return address.port;
+  for (let tries = 1; ; tries += 1) {
+    const port = randomInt(PORTS.from, PORTS.below);
+    const server = net.createServer();
+    try {
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject).listen(port, '127.0.0.1', resolve);
+      });
+    } catch (error) {
+      if (tries === PORT_TRIES_MAX) throw error;
+      continue;
+    }
+    await new Promise<void>((resolve) => server.close(() => resolve()));
+    return port;
+  }
 }
 
 /** Starts a server and waits until it is ready. Its output is appended to `<folder>/log`. */
@@ -114,8 +127,11 @@ export async function startService(process_: ServiceProcess): Promise<Service> {
   });
   const said = (): string => fs.readFileSync(logFile).subarray(from).toString('utf8');
   const until = performance.now() + READY_MAX_MS;
-  while (!(await process_.ready(said()))) {
+  for (;;) {
+    const isReady = await process_.ready(said());
     const died = child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
+    // Of one that has died, another one answers at its port.
+    if (isReady && !died) break;
     if (!died && performance.now() < until) {
       await delay(LOOK_MS);
       continue;
