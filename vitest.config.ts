@@ -69,7 +69,7 @@ export default defineConfig({
     slowTestThreshold: 5 * SECOND_MS,
     projects: [
       tier('unit', ['src/**/*.test.ts'], 30 * SECOND_MS),
-      tier('conformance', ['test/conformance/**/*.test.ts'], 30 * SECOND_MS),
+      tier('conformance', ['test/conformance/**/*.test.ts'], 120 * SECOND_MS),
       tier('simulation', ['test/simulation/**/*.test.ts'], 120 * SECOND_MS),
       tier('golden', ['test/golden/**/*.test.ts'], 30 * SECOND_MS),
       tier('process', ['test/process/**/*.test.ts'], 120 * SECOND_MS, []),
