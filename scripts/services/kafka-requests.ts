@@ -8,14 +8,18 @@ import type { TopicOptions } from './kafka.ts';
 
 const API_VERSIONS = { key: 18, version: 0 };
 const CREATE_TOPICS = { key: 19, version: 4 };
+const METADATA = { key: 3, version: 1 };
 const ELECT_LEADERS = { key: 43, version: 1 };
 const PREFERRED = 0;
 const CORRELATION_ID = 1;
-const REQUEST_MAX_MS = 30_000;
+const REQUEST_MAX_MS = 120_000;
 const PROBE_MAX_MS = 1_000;
 const LOOK_MS = 50;
-/** The controller is not known yet, or it moves: errors that go away. */
-const NOT_YET = new Set([5, 7, 41, 79]);
+/**
+ * The controller is not known yet, or it moves, or brokers that stood still for a moment count as gone, and are too few for the
+ * replicas: errors that go away.
+ */
+const NOT_YET = new Set([5, 7, 38, 41, 79]);
 const TOPIC_ALREADY_EXISTS = 36;
 
 /** Whether a broker answers at all, without an error. */
@@ -51,22 +55,66 @@ export async function createTopic(
     const answer = await ask(port, CREATE_TOPICS, body, REQUEST_MAX_MS);
     // throttle time, one topic, its name, its error
     const error = answer.readInt16BE(4 + 4 + 2 + answer.readInt16BE(8));
-    if (error === 0 || error === TOPIC_ALREADY_EXISTS) return;
+    if (error === 0 || error === TOPIC_ALREADY_EXISTS) break;
     if (!NOT_YET.has(error) || performance.now() > until) {
       throw new TypeError(`cannot create the topic ${name}: Kafka's error ${error}`);
     }
     await delay(LOOK_MS);
   }
+  while (!(await isLed(port, name))) {
+    if (performance.now() > until) throw new TypeError(`nobody leads the topic ${name}`);
+    await delay(LOOK_MS);
+  }
+}
+
+/** Whether the broker knows the topic, which it does a moment after the controller, and a leader of each partition. */
+async function isLed(port: number, name: string): Promise<boolean> {
+  const answer = await ask(port, METADATA, Buffer.concat([int32(1), string(name)]), REQUEST_MAX_MS);
+  let at = 0;
+  const skip = (bytes: number): void => {
+    at += bytes;
+  };
+  const next = (bytes: 2 | 4): number => {
+    skip(bytes);
+    return bytes === 2 ? answer.readInt16BE(at - 2) : answer.readInt32BE(at - 4);
+  };
+  const skipText = (): void => skip(Math.max(0, next(2)));
+  for (let brokers = next(4); brokers > 0; brokers -= 1) {
+    next(4); // its id
+    skipText(); // its host
+    next(4); // its port
+    skipText(); // its rack
+  }
+  next(4); // the controller
+  next(4); // one topic
+  if (next(2) !== 0) return false;
+  skipText(); // its name
+  skip(1); // not internal
+  const partitions = next(4);
+  for (let left = partitions; left > 0; left -= 1) {
+    const [error, , leader] = [next(2), next(4), next(4)];
+    if (error !== 0 || leader < 0) return false;
+    skip(4 * next(4)); // its replicas
+    skip(4 * next(4)); // those in sync
+  }
+  return partitions > 0;
 }
 
 /** Makes the first replica of each partition its leader where that one is in sync, as an operator does it. */
 export async function electPreferredLeaders(port: number): Promise<void> {
   const allPartitions = int32(-1);
   const body = Buffer.concat([Buffer.from([PREFERRED]), allPartitions, int32(REQUEST_MAX_MS)]);
-  const answer = await ask(port, ELECT_LEADERS, body, REQUEST_MAX_MS);
-  // throttle time, then the error of the whole
-  const error = answer.readInt16BE(4);
-  if (error !== 0) throw new TypeError(`cannot elect leaders: Kafka's error ${error}`);
+  const until = performance.now() + REQUEST_MAX_MS;
+  for (;;) {
+    const answer = await ask(port, ELECT_LEADERS, body, REQUEST_MAX_MS);
+    // throttle time, then the error of the whole
+    const error = answer.readInt16BE(4);
+    if (error === 0) return;
+    if (!NOT_YET.has(error) || performance.now() > until) {
+      throw new TypeError(`cannot elect leaders: Kafka's error ${error}`);
+    }
+    await delay(LOOK_MS);
+  }
 }
 
 /** One request on a connection of its own; what is answered after the header. */

@@ -13,7 +13,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 /** Long enough to fetch and build any of them on a machine that has nothing. */
 export const SERVICE_SETUP_MS = 1_500_000;
-const READY_MAX_MS = 120_000;
+const READY_MAX_MS = 300_000;
 const STOP_MAX_MS = 30_000;
 const LOOK_MS = 50;
 const LOG_TAIL_CHARACTERS = 4_000;
@@ -132,8 +132,11 @@ export async function startService(process_: ServiceProcess): Promise<Service> {
   });
   const said = (): string => fs.readFileSync(logFile).subarray(from).toString('utf8');
   const until = performance.now() + READY_MAX_MS;
-  while (!(await process_.ready(said()))) {
+  for (;;) {
+    const isReady = await process_.ready(said());
     const died = child.pid === undefined || child.exitCode !== null || child.signalCode !== null;
+    // Of one that has died, another one answers at its port.
+    if (isReady && !died) break;
     if (!died && performance.now() < until) {
       await delay(LOOK_MS);
       continue;

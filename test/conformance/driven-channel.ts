@@ -93,6 +93,8 @@ const barrier = (checkpointId: number): CheckpointBarrier => ({
 });
 
 const MANY = 50_000;
+/** For what another process or thread is on its way with. */
+const POLL = { timeout: 60_000, interval: 5 };
 
 /** Declares the tests of a channel. */
 export function drivenChannelConformance(name: string, subject: ChannelSubject): void {
@@ -261,9 +263,9 @@ function declareBarriers(test: Test, captures: ChannelSubject['captures']): void
     await writer.run({ kind: 'flush' });
     const before = [...mixed, ...items(40, 50)];
     const captured = () => reader.captureInFlight(3).flatMap(itemsOf);
-    await expect.poll(captured).toEqual(before);
+    await expect.poll(captured, POLL).toEqual(before);
     const all = [...before, ...items(50, 60)];
-    await expect.poll(() => reader.captureInFlight(4).flatMap(itemsOf)).toEqual(all);
+    await expect.poll(() => reader.captureInFlight(4).flatMap(itemsOf), POLL).toEqual(all);
     const taken = await drain.takeCount(62);
     expect(taken.filter((one) => 'value' in one)).toEqual(all);
     expect(reader.captureInFlight(3)).toEqual([]);

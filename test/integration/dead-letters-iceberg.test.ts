@@ -21,6 +21,7 @@ import { tableName } from '../../src/connectors/iceberg/table-name.ts';
 import type { DeadLetter } from '../../src/contracts/dead-letter.ts';
 import { finishedFiles } from '../support/finished-lines.ts';
 import { madeLetter } from '../support/made-letters.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 import {
   runTidemark,
   settings,
@@ -30,7 +31,7 @@ import {
 
 const JOB = 'test/process/jobs/letters-lake.ts';
 const TABLE = 'ops.dead_letters';
-const TEST_MS = 240_000;
+const TEST_MS = 600_000;
 const LOOK_MS = 50;
 const world = { fs: nodeFileSystem, clock: systemClock, random: systemRandom };
 
@@ -46,7 +47,7 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const one of running) await one.kill('SIGKILL');
   await server.stop();
-  fs.rmSync(root, { recursive: true });
+  removeFolder(root);
 });
 
 const ROWS = Array.from({ length: 40 }, (_, n) => ({

@@ -11,8 +11,9 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sleep, systemClock } from '../../src/common/clock.ts';
 import { KafkaFixture } from '../support/kafka-fixture.ts';
-import { endOf, recordsOf } from '../support/kafka-records.ts';
+import { endOf, expectNothingOpen, recordsOf } from '../support/kafka-records.ts';
 import { madeLetter } from '../support/made-letters.ts';
+import { removeFolder } from '../support/remove-folder.ts';
 import {
   runTidemark,
   settings,
@@ -21,7 +22,7 @@ import {
 } from '../support/tidemark-process.ts';
 
 const JOB = 'test/process/jobs/letters-kafka.ts';
-const TEST_MS = 240_000;
+const TEST_MS = 600_000;
 const LOOK_MS = 50;
 
 const broker = new KafkaFixture();
@@ -34,7 +35,7 @@ beforeAll(() => {
 
 afterAll(async () => {
   for (const one of running) await one.kill('SIGKILL');
-  fs.rmSync(root, { recursive: true });
+  removeFolder(root);
 });
 
 const place = (topic: string) => `kafka://${broker.kafka.bootstrap}/${topic}`;
@@ -168,6 +169,8 @@ describe('a job with bad records', () => {
         chosen: [{ operator: 'sum', letters: 0, before: NEGATIVE.length }],
         done: [],
       });
+      // A commit is decided when it is answered, and seen a moment later.
+      await expectNothingOpen(broker.kafka.bootstrap, 'dlq-replay');
       const ids = (await values('dlq-replay')).map(({ id }) => String(id));
       expect(new Set(ids).size).toBe(ids.length);
       expect(ids).toHaveLength(NEGATIVE.length + BROKEN.length);
@@ -232,11 +235,14 @@ describe('a topic of many letters', () => {
     async () => {
       const { bootstrap } = broker.kafka;
       const written = () => endOf(bootstrap, 'many-replay', 'read_uncommitted').catch(() => 0);
+      const ends: unknown[] = [];
       for (const least of [1, 15_000, 35_000]) {
         const killed = startTidemark(['dlq', 'replay', place('many')]);
         await until(async () => (await written()) >= least);
-        await killed.kill('SIGKILL');
+        ends.push((await killed.kill('SIGKILL')).signal);
       }
+      // One that the machine let run through before it was killed leaves nothing to the next ones.
+      expect(ends).toContain('SIGKILL');
       const run = await runTidemark(['dlq', 'replay', place('many'), '--json']);
       expect(run.code, run.stderr).toBe(0);
       const { chosen } = JSON.parse(run.stdout) as {
@@ -245,7 +251,7 @@ describe('a topic of many letters', () => {
       const { letters = 0, before = 0 } = chosen[0] ?? {};
       expect(letters + before).toBe(COUNT);
       expect(before).toBeGreaterThan(0);
-      expect(letters).toBeGreaterThan(0);
+      await expectNothingOpen(bootstrap, 'many-replay');
       const keys = (await recordsOf(bootstrap, 'many-replay')).map(({ key }) => key);
       expect(keys).toHaveLength(COUNT);
       expect(new Set(keys).size).toBe(COUNT);

@@ -26,6 +26,7 @@ import { CsvParser } from '../../src/formats/csv-parser.ts';
 import { parseAll } from '../../src/formats/parse-all.ts';
 import { seededRandom } from '../../src/testing/simulation/seeded-random.ts';
 import { KafkaWriter } from '../support/kafka-writer.ts';
+import { killIfThere } from '../support/kill-if-there.ts';
 import { ICEBERG_PACKAGES, pythonWith, run } from '../support/python.ts';
 import { removeFolder } from '../support/remove-folder.ts';
 import { seed } from '../support/seed.ts';
@@ -45,10 +46,10 @@ const TOPICS = { 'health.cgm': 'CGM.csv.gz', 'health.bike': 'cycling.csv.gz' };
 const VICTIMS = ['TaskManager', 'JobManager', 'broker'] as const;
 const KILLS = Number(process.env['KILLS'] ?? 3);
 /** Rows per second of each topic, of runs that are killed; the last one reads on to the end, as fast as it can. */
-const RATE = Math.floor(3_000 / KILLS);
+const RATE = Math.floor(600 / KILLS);
 const BATCH = 500;
 const SAID_MAX = 4_000;
-const TEST_MS = 580_000;
+const TEST_MS = 1_200_000;
 
 let root: string;
 let python: string;
@@ -94,7 +95,8 @@ function command(name: string, options: readonly string[], rate: number): NodePr
         'execution.checkpointing.dir': `${root}/checkpoints`,
         'execution.checkpointing.interval': '300ms',
         'execution.checkpointing.min-pause': '0',
-        'execution.checkpointing.num-retained': '1000',
+        // The one to go back to is not to go, however long all takes.
+        'execution.checkpointing.num-retained': '5000',
         'taskmanager.numberOfTaskSlots': '1',
         'restart-strategy.fixed-delay.attempts': '1000',
         'restart-strategy.fixed-delay.delay': '100 ms',
@@ -158,15 +160,22 @@ it(
         job = start(RATE, 1 + randomInt(random, 3));
       } else {
         const pids = taskManagersOf(running);
-        const pid = pids[randomInt(random, pids.length)];
-        if (pid !== undefined) killIfThere(pid);
+        killIfThere(pids[randomInt(random, pids.length)]);
       }
       const { folder } = look(`look-${kill}`);
       const check = runReference('check', DATA, folder, '--subset');
       expect(check, `${what}: ${check.stderr}`).toMatchObject({ code: 0 });
       if (before === '') before = new Date(systemClock.wallMs()).toISOString();
     }
-    await job.kill('SIGKILL');
+    // There must be something to take back.
+    const begun: NodeProcess = job;
+    const least = look('least').counts.vitals;
+    for (let now = least; now <= least && now < ROWS.vitals; now = look('more').counts.vitals) {
+      const goal = begun.count('checkpoint-completed') + 1;
+      const hasCome = await begun.until(() => begun.count('checkpoint-completed') >= goal);
+      if (!hasCome) throw new TypeError(`SEED=${seed}: ended before\n${endOf(await begun.ended)}`);
+    }
+    await begun.kill('SIGKILL');
 
     // Back to one of the first checkpoints: offsets in the topics, state, and three tables of the catalog.
     const full = look('full');
@@ -196,13 +205,4 @@ function endOf({ code, signal, stdout, stderr }: Run): string {
 function javaCount(name: string): number {
   const lines = readWithJava(['rest', catalog.uri, `health.${name}`]);
   return Number(lines.find(([what]) => what === 'rows')?.[1]);
-}
-
-/** It may have gone by itself, and nobody has told of it yet. */
-function killIfThere(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL');
-  } catch (error) {
-    expect(error).toMatchObject({ code: 'ESRCH' });
-  }
 }

@@ -12,6 +12,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { makeBucket, s3Variables, startS3, type S3Service } from '../../scripts/services/s3.ts';
 import { SERVICE_SETUP_MS } from '../../scripts/services/service.ts';
 import { systemClock } from '../../src/common/clock.ts';
+import { killIfThere } from '../support/kill-if-there.ts';
 import { ICEBERG_PACKAGES, pythonWith, run } from '../support/python.ts';
 import { removeFolder } from '../support/remove-folder.ts';
 import { childrenOf } from '../support/service-cluster.ts';
@@ -23,8 +24,9 @@ const BUCKET = 'health';
 const LAKE = `s3://${BUCKET}/lake`;
 const CHECKPOINTS = `s3a://${BUCKET}/checkpoints`;
 const JOB = `${REPOSITORY}/examples/health-pipeline.ts`;
-const RATE = 500;
-const TEST_MS = 580_000;
+/** Rows per second of each input: what is killed is not over before, however long the looks take. */
+const RATE = 50;
+const TEST_MS = 1_200_000;
 
 let root: string;
 let python: string;
@@ -98,24 +100,29 @@ async function moreCheckpoints(job: NodeProcess, more: number): Promise<void> {
   expect.fail(`it ended: ${stderr}${stdout.slice(-5_000)}`);
 }
 
+/** Waits for more vitals than so many; they are as right as ever. */
+async function expectMore(name: string, job: NodeProcess, than: number): Promise<number> {
+  for (;;) {
+    await moreCheckpoints(job, 2);
+    const { vitals } = expectPart(name);
+    if (vitals > than) return vitals;
+  }
+}
+
 it(
   'sees each reading once, whatever is killed, and goes back to one moment',
   async () => {
     let job = start(RATE, '-p', '2');
-    await moreCheckpoints(job, 3);
-    const [task] = childrenOf(job.pid);
-    if (task !== undefined) process.kill(task, 'SIGKILL');
-    await moreCheckpoints(job, 2);
-    expectPart('task-killed');
+    const begun = await expectMore('begun', job, 0);
+    killIfThere(childrenOf(job.pid)[0]);
+    const killed = await expectMore('task-killed', job, begun);
 
     await server.kill();
     server = await startS3({ folder: `${root}/s3`, port: server.port });
-    await moreCheckpoints(job, 2);
-    expectPart('server-killed');
+    await expectMore('server-killed', job, killed);
 
     await job.kill('SIGKILL');
     const first = expectPart('job-killed');
-    expect(first.vitals).toBeGreaterThan(0);
     expect(await tidemark('inspect', `${CHECKPOINTS}/latest`, '--verify')).toContain('Sound');
     expect(await tidemark('storage')).toContain('health-pipeline');
     const before = new Date(systemClock.wallMs()).toISOString();
@@ -125,7 +132,9 @@ it(
     await job.until(() => job.count('starting') > 0);
     const starting = job.events.find(({ kind }) => kind === 'starting');
     expect(starting?.['restoredCheckpoint']).toBeGreaterThan(0);
-    await moreCheckpoints(job, 2);
+    // The first ones may have been in the last checkpoint, whose commit was cut off.
+    const restored = await expectMore('restored', job, first.vitals);
+    await expectMore('gone-on', job, restored);
     await job.kill('SIGKILL');
     const later = expectPart('killed-again');
     expect(later.vitals).toBeGreaterThan(first.vitals);

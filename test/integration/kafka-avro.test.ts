@@ -417,7 +417,7 @@ describe('a registry that is away', () => {
     );
     proxy.status = 503;
     const driven = await cluster.run(
-      source(topic, { registry: proxy.url, unavailableAfterMs: 300 }),
+      source(topic, { registry: proxy.url, unavailableAfterMs: 5_000 }),
     );
     const error = await driven.untilFailed();
     expect(error).toMatchObject({ code: 'KAF-030', kind: 'unavailable' });

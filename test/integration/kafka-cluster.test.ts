@@ -6,13 +6,8 @@
  * Needs: Java 17 or later and Maven; Kafka is fetched once.
  * Replay: npm run test:integration -- kafka-cluster
  */
-import fs from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
 import { produceV9 } from '@platformatic/kafka';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { type Kafka, startKafka, startKafkaCluster } from '../../scripts/services/kafka.ts';
-import { SERVICE_SETUP_MS } from '../../scripts/services/service.ts';
+import { expect, it } from 'vitest';
 import { systemClock } from '../../src/common/clock.ts';
 import { nodeFileSystem } from '../../src/common/node-file-system.ts';
 import { systemRandom } from '../../src/common/random.ts';
@@ -22,33 +17,20 @@ import { KafkaClient } from '../../src/connectors/kafka/client/kafka-client.ts';
 import { readProperties } from '../../src/connectors/kafka/client/properties.ts';
 import { kafkaSource, type StopAt } from '../../src/connectors/kafka/kafka.ts';
 import { DrivenSource } from '../support/driven-source.ts';
+import { KafkaCluster } from '../support/kafka-cluster.ts';
 
 const NODES = 3;
 const PARTITIONS = 6;
 const PER_BATCH = 20;
 const BATCHES_BETWEEN = 60;
 const TOPIC = 'led';
-const TEST_MS = 300_000;
+const TEST_MS = 600_000;
 
-let folder: string;
-let brokers: Kafka[];
-
-beforeAll(async () => {
-  folder = fs.mkdtempSync(path.join(os.tmpdir(), 'tidemark-kafka-cluster-'));
-  brokers = [...(await startKafkaCluster({ folder, nodes: NODES, heap: '256m' }))];
-  await brokers[0]?.createTopic(TOPIC, { partitions: PARTITIONS, replicationFactor: NODES });
-}, SERVICE_SETUP_MS);
-
-afterAll(async () => {
-  await Promise.all(brokers.map((broker) => broker.kill()));
-  fs.rmSync(folder, { recursive: true });
-});
-
-const bootstrap = (): string => brokers.map((one) => one.bootstrap).join();
+const cluster = new KafkaCluster();
 
 function source(bounded?: StopAt) {
   return kafkaSource({
-    brokers: bootstrap(),
+    brokers: cluster.bootstrap,
     topics: TOPIC,
     groupId: 'cluster',
     deserializer: ({ partition, offset }) => ({ partition, offset }),
@@ -65,7 +47,7 @@ class Writing {
 
   constructor() {
     this.#client = new KafkaClient({
-      access: new BrokerAccess(bootstrap(), readProperties({}, CONNECTION_PROPERTIES)),
+      access: new BrokerAccess(cluster.bootstrap, readProperties({}, CONNECTION_PROPERTIES)),
       world: { clock: systemClock, random: systemRandom, fs: nodeFileSystem },
       clientId: 'writer',
     });
@@ -99,6 +81,7 @@ class Writing {
 it(
   'is read in order while its leaders are killed one after the other',
   async () => {
+    await cluster.createTopic(TOPIC, PARTITIONS, {});
     const writing = new Writing();
     const driven = await new DrivenSource(source(), 2).start();
     const written = async (more: number): Promise<void> => {
@@ -107,9 +90,11 @@ it(
     };
     await written(BATCHES_BETWEEN);
     for (let node = 1; node <= NODES; node += 1) {
-      await brokers[node - 1]?.kill();
+      await cluster.kill(node);
       await written(BATCHES_BETWEEN);
-      brokers[node - 1] = await startKafka({ folder: `${folder}/${node}`, heap: '256m' });
+      await cluster.restart(node);
+      // Or the next kill would take the last one that has all.
+      await cluster.untilInSync(TOPIC);
       await written(BATCHES_BETWEEN);
     }
     await writing.stop();

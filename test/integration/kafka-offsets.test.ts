@@ -308,7 +308,7 @@ describe('data that is gone', () => {
   it('fails the job in the end when the topic was deleted', async () => {
     await broker.kafka.createTopic('deleted');
     await broker.writer.write({ topic: 'deleted', values: ['last'] });
-    const driven = await broker.read('deleted', { unavailableAfterMs: 2_000 });
+    const driven = await broker.read('deleted', { unavailableAfterMs: 10_000 });
     await driven.until(() => driven.values.length === 1);
     await broker.writer.deleteTopic('deleted');
     expect(await driven.untilFailed()).toMatchObject({ code: 'KAF-007' });

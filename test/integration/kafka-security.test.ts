@@ -183,7 +183,7 @@ describe('credentials', () => {
   });
 
   it('that are missing end in an error that says where to look', async () => {
-    const error = await failure('SASL', { 'default.api.timeout.ms': 1_000 });
+    const error = await failure('SASL', { 'default.api.timeout.ms': 5_000 });
     expect(error).toMatchObject({ code: 'KAF-003', kind: 'unavailable' });
     expect(String(error)).toContain('security.protocol');
   });

@@ -23,6 +23,7 @@ import {
   prepared,
   range,
   SinkUnderTest,
+  untilAnswered,
   writeAll,
 } from '../support/kafka-sink-under-test.ts';
 
@@ -120,7 +121,7 @@ describe('a transaction', () => {
   });
 
   test('that timed out is lost, and said to be', async () => {
-    const job = await make({ transactionTimeoutMs: 4_000 });
+    const job = await make({ transactionTimeoutMs: 10_000 });
     const transactions = await prepared(job, range(0, 10));
     await eventually('timed out', async () => !(await job.isBlocked()));
     expect(await job.commit(...transactions)).toEqual(['lost']);
@@ -244,7 +245,7 @@ describe('a broker that is killed', () => {
     const job = await make();
     const transactions = await prepared(job, range(0, 50));
     await kafka.kill();
-    const committing = job.commit(...transactions);
+    const committing = untilAnswered(() => job.commit(...transactions));
     kafka = await startKafka({ folder });
     expect(await committing).toEqual(['done']);
     await job.expectCommitted(range(0, 50));

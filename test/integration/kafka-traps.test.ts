@@ -37,6 +37,7 @@ import {
   endTransaction,
   takeTransactionalId,
 } from '../../src/connectors/kafka/sink/transaction-requests.ts';
+import { retried } from '../support/kafka-writer.ts';
 import {
   eventually,
   prepared,
@@ -102,18 +103,6 @@ const version5 = createAPI<[OpenTransaction, boolean], number>(
 
 const endV5: EndTransaction = (of, how) => version5.async(connection, of, how === 'commit');
 
-/** Repeated as long as the coordinator is still busy with what the same transaction was told before. */
-async function asked<T>(request: () => Promise<T>): Promise<T> {
-  for (;;) {
-    try {
-      return await request();
-    } catch (error) {
-      if (apiErrorOf(error) !== 'CONCURRENT_TRANSACTIONS') throw error;
-      await sleep(systemClock, 20);
-    }
-  }
-}
-
 /** Kafka's name of why it was refused; undefined: it was done. */
 async function refusal(
   end: EndTransaction,
@@ -122,7 +111,7 @@ async function refusal(
 ): Promise<string | undefined> {
   if (of === undefined) throw new TypeError('nothing was prepared');
   try {
-    await asked(() => end(of, how));
+    await retried(() => end(of, how));
     return undefined;
   } catch (error) {
     const name = apiErrorOf(error);
@@ -242,7 +231,7 @@ describe('an id', () => {
     if (held === undefined) throw new TypeError('nothing was prepared');
     const { transactionalId } = held;
     await job.commit(held);
-    const empty = await asked(() =>
+    const empty = await retried(() =>
       initProducerIdV4.api.async(connection, transactionalId, 60_000, -1n, -1),
     );
     expect(await refusal(endV4, { ...held, ...empty }, 'commit')).toBe('INVALID_TXN_STATE');

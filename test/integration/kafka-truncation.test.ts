@@ -20,7 +20,7 @@ import { writeToCluster } from '../support/kafka-writer.ts';
 
 const cluster = new KafkaCluster();
 const UNCLEAN = { 'unclean.leader.election.enable': 'true', 'min.insync.replicas': '1' };
-const TEST_MS = 240_000;
+const TEST_MS = 600_000;
 
 type Driven = DrivenSource<string, KafkaSplit, KafkaEnumeratorState>;
 
@@ -91,7 +91,7 @@ describe('records that were read and are replaced', () => {
     async () => {
       const history = historyOf('replaced');
       const { topic, kept, lost, fresh } = history;
-      const options: TextOptions = { unavailableAfterMs: 60_000 };
+      const options: TextOptions = { unavailableAfterMs: 600_000 };
       const { behind, ahead } = await begin(history);
       const driven = await read(topic, options);
       await driven.until(() => driven.values.length === kept.length + lost.length);
@@ -132,7 +132,7 @@ describe('records that were read and are replaced', () => {
       const history = historyOf('ahead');
       const { topic, kept, fresh } = history;
       const { behind, ahead } = await begin(history);
-      const driven = await read(topic, { unavailableAfterMs: 60_000 });
+      const driven = await read(topic, { unavailableAfterMs: 600_000 });
       driven.pauseAt = 10;
       await driven.until(() => driven.paused);
       expect(driven.values).toEqual(kept);
@@ -159,7 +159,7 @@ describe('records that were read and are replaced', () => {
       const history = { ...historyOf('shorter'), lost: numbered('lost ', 30) };
       const { topic, kept, lost } = history;
       const { behind, ahead } = await begin(history);
-      const driven = await read(topic, { unavailableAfterMs: 60_000 });
+      const driven = await read(topic, { unavailableAfterMs: 600_000 });
       await driven.until(() => driven.values.length === kept.length + lost.length);
       await replace(history, behind, ahead);
       expect(await driven.untilFailed()).toMatchObject({

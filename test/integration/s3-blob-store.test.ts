@@ -141,18 +141,24 @@ describe('large blobs', () => {
     };
     const settings = s3SettingsFor(server.endpoint, { s3PartSizeBytes: 5 * MIB });
     const store = new S3BlobStore(new S3Connection(settings, { ...world, clock }), url);
+    // By this clock, and not by that of the server, the upload beside the sweep is a day old as well, and may go with the others.
+    const sweeping = async (name: string): Promise<void> => {
+      await store.create(name, parts).catch((error: unknown) => {
+        expect(error).toMatchObject({ kind: 'unavailable' });
+      });
+    };
     await store.create('one', parts);
     expect(await uploads()).toEqual(['not/ours', `${folder}/dead`]);
     passedMs = 25 * 60 * 60 * 1000;
-    await store.create('two', parts);
-    await expect.poll(uploads, { timeout: 30_000 }).toEqual(['not/ours']);
+    await sweeping('two');
+    await expect.poll(uploads, { timeout: 120_000 }).toEqual(['not/ours']);
     // An upload of today stays; tomorrow it goes. What is another's always stays.
     await dies(`${folder}/dead-too`);
     await store.create('three', parts);
     passedMs *= 2;
     expect(await uploads()).toEqual(['not/ours', `${folder}/dead-too`]);
-    await store.create('four', parts);
-    await expect.poll(uploads, { timeout: 30_000 }).toEqual(['not/ours']);
+    await sweeping('four');
+    await expect.poll(uploads, { timeout: 120_000 }).toEqual(['not/ours']);
   });
 });
 
@@ -176,7 +182,7 @@ describe('many blobs', () => {
     );
     await store.delete([...paths, 'many/none']);
     expect(await listed(store)).toEqual([]);
-  }, 180_000);
+  });
 });
 
 describe('a set-up that is wrong is told what it is', () => {

@@ -21,6 +21,8 @@ import { s3SettingsFor } from '../support/s3-settings.ts';
 
 const BUCKET = 'faults';
 const MIB = 2 ** 20;
+/** No request is to be repeated because the machine is slow. */
+const PATIENT = { s3RequestTimeoutMs: 120_000 };
 let folder = '';
 let server: S3Service;
 let proxy: S3Proxy;
@@ -53,7 +55,8 @@ beforeEach(async () => {
 afterEach(() => proxy.stop());
 
 function open(endpoint: string, changed: Partial<S3Settings>): S3BlobStore {
-  const quick = { s3RequestTimeoutMs: 400, s3RetryTimeoutMs: 5_000, s3PartSizeBytes: 5 * MIB };
+  // So quick that a test need not wait long for no answer, and so patient that a slow one is an answer.
+  const quick = { s3RequestTimeoutMs: 1_500, s3RetryTimeoutMs: 60_000, s3PartSizeBytes: 5 * MIB };
   const settings = s3SettingsFor(endpoint, { ...quick, ...changed });
   const connection = new S3Connection(settings, { clock: systemClock, random: systemRandom });
   return new S3BlobStore(connection, `s3://${BUCKET}/${stores}`);
@@ -200,7 +203,7 @@ describe('STO-006', () => {
   });
 
   it('stands for parts that nobody can see', async () => {
-    const short = open(address, { s3RetryTimeoutMs: 300 });
+    const short = open(address, { ...PATIENT, s3RetryTimeoutMs: 300 });
     proxy.rule = ({ url }) => (url.includes('partNumber') ? busy : { kind: 'pass' });
     const large = Buffer.alloc(6 * MIB);
     await expect(short.create('a', large)).rejects.toMatchObject({ code: 'STO-006' });
@@ -209,7 +212,8 @@ describe('STO-006', () => {
 
   for (const fault of [lose, hang, busy, { kind: 'reset' }, { kind: 'hold' }] as const) {
     it(`does not stand behind ${fault.kind}`, async () => {
-      const short = open(address, { s3RetryTimeoutMs: 500 });
+      const isAnswered = fault.kind !== 'hang' && fault.kind !== 'hold';
+      const short = open(address, { ...(isAnswered && PATIENT), s3RetryTimeoutMs: 500 });
       const first = await made('one');
       proxy.rule = (request) => (isPut(request) ? fault : { kind: 'pass' });
       await expect(short.replaceIf('head', bytes('two'), first)).rejects.toMatchObject({
@@ -271,8 +275,8 @@ describe('reads', () => {
     await expect(short.read('a')).rejects.toMatchObject({ code: 'STO-001', kind: 'unavailable' });
     await expect(list(short)).rejects.toMatchObject({ code: 'STO-001' });
     await expect(short.delete(['a'])).rejects.toMatchObject({ code: 'STO-001' });
-    // Three operations, each of the time of the retries and of one try.
-    expect(systemClock.monotonicMs() - startMs).toBeLessThan(3 * 800 + 8_000);
+    // Three operations, each of the time of the retries and of one try. With the defaults one alone would take longer.
+    expect(systemClock.monotonicMs() - startMs).toBeLessThan(60_000);
   });
 });
 
@@ -294,7 +298,7 @@ describe('many names', () => {
   it('are deleted a thousand at a time, as many as a request may have', async () => {
     const names = Array.from({ length: 1_001 }, (_, index) => `many/${index}`);
     await truth.create('many/1000', bytes('x'));
-    await store.delete(names);
+    await open(address, PATIENT).delete(names);
     expect(proxy.seen.filter(({ url }) => url.includes('delete'))).toHaveLength(2);
     expect(await list(truth)).toEqual([]);
   });
@@ -307,7 +311,7 @@ describe('many names', () => {
     });
     const body = `<ListBucketResult><EncodingType>url</EncodingType>${contents.join('')}</ListBucketResult>`;
     proxy.plan(({ url }) => url.includes('list-type'), { kind: 'say', status: 200, body });
-    expect(await list(store)).toEqual(listed);
+    expect(await list(open(address, PATIENT))).toEqual(listed);
     expect(proxy.seen.at(-1)?.url).toContain('encoding-type=url');
   });
 });
@@ -324,8 +328,7 @@ describe('a server that knows no conditions', () => {
   }
 
   it('is looked for once', async () => {
-    // No request is to be repeated because the machine is slow.
-    const patient = open(address, { s3RequestTimeoutMs: 30_000 });
+    const patient = open(address, PATIENT);
     const first = await patient.replaceIf('head', bytes('one'), undefined);
     if (first === 'changed') expect.fail('it was free');
     expect(proxy.seen.filter(isPut)).toHaveLength(3);

@@ -26,9 +26,10 @@ import { S3Proxy, type Fault, type SeenRequest } from '../support/s3-proxy.ts';
 import { s3SettingsFor } from '../support/s3-settings.ts';
 
 const BUCKET = 'lease';
-const TIMINGS: LeaseTimings = { durationMs: 8_000, renewDeadlineMs: 6_000, intervalMs: 200 };
+/** So long that none is lost because this process stood still. */
+const TIMINGS: LeaseTimings = { durationMs: 20_000, renewDeadlineMs: 15_000, intervalMs: 200 };
 /** For those that are to lose it. */
-const SHORT: LeaseTimings = { durationMs: 5_000, renewDeadlineMs: 3_500, intervalMs: 200 };
+const SHORT: LeaseTimings = { durationMs: 9_000, renewDeadlineMs: 6_500, intervalMs: 200 };
 const BUSY: Fault = { kind: 'answer', status: 503, code: 'SlowDown' };
 const PASS: Fault = { kind: 'pass' };
 

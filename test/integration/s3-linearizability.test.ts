@@ -66,7 +66,7 @@ it('answers as one register for each path', async () => {
     const problem = await playRound(random.fork(`round ${round}`), round);
     expect(problem, `SEED=${seed}, round ${round}`).toBeUndefined();
   }
-}, 180_000);
+}, 600_000);
 
 async function playRound(random: Random, round: number): Promise<string | undefined> {
   const history = new BlobStoreHistory({

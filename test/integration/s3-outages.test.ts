@@ -22,7 +22,7 @@ import { moreCheckpoints, OutputWatch, RATE, submitted } from '../support/takeov
 import type { NodeProcess, Run } from '../support/tidemark-process.ts';
 
 const BUCKET = 'outages';
-const TEST_MS = 240_000;
+const TEST_MS = 600_000;
 const BUSY: Fault = { kind: 'answer', status: 503, code: 'SlowDown' };
 const PASS: Fault = { kind: 'pass' };
 const REASON = /STO-00[16]: .*SlowDown/;

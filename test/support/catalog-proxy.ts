@@ -25,7 +25,7 @@ export async function startCatalogProxy(
   let issued = 0;
   let intrusion: (() => Promise<void> | void) | undefined;
   const proxy = http.createServer((request, response) => {
-    void answer(request, response);
+    answer(request, response).catch(() => request.socket.destroy());
   });
   const answer = async (request: http.IncomingMessage, response: http.ServerResponse) => {
     const chunks: Buffer[] = [];
@@ -62,6 +62,8 @@ export async function startCatalogProxy(
       method: request.method ?? 'GET',
       headers: {
         'content-type': 'application/json',
+        // A connection of its own: one that was idle may be closed by now.
+        connection: 'close',
         ...(delegation === undefined ? {} : { 'x-iceberg-access-delegation': String(delegation) }),
       },
       ...(body.length > 0 ? { body: new Uint8Array(body) } : {}),

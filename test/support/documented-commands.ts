@@ -56,8 +56,8 @@ export interface SnapshotPlace {
 const JOB_NAME = 'sales_pipeline';
 const JOB_FILES = ['job', 'your-job', 'sales-job', 'new-version-job', 'new-job'];
 const LOOK_MS = 10;
-/** Lines of the output that tell that a job has come into its stride. */
-const LINES_MIN = 5 * KEYS;
+/** Lines of each key that tell that a job has come into its stride. */
+const LINES_MIN = 3;
 
 /** A project with its job, and what has become of it. */
 export class StoryTeller {
@@ -165,7 +165,7 @@ export class StoryTeller {
 
   /** Runs a `run`, and waits until what it runs has written and completed something. */
   async #starts(line: string): Promise<void> {
-    const linesBefore = countsIn(this.#outFolder()).length;
+    const before = this.#linesByKey();
     const isDetached = !isInForeground(line);
     // In the foreground the command takes the place of its shell, so that its exit code is that of the process.
     const typed = isDetached ? line : `exec ${line}`;
@@ -179,7 +179,12 @@ export class StoryTeller {
       this.#foreground = started;
       this.#lastRun = started;
     }
-    while (countsIn(this.#outFolder()).length < linesBefore + LINES_MIN) {
+    // Of each key: what is restored later must have counted all of them.
+    const isInStride = (): boolean => {
+      const now = this.#linesByKey();
+      return now.every((lines, key) => lines >= (before[key] ?? 0) + LINES_MIN);
+    };
+    while (!isInStride()) {
       if (!isDetached && started.isOver) await okOf(started.ended, line);
       await sleep(systemClock, LOOK_MS);
     }
@@ -196,6 +201,12 @@ export class StoryTeller {
     // Of several source subtasks records of a key come in any order.
     const isInOrder = this.#parallelism === 1;
     expectWhole(countsIn(this.#outFolder()), { isFresh: this.#outIsFresh, isInOrder });
+  }
+
+  #linesByKey(): number[] {
+    const lines = Array.from({ length: KEYS }, () => 0);
+    for (const { key } of countsIn(this.#outFolder())) lines[key] = (lines[key] ?? 0) + 1;
+    return lines;
   }
 
   #outFolder(): string {

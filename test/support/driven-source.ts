@@ -22,7 +22,7 @@ export interface DrivenElement<T> {
 }
 
 const LOOK_MS = 5;
-const UNTIL_MAX_MS = 60_000;
+const UNTIL_MAX_MS = 240_000;
 const WORLD: World = { clock: systemClock, random: systemRandom, fs: nodeFileSystem };
 
 export class DrivenSource<T, Split, Enum> {

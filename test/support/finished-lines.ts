@@ -68,8 +68,9 @@ export class FinishedLines {
   look(): string[] {
     const problems: string[] = [];
     const files = finishedFiles(this.#folder);
+    const there = new Set(files);
     for (const file of this.#seen.keys()) {
-      if (!files.includes(file)) problems.push(`${file} is gone`);
+      if (!there.has(file)) problems.push(`${file} is gone`);
     }
     for (const file of files) {
       const stamp = stampOf(file);

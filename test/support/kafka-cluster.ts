@@ -7,11 +7,12 @@ import { type Kafka, startKafka, startKafkaCluster } from '../../scripts/service
 import { SERVICE_SETUP_MS } from '../../scripts/services/service.ts';
 import { sleep, systemClock } from '../../src/common/clock.ts';
 import { type LedPartition, Leaders } from './kafka-leaders.ts';
+import { removeFolder } from './remove-folder.ts';
 
 const NODES = 3;
 const HEAP = '256m';
 const LOOK_MS = 50;
-const UNTIL_MAX_MS = 90_000;
+const UNTIL_MAX_MS = 300_000;
 
 /** Call it at the head of a test file: the brokers are there for its tests. */
 export class KafkaCluster {
@@ -27,7 +28,8 @@ export class KafkaCluster {
     }, SERVICE_SETUP_MS);
     afterAll(async () => {
       await Promise.all(this.#brokers.map((broker) => broker.kill()));
-      fs.rmSync(this.#folder, { recursive: true, force: true });
+      // Processes of jobs that were killed may write there for a moment longer.
+      removeFolder(this.#folder);
     });
   }
 
@@ -71,6 +73,16 @@ export class KafkaCluster {
     const found = leaders.partitions[partition];
     if (found === undefined) throw new TypeError(`no partition ${topic}-${partition}`);
     return found;
+  }
+
+  /** Whoever leads it, once somebody does. */
+  async leaderOf(topic: string, partition: number, not?: number): Promise<number> {
+    let leader = -1;
+    await this.until(`a leader of ${topic}-${partition}`, async () => {
+      leader = (await this.partition(topic, partition)).leaderId;
+      return leader >= 0 && leader !== not;
+    });
+    return leader;
   }
 
   async untilInSync(topic: string, replicas = NODES): Promise<void> {

@@ -11,7 +11,9 @@ import { type NodeProcess, settings, startTidemark } from './tidemark-process.ts
 
 const PARTITIONS = 4;
 const KEYS = 50;
-const SETTLE_MS = 60_000;
+const SETTLE_MS = 300_000;
+/** More than any of these tests lasts: output must not be lost because a broker takes long to come back. */
+const TRANSACTION_MS = 600_000;
 
 /** Where it runs. */
 interface CountsWorld {
@@ -73,6 +75,8 @@ export class KafkaCounts {
       'execution.checkpointing.interval': '150ms',
       'execution.checkpointing.min-pause': '0',
       'execution.checkpointing.timeout': '20s',
+      // Who stands still for some seconds on a busy machine is not dead.
+      'heartbeat.timeout': '60s',
       'execution.checkpointing.tolerable-failed-checkpoints': '100',
       'restart-strategy.type': 'fixed-delay',
       'restart-strategy.fixed-delay.attempts': '1000',
@@ -83,6 +87,7 @@ export class KafkaCounts {
       brokers: this.#world.bootstrap(),
       input: this.input,
       output: this.output,
+      transactionTimeoutMs: String(TRANSACTION_MS),
       ...options.job,
     };
     const args = Object.entries(job).flatMap(([name, value]) => [`--${name}`, value]);

@@ -15,6 +15,7 @@ import {
 import type { Source } from '../../src/contracts/source.ts';
 import { type DrivenSnapshot, DrivenSource } from './driven-source.ts';
 import { KafkaWriter } from './kafka-writer.ts';
+import { removeFolder } from './remove-folder.ts';
 
 export type TextOptions = Partial<KafkaSourceOptions<string>>;
 
@@ -46,7 +47,7 @@ export class KafkaFixture {
     afterAll(async () => {
       await this.#writer?.close();
       await this.#kafka?.stop();
-      fs.rmSync(this.#folder, { recursive: true });
+      removeFolder(this.#folder);
     });
   }
 

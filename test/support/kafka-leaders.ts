@@ -80,7 +80,7 @@ async function ask(bootstrap: string, topic: string): Promise<MetadataResponse> 
 }
 
 async function connectTo({ host, port }: Address): Promise<Connection> {
-  const connection = new Connection('test', { requestTimeout: 30_000, connectTimeout: 2_000 });
+  const connection = new Connection('test', { requestTimeout: 30_000, connectTimeout: 30_000 });
   connection.on('error', () => undefined);
   await connection.connect(host, port);
   return connection;

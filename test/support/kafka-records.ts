@@ -9,6 +9,7 @@ import {
   NetworkError,
   ResponseError,
 } from '@platformatic/kafka';
+import { expect } from 'vitest';
 import { sleep, systemClock } from '../../src/common/clock.ts';
 import { Leaders } from './kafka-leaders.ts';
 
@@ -24,8 +25,10 @@ export interface TopicRecord {
 export type Isolation = 'read_committed' | 'read_uncommitted';
 
 const FETCH_BYTES = 4 * 1024 * 1024;
-const TRIES_MAX = 600;
+const TRIES_MAX = 2_400;
 const LOOK_MS = 50;
+/** Each waits for half a second. */
+const EMPTY_MAX = 120;
 const LATEST = -1n;
 const CONTROL = 0x20;
 const TRANSACTIONAL = 0x10;
@@ -83,6 +86,26 @@ async function sumOfEnds(bootstrap: string, topic: string, isolation: Isolation)
   }
 }
 
+/**
+ * A transaction that was ended is seen to be a moment later: its markers are written behind the answer.
+ *
+ * @param withinMs Less than the timeout of transactions, which would end them, too.
+ */
+export async function expectNothingOpen(
+  bootstrap: string,
+  topic: string,
+  withinMs = 120_000,
+): Promise<void> {
+  const isOpen = async (): Promise<boolean> =>
+    (await endOf(bootstrap, topic, 'read_committed')) <
+    (await endOf(bootstrap, topic, 'read_uncommitted'));
+  const until = systemClock.monotonicMs() + withinMs;
+  while (await isOpen()) {
+    expect(systemClock.monotonicMs(), `a transaction stays open in ${topic}`).toBeLessThan(until);
+    await sleep(systemClock, LOOK_MS);
+  }
+}
+
 /** A partition that was made a moment ago, or whose broker was started, may have no leader yet. */
 async function whenLed<R>(read: () => Promise<R>): Promise<R> {
   for (let tries = 1; ; tries += 1) {
@@ -110,11 +133,13 @@ async function recordsOfPartition(
   const end = await endOffset(connection, at.topic, at.partition, isolation);
   const records: TopicRecord[] = [];
   let offset = 0n;
-  while (offset < end) {
+  for (let empty = 0; offset < end;) {
     const partition = await fetchAt(connection, at, offset, isolation);
     const before = offset;
     offset = take(records, partition, at.partition, offset, isolation);
-    if (offset === before)
+    // One that has just come to lead, or is busy, may have nothing to give for a moment.
+    empty = offset === before ? empty + 1 : 0;
+    if (empty === EMPTY_MAX)
       throw new TypeError(`nothing at ${offset} of ${at.topic}, before ${end}`);
   }
   return records;

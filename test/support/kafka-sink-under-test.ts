@@ -2,6 +2,7 @@
 import { expect } from 'vitest';
 import type { Kafka } from '../../scripts/services/kafka.ts';
 import { sleep, systemClock } from '../../src/common/clock.ts';
+import { EngineError } from '../../src/common/errors.ts';
 import { nodeFileSystem } from '../../src/common/node-file-system.ts';
 import { systemRandom } from '../../src/common/random.ts';
 import { kafkaSink } from '../../src/connectors/kafka/sink/kafka-sink.ts';
@@ -117,6 +118,17 @@ export class SinkUnderTest {
   }
 }
 
+/** As the engine does it: what no broker has answered is asked again. */
+export async function untilAnswered<R>(commit: () => Promise<R>): Promise<R> {
+  for (;;) {
+    try {
+      return await commit();
+    } catch (error) {
+      if (!(error instanceof EngineError && error.kind === 'unavailable')) throw error;
+    }
+  }
+}
+
 export function range(from: number, to: number): number[] {
   return Array.from({ length: to - from }, (_, i) => from + i);
 }
@@ -141,7 +153,7 @@ export async function prepared(
 }
 
 export async function eventually(what: string, look: () => Promise<boolean>): Promise<void> {
-  for (let tries = 0; tries < 600; tries++) {
+  for (let tries = 0; tries < 2_400; tries++) {
     if (await look()) return;
     await sleep(systemClock, 50);
   }

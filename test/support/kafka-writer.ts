@@ -35,10 +35,12 @@ export interface Written {
 }
 
 const RETRY_MS = 20;
-const ATTEMPTS_MAX = 500;
-/** What a coordinator says until it is there. */
+const ATTEMPTS_MAX = 6_000;
+/** More than any test lasts that keeps one open. */
+const TRANSACTION_MS = 600_000;
+/** What brokers and coordinators say, and have done nothing, until they are there, and when they are busy or were away. */
 const NOT_YET =
-  /CONCURRENT_TRANSACTIONS|NOT_COORDINATOR|COORDINATOR_|NOT_LEADER|UNKNOWN_TOPIC|LEADER_NOT_AVAILABLE/;
+  /CONCURRENT_TRANSACTIONS|NOT_COORDINATOR|COORDINATOR_|NOT_LEADER|UNKNOWN_TOPIC|LEADER_NOT_AVAILABLE|NOT_CONTROLLER|^NOT_ENOUGH_REPLICAS$/;
 
 export class KafkaWriter {
   readonly #connection: Connection;
@@ -61,29 +63,39 @@ export class KafkaWriter {
   }
 
   async transaction(id: string): Promise<KafkaTransaction> {
-    const init = () => initProducerIdV4.api.async(this.#connection, id, 60_000, -1n, -1);
+    const init = () => initProducerIdV4.api.async(this.#connection, id, TRANSACTION_MS, -1n, -1);
     await retried(() => findCoordinatorV4.api.async(this.#connection, 1, [id]));
     const { producerId, producerEpoch } = await retried(init);
     return new KafkaTransaction(this.#connection, { id, producerId, producerEpoch });
   }
 
   async addPartitions(topic: string, count: number): Promise<void> {
-    await createPartitionsV3.api.async(
-      this.#connection,
-      [{ name: topic, count, assignments: null }],
-      30_000,
-      false,
-    );
+    const topics = [{ name: topic, count, assignments: null }];
+    await retried(() => createPartitionsV3.api.async(this.#connection, topics, 30_000, false));
   }
 
   /** As retention does it: what is below `offset` is gone. */
   async deleteRecords(topic: string, partition: number, offset: number): Promise<void> {
     const partitions = [{ partitionIndex: partition, offset: BigInt(offset) }];
-    await deleteRecordsV2.api.async(this.#connection, [{ name: topic, partitions }], 30_000);
+    const topics = [{ name: topic, partitions }];
+    await retried(() => deleteRecordsV2.api.async(this.#connection, topics, 30_000));
   }
 
+  /** Resolves when the broker does not know it any more: until then it would take records for it. */
   async deleteTopic(topic: string): Promise<void> {
     await deleteTopicsV6.api.async(this.#connection, [{ name: topic }], 30_000);
+    while (await this.#isKnown(topic)) await sleep(systemClock, RETRY_MS);
+  }
+
+  async #isKnown(topic: string): Promise<boolean> {
+    try {
+      await metadataV12.api.async(this.#connection, [topic], false);
+      return true;
+    } catch (error) {
+      const name = apiErrorOf(error) ?? '';
+      if (!NOT_YET.test(name)) throw error;
+      return !name.startsWith('UNKNOWN_TOPIC');
+    }
   }
 
   /** What a group has committed, by partition; -1 if nothing. */
@@ -203,7 +215,8 @@ function produce(connection: Connection, batch: Written, options: object): Promi
   });
 }
 
-async function retried<R>(attempt: () => Promise<R>): Promise<R> {
+/** Repeats what was refused for the moment. */
+export async function retried<R>(attempt: () => Promise<R>): Promise<R> {
   for (let tried = 1; ; tried += 1) {
     try {
       return await attempt();

@@ -25,7 +25,7 @@ export class RegistryProxy {
   private constructor(options: RegistryProxyOptions) {
     this.#options = options;
     const handle: http.RequestListener = (request, response) => {
-      void this.#handle(request, response);
+      this.#handle(request, response).catch(() => request.socket.destroy());
     };
     const { pem } = options;
     this.#server =
@@ -69,7 +69,8 @@ export class RegistryProxy {
     const type = headers['content-type'];
     const answer = await fetch(target + url, {
       method,
-      ...(type === undefined ? {} : { headers: { 'content-type': type } }),
+      // A connection of its own: one that was idle may be closed by now.
+      headers: { connection: 'close', ...(type === undefined ? {} : { 'content-type': type }) },
       ...(body === undefined ? {} : { body }),
     });
     response.writeHead(answer.status).end(await answer.text());

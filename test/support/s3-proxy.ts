@@ -55,6 +55,7 @@ export class S3Proxy {
   readonly #target: URL;
   readonly #server: http.Server;
   readonly #held: (() => Promise<void>)[] = [];
+  readonly #forwarded = new Set<Promise<Answer>>();
 
   constructor(target: string) {
     this.#target = new URL(target);
@@ -85,6 +86,11 @@ export class S3Proxy {
   /** What was held arrives now. */
   async release(): Promise<void> {
     for (const send of this.#held.splice(0)) await send();
+  }
+
+  /** What was passed on is done. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#forwarded);
   }
 
   async #serve(request: http.IncomingMessage, response: http.ServerResponse): Promise<void> {
@@ -167,7 +173,15 @@ export class S3Proxy {
     return { status: 200, headers: { etag: ETag }, body: Buffer.of() };
   }
 
-  #forward({ method, url, headers }: SeenRequest, body: Buffer): Promise<Answer> {
+  #forward(seen: SeenRequest, body: Buffer): Promise<Answer> {
+    const answer = this.#passOn(seen, body);
+    this.#forwarded.add(answer);
+    const isDone = (): boolean => this.#forwarded.delete(answer);
+    answer.then(isDone, isDone);
+    return answer;
+  }
+
+  #passOn({ method, url, headers }: SeenRequest, body: Buffer): Promise<Answer> {
     return new Promise((resolve, reject) => {
       const { hostname, port } = this.#target;
       const options = { hostname, port, method, path: url, headers, agent: false };

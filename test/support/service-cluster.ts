@@ -50,6 +50,8 @@ export class ServiceCluster {
         ...settings({
           'high-availability.storageDir': `${this.#storage.url}/ha`,
           'rest.port': '0',
+          // Who stands still for some seconds on a busy machine is not dead.
+          'heartbeat.timeout': '60s',
           'tidemark.high-availability.lease-duration': String(leaseMs),
           'tidemark.high-availability.renew-deadline': String(leaseMs * 0.75),
           ...own,

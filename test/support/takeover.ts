@@ -1,5 +1,6 @@
 /** What becomes of a cluster's job when its leader dies or stands still: the same on every storage. */
 import { expect } from 'vitest';
+import { freePort } from '../../scripts/services/service.ts';
 import { sleep, systemClock } from '../../src/common/clock.ts';
 import { startOf } from '../../src/service/process-identity.ts';
 import { FinishedLines } from './finished-lines.ts';
@@ -152,10 +153,11 @@ export async function killLeaders(cluster: ServiceCluster): Promise<number[]> {
  * @param withTasks Its TaskManagers stand still, too, and go on before it.
  */
 export async function freezeLeader(cluster: ServiceCluster, withTasks: boolean): Promise<void> {
-  const old = cluster.start('a');
+  // One that nobody else gets by chance while it is free for a moment.
+  const port = String(await freePort());
+  const old = cluster.start('a', { 'rest.port': port });
   const { address } = await logged(old, 'service-running');
   // It wants the very port that the frozen one keeps.
-  const port = new URL(String(address)).port;
   const standby = cluster.start('b', { 'rest.port': port });
   await logged(standby, 'service-stands-by');
   await submitted(cluster, 'a');

@@ -27,7 +27,7 @@ public class ReadCommitted {
         "auto.offset.reset", "none",
         "max.poll.records", "10000",
         "fetch.min.bytes", "1",
-        "default.api.timeout.ms", "60000");
+        "default.api.timeout.ms", "300000");
     var bytes = new ByteArrayDeserializer();
     try (var consumer = new KafkaConsumer<>(properties, bytes, bytes)) {
       BufferedReader lines = new BufferedReader(new InputStreamReader(System.in));
