@@ -200,7 +200,12 @@ export class RunWithKills {
   }
 
   #kill(victim: Victim, nowMs: number): void {
-    process.kill(victim.pid, 'SIGKILL');
+    try {
+      process.kill(victim.pid, 'SIGKILL');
+    } catch {
+      // It has just ended by itself, which nobody has told of yet.
+      return;
+    }
     this.#kills += 1;
     this.#killedAtMs = nowMs;
     this.#leadsAtMs = undefined;
