@@ -40,6 +40,8 @@ beforeAll(async () => {
     'high-availability.storageDir': `s3://${BUCKET}/ha`,
     'execution.checkpointing.interval': '100ms',
     'execution.checkpointing.min-pause': '0',
+    // What a command looks at is not to go meanwhile, however long it takes.
+    'execution.checkpointing.num-retained': '100',
   };
   fs.mkdirSync(`${root}/conf`);
   fs.writeFileSync(
