@@ -118,8 +118,16 @@ export default defineConfig(
       '@typescript-eslint/no-unsafe-argument': 'off',
       '@typescript-eslint/no-unsafe-assignment': 'off',
       '@typescript-eslint/unbound-method': 'off',
+      'no-restricted-imports': [
+        'error',
+        {
+          name: 'fast-check',
+          message: 'Take fc from test/support/property.ts, which has the seed.',
+        },
+      ],
     },
   },
+  { files: ['test/support/property.ts'], rules: { 'no-restricted-imports': 'off' } },
   {
     // What a person reads on the terminal is written here; a script's failure needs no code.
     files: ['scripts/**', 'bench/**', 'examples/**', 'bin/**', 'src/cli/**'],
