@@ -4,7 +4,6 @@ import path from 'node:path';
 import { sleep, systemClock } from '../../src/common/clock.ts';
 import { cpuMicrosOfTree } from '../measure.ts';
 import { Probe, type ProbeLine } from '../recovery/probe.ts';
-import { settingsFor, type SavepointRound } from './savepoint.ts';
 
 const ROOT = path.resolve(import.meta.dirname, '../..');
 /** Each look is a request, which takes time of the two cores that the savepoint could have. */
@@ -22,6 +21,18 @@ interface BenchSubmission {
 interface Savepoint {
   readonly status: { readonly id: string };
   readonly operation: null | { readonly location?: string };
+}
+
+export interface SavepointRound {
+  readonly stateBytes: number;
+  readonly savepointMs: number;
+  /** Of the service and the job's processes meanwhile, also for the reads: 0 where there is no `/proc`. */
+  readonly cpuSeconds: number;
+  /** Reads that came to the sink, in a second before the savepoint and in one while it was made. */
+  readonly readsPerSecondBefore: number;
+  readonly readsPerSecondDuring: number;
+  /** The longest time without a read at the sink, meanwhile. */
+  readonly longestGapMs: number;
 }
 
 /** The service in a folder of its own, with the bench's job in it, asked over REST. */
@@ -162,4 +173,12 @@ function tidemark(root: string, args: readonly string[]): string {
 function longestGapMs(lines: readonly ProbeLine[], fromMs: number, toMs: number): number {
   const times = [fromMs, ...lines.map(({ sinkMs }) => sinkMs), toMs];
   return Math.max(...times.slice(1).map((ms, at) => ms - (times[at] ?? ms)));
+}
+
+export function settingsFor(parallelism: number): Readonly<Record<string, string>> {
+  return {
+    'parallelism.default': String(parallelism),
+    'execution.checkpointing.interval': '10 s',
+    'execution.checkpointing.min-pause': '0',
+  };
 }

@@ -13,7 +13,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { BenchJob } from '../recovery/bench-job.ts';
-import { BenchService } from './bench-service.ts';
+import { BenchService, settingsFor, type SavepointRound } from './bench-service.ts';
 
 const RATE = 1_000;
 /** Reads that are looked at to see that all of the state is there. */
@@ -23,18 +23,6 @@ interface Options {
   readonly keys: number;
   readonly valueBytes: number;
   readonly parallelism: number;
-}
-
-export interface SavepointRound {
-  readonly stateBytes: number;
-  readonly savepointMs: number;
-  /** Of the service and the job's processes meanwhile, also for the reads: 0 where there is no `/proc`. */
-  readonly cpuSeconds: number;
-  /** Reads that came to the sink, in a second before the savepoint and in one while it was made. */
-  readonly readsPerSecondBefore: number;
-  readonly readsPerSecondDuring: number;
-  /** The longest time without a read at the sink, meanwhile. */
-  readonly longestGapMs: number;
 }
 
 export interface RestoreRound {
@@ -101,14 +89,6 @@ async function restored(savepoint: string, options: Options): Promise<RestoreRou
     wrongReads: lines.filter(({ ok }) => !ok).length,
     allVerifiedMs: verifiedMs - startedMs,
     readsPerSecondUntilVerified: until.length / Math.max(0.001, (verifiedMs - firstMs) / 1000),
-  };
-}
-
-export function settingsFor(parallelism: number): Readonly<Record<string, string>> {
-  return {
-    'parallelism.default': String(parallelism),
-    'execution.checkpointing.interval': '10 s',
-    'execution.checkpointing.min-pause': '0',
   };
 }
 

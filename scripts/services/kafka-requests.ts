@@ -4,7 +4,6 @@
  */
 import net from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { TopicOptions } from './kafka.ts';
 
 const API_VERSIONS = { key: 18, version: 0 };
 const CREATE_TOPICS = { key: 19, version: 4 };
@@ -21,6 +20,13 @@ const LOOK_MS = 50;
  */
 const NOT_YET = new Set([5, 7, 38, 41, 79]);
 const TOPIC_ALREADY_EXISTS = 36;
+
+export interface TopicOptions {
+  /** 1 unless told. */
+  readonly partitions?: number;
+  readonly replicationFactor?: number;
+  readonly configs?: Readonly<Record<string, string>>;
+}
 
 /** Whether a broker answers at all, without an error. */
 export async function isServing(port: number): Promise<boolean> {

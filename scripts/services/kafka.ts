@@ -10,7 +10,12 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { createTopic, electPreferredLeaders, isServing } from './kafka-requests.ts';
+import {
+  createTopic,
+  electPreferredLeaders,
+  isServing,
+  type TopicOptions,
+} from './kafka-requests.ts';
 import { cached, freePort, runStep, type Service, startService } from './service.ts';
 
 export const KAFKA_VERSION = '4.1.1';
@@ -42,13 +47,6 @@ export interface Kafka extends Service {
   createTopic(name: string, options?: TopicOptions): Promise<void>;
   /** Of all partitions of the cluster. */
   electPreferredLeaders(): Promise<void>;
-}
-
-export interface TopicOptions {
-  /** 1 unless told. */
-  readonly partitions?: number;
-  readonly replicationFactor?: number;
-  readonly configs?: Readonly<Record<string, string>>;
 }
 
 /** What stays the same from one start on a folder to the next. */
